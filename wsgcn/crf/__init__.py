@@ -1,0 +1,1 @@
+"""Dense CRF refinement into complete pseudo labels."""

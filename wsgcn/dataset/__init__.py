@@ -1,0 +1,1 @@
+"""The raw dataset, read into one index; the built-in demo."""

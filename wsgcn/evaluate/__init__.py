@@ -1,0 +1,1 @@
+"""Scores against ground truth: the only stage that reads masks."""

@@ -1,0 +1,1 @@
+"""Pure functions on arrays shared by several stages."""

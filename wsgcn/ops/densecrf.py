@@ -1,0 +1,78 @@
+"""Dense CRF of Krähenbühl and Koltun (NIPS 2011): the only module that imports pydensecrf."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import pydensecrf.densecrf
+from numpy.typing import NDArray
+
+
+class CrfParams(Protocol):
+    """The numbers of one use of the dense CRF; standard deviations in pixels and in grey levels of 0 … 255."""
+
+    @property
+    def iterations(self) -> int: ...  # noqa: D102
+    @property
+    def gaussian_sxy(self) -> float: ...  # noqa: D102
+    @property
+    def gaussian_compat(self) -> float: ...  # noqa: D102
+    @property
+    def bilateral_sxy(self) -> float: ...  # noqa: D102
+    @property
+    def bilateral_srgb(self) -> float: ...  # noqa: D102
+    @property
+    def bilateral_compat(self) -> float: ...  # noqa: D102
+
+
+def dense_crf(probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams) -> NDArray[np.float32]:
+    """Refine class probabilities with the colours of the photograph by mean-field inference.
+
+    Args:
+        probs: ``(K, H, W)`` in [0, 1], summing to 1 over K; values below 1e-5 count as 1e-5.
+        rgb_u8: ``(H, W, 3)`` uint8 photograph of the same size.
+        params: iterations, standard deviations and compatibilities.
+
+    Returns:
+        ``(K, H, W)`` float32 probabilities. With no iteration, or with one class, ``probs`` itself.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    classes, height, width = probs.shape
+    if rgb_u8.shape != (height, width, 3):
+        raise ValueError(f"photograph {rgb_u8.shape} does not fit probabilities {probs.shape}")
+    if params.iterations == 0 or classes == 1:
+        return probs
+    crf = pydensecrf.densecrf.DenseCRF2D(width, height, classes)
+    unary = -np.log(np.clip(probs, 1e-5, 1.0)).reshape(classes, -1)
+    crf.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
+    crf.addPairwiseGaussian(sxy=params.gaussian_sxy, compat=params.gaussian_compat)
+    crf.addPairwiseBilateral(
+        sxy=params.bilateral_sxy,
+        srgb=params.bilateral_srgb,
+        rgbim=np.ascontiguousarray(rgb_u8),
+        compat=params.bilateral_compat,
+    )
+    refined = crf.inference(params.iterations)
+    return np.array(refined, dtype=np.float32).reshape(classes, height, width)
+
+
+def label_probs(labels: NDArray[np.integer], classes: int, gt_prob: float) -> NDArray[np.float32]:
+    """Probabilities for hard labels: ``gt_prob`` for the label, the rest shared by the others.
+
+    Args:
+        labels: ``(H, W)`` positions in 0 … ``classes`` - 1.
+        classes: number of classes K.
+        gt_prob: confidence in the label, in (0, 1).
+
+    Returns:
+        ``(K, H, W)`` float32.
+
+    Source: ``unary_from_labels`` of pydensecrf, which IRNet's training labels use with 0.7.
+    """
+    if classes == 1:
+        return np.ones((1, *labels.shape), dtype=np.float32)
+    hit = labels[None] == np.arange(classes)[:, None, None]
+    return np.where(hit, gt_prob, (1 - gt_prob) / (classes - 1)).astype(np.float32)

@@ -1,0 +1,57 @@
+"""Opening a photograph, whatever its mode, as upright 8-bit RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from wsgcn.errors import DataError
+
+_EXIF_ORIENTATION = 0x0112
+
+
+def load_photo(path: Path) -> NDArray[np.uint8]:
+    """Read a photograph as ``(H, W, 3)`` uint8 RGB.
+
+    Grey, palette, CMYK, transparent and 16-bit files are converted; the EXIF rotation is applied.
+
+    Raises:
+        DataError: the file is missing, truncated, or no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path} is no whole picture ({error}): replace it or take it from the split list") from error
+    if upright.mode.startswith("I") or upright.mode == "F":
+        return _from_deep_grey(np.asarray(upright))
+    return np.array(upright.convert("RGB"))
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Rows and columns of the upright photograph, read from its header.
+
+    Raises:
+        DataError: the file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
+    return (width, height) if turned else (height, width)
+
+
+def _from_deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """``(H, W)`` of 16-bit grey (0 … 65535) to ``(H, W, 3)`` of 8 bits, by the high byte."""
+    grey = (values.astype(np.float64).clip(0, 65535) / 257).round().astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)

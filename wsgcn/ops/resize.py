@@ -1,0 +1,31 @@
+"""Resizing of score maps and photographs between the grid and the pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+
+def grid_size(height: int, width: int, stride: int) -> tuple[int, int]:
+    """Rows and columns of the grid at a stride: ⌈H / stride⌉ × ⌈W / stride⌉."""
+    return -(-height // stride), -(-width // stride)
+
+
+def resize_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Bilinear resizing of ``(K, h, w)`` maps to ``(K, *size)`` float32, without smoothing; half-pixel centres.
+
+    Values stay within the range of the input, and a constant map stays constant.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[None]
+    return functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False)[0].numpy()
+
+
+def downscale_rgb(rgb_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Smoothed bilinear downscaling of an ``(H, W, 3)`` photograph to ``(*size, 3)`` uint8."""
+    if rgb_u8.shape[:2] == size:
+        return rgb_u8
+    tensor = torch.from_numpy(rgb_u8).permute(2, 0, 1)[None].float()  # (H, W, 3) -> (1, 3, H, W)
+    small = functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()

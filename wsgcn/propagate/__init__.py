@@ -1,0 +1,1 @@
+"""Partial pseudo labels, the per-image GCN, and the random walk."""

@@ -1,0 +1,174 @@
+"""How work is done: device, seeds, worker processes, progress on the screen."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from wsgcn.errors import StageError, UsageError, WsgcnError
+
+T = TypeVar("T")
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``; ``auto`` takes CUDA where there is one.
+
+    Raises:
+        UsageError: the name is unknown, or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if name != "cuda" and not (name.startswith("cuda:") and name[5:].isdigit()):
+        raise UsageError(f"runtime.device is {name!r}: use auto, cpu, cuda or cuda:<number>")
+    device = torch.device(name)
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"runtime.device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices: use cpu")
+    return device
+
+
+def seed_for(run_seed: int, *names: str) -> int:
+    """A seed in [0, 2^63) that depends on the run's seed and on names (an image id) and on nothing else."""
+    text = "\0".join([str(run_seed), *names])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator_for(run_seed: int, *names: str) -> torch.Generator:
+    """A CPU generator seeded by :func:`seed_for`."""
+    return torch.Generator().manual_seed(seed_for(run_seed, *names))
+
+
+def worker_count(workers: int) -> int:
+    """The number of worker processes: ``workers``, or one a core where it is 0."""
+    return workers if workers > 0 else len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use this many threads inside the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def progress_bar(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar with the remaining time on the error stream; the value is called once for each finished piece."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=total == 0) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)
+
+
+def map_images(
+    work: Callable[[str], None],
+    image_ids: Sequence[str],
+    *,
+    stage: str,
+    label: str,
+    workers: int,
+    total: int,
+    finished: Callable[[str], None] | None = None,
+) -> dict[str, float]:
+    """Do ``work(image_id)`` for each image, in worker processes of one thread each.
+
+    An image that raises :class:`WsgcnError` is noted and the others go on. Results must not depend on the order.
+
+    Args:
+        work: a picklable function that loads, computes and saves one image.
+        image_ids: the images still to be made.
+        stage: word of the stage, for the error.
+        label: text before the progress bar.
+        workers: number of processes; 1 works in this process, 0 takes one a core.
+        total: number of images the stage has in all, for the error.
+        finished: called in this process after each image that succeeded.
+
+    Returns:
+        Seconds by image id.
+
+    Raises:
+        StageError: some images failed.
+    """
+    seconds: dict[str, float] = {}
+    failures: dict[str, str] = {}
+    with progress_bar(label, len(image_ids)) as advance:
+        for image_id, outcome in _outcomes(work, image_ids, min(worker_count(workers), len(image_ids))):
+            if isinstance(outcome, WsgcnError):
+                failures[image_id] = str(outcome)
+            else:
+                seconds[image_id] = outcome
+                if finished is not None:
+                    finished(image_id)
+            advance()
+    if failures:
+        raise StageError(stage, failures, total)
+    return seconds
+
+
+def _outcomes(
+    work: Callable[[str], None], image_ids: Sequence[str], workers: int
+) -> Iterable[tuple[str, float | WsgcnError]]:
+    if workers <= 1:
+        with threads(1):
+            for image_id in image_ids:
+                yield image_id, _timed(work, image_id)
+        return
+    # A fork server has imported the stage once, has no threads yet, and forks workers in milliseconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([getattr(work, "func", work).__module__])
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+        try:
+            jobs: dict[Future[float | WsgcnError], str] = {pool.submit(_timed, work, one): one for one in image_ids}
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _timed(work: Callable[[str], None], image_id: str) -> float | WsgcnError:
+    start = time.perf_counter()
+    try:
+        work(image_id)
+    except WsgcnError as error:
+        return error
+    return time.perf_counter() - start
+
+
+def _start_worker() -> None:
+    """One thread a worker, and no worker survives its parent."""
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    sys.stderr.flush()
+    os._exit(1)

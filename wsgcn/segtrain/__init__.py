@@ -1,0 +1,1 @@
+"""Training DeepLabv2 on pseudo labels."""
