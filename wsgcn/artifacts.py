@@ -393,6 +393,19 @@ def read_fingerprint(path: Path) -> str | None:
         return None
 
 
+def write_summary(path: Path, images: int, seconds: Mapping[str, float]) -> None:
+    """Write what a per-image stage did; a run that made nothing leaves the earlier summary.
+
+    Args:
+        path: file to write.
+        images: number of images the stage has.
+        seconds: time spent, by image id, of the images made in this run.
+    """
+    if seconds or not path.exists():
+        mean = sum(seconds.values()) / len(seconds) if seconds else 0.0
+        write_json(path, {"images": images, "made": len(seconds), "seconds_per_image": mean})
+
+
 def remove_others(folder: Path, keep: Iterable[str]) -> None:
     """Delete from a per-image folder what no listed image owns: leftovers of a kill or of another dataset."""
     names = set(keep)

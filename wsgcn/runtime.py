@@ -9,18 +9,16 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from wsgcn.errors import StageError, UsageError, WsgcnError
-
-T = TypeVar("T")
 
 
 def pick_device(name: str) -> torch.device:
@@ -85,65 +83,78 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
+class HasId(Protocol):
+    """Anything with an image id, such as an :class:`~wsgcn.artifacts.ImageRecord`."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+
+Image = TypeVar("Image", bound=HasId)
+LogMetrics = Callable[[Mapping[str, float], int], None]
+"""Called with metrics by name and a step, for live curves."""
+
+
 def map_images(
-    work: Callable[[str], None],
-    image_ids: Sequence[str],
+    work: Callable[[Image], bool],
+    images: Sequence[Image],
     *,
     stage: str,
     label: str,
     workers: int,
-    total: int,
     finished: Callable[[str], None] | None = None,
 ) -> dict[str, float]:
-    """Do ``work(image_id)`` for each image, in worker processes of one thread each.
+    """Do ``work(image)`` for each image, in worker processes of one thread each.
 
     An image that raises :class:`WsgcnError` is noted and the others go on. Results must not depend on the order.
 
     Args:
-        work: a picklable function that loads, computes and saves one image.
-        image_ids: the images still to be made.
+        work: a picklable function that loads, computes and saves one image; False says that it was there already.
+        images: the images of the stage.
         stage: word of the stage, for the error.
         label: text before the progress bar.
         workers: number of processes; 1 works in this process, 0 takes one a core.
-        total: number of images the stage has in all, for the error.
-        finished: called in this process after each image that succeeded.
+        finished: called in this process with the id of each image that succeeded.
 
     Returns:
-        Seconds by image id.
+        Seconds by image id, of the images that were made.
 
     Raises:
         StageError: some images failed.
     """
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
-    with progress_bar(label, len(image_ids)) as advance:
-        for image_id, outcome in _outcomes(work, image_ids, min(worker_count(workers), len(image_ids))):
+    with progress_bar(label, len(images)) as advance:
+        for image_id, outcome in _outcomes(work, images, min(worker_count(workers), len(images))):
             if isinstance(outcome, WsgcnError):
                 failures[image_id] = str(outcome)
             else:
-                seconds[image_id] = outcome
+                if outcome is not None:
+                    seconds[image_id] = outcome
                 if finished is not None:
                     finished(image_id)
             advance()
     if failures:
-        raise StageError(stage, failures, total)
+        raise StageError(stage, failures, len(images))
     return seconds
 
 
-def _outcomes(
-    work: Callable[[str], None], image_ids: Sequence[str], workers: int
-) -> Iterable[tuple[str, float | WsgcnError]]:
+Outcome = float | None | WsgcnError
+"""Seconds that an image took, None where nothing was to do, or the error."""
+
+
+def _outcomes(work: Callable[[Image], bool], images: Sequence[Image], workers: int) -> Iterator[tuple[str, Outcome]]:
     if workers <= 1:
         with threads(1):
-            for image_id in image_ids:
-                yield image_id, _timed(work, image_id)
+            for image in images:
+                yield image.id, _timed(work, image)
         return
     # A fork server has imported the stage once, has no threads yet, and forks workers in milliseconds.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([getattr(work, "func", work).__module__])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         try:
-            jobs: dict[Future[float | WsgcnError], str] = {pool.submit(_timed, work, one): one for one in image_ids}
+            jobs: dict[Future[Outcome], str] = {pool.submit(_timed, work, image): image.id for image in images}
             for job in as_completed(jobs):
                 yield jobs[job], job.result()
         except BaseException:
@@ -151,13 +162,13 @@ def _outcomes(
             raise
 
 
-def _timed(work: Callable[[str], None], image_id: str) -> float | WsgcnError:
+def _timed(work: Callable[[Image], bool], image: Image) -> Outcome:
     start = time.perf_counter()
     try:
-        work(image_id)
+        made = work(image)
     except WsgcnError as error:
         return error
-    return time.perf_counter() - start
+    return time.perf_counter() - start if made else None
 
 
 def _start_worker() -> None:

@@ -29,3 +29,20 @@ def downscale_rgb(rgb_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
     tensor = torch.from_numpy(rgb_u8).permute(2, 0, 1)[None].float()  # (H, W, 3) -> (1, 3, H, W)
     small = functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False, antialias=True)
     return small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def upsample_labels(
+    class_ids: NDArray[np.int64], scores: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The class of the highest score at each pixel: scores are resized first, so that edges follow them smoothly.
+
+    Args:
+        class_ids: ``(K,)`` class of each score map.
+        scores: ``(K, h, w)`` float32; of equal scores the first map wins.
+        size: rows and columns of the result.
+
+    Returns:
+        ``(*size)`` uint8 class ids.
+    """
+    labels: NDArray[np.uint8] = class_ids.astype(np.uint8)[resize_maps(scores, size).argmax(axis=0)]
+    return labels

@@ -1,0 +1,192 @@
+"""What many tests need: the real parameters made small, a made-up VOC devkit, and its index.
+
+Fixtures, each made anew for a test, so that a test may change or delete what it gets:
+
+- ``tiny_voc``: folder of a VOC devkit with 6 training and 3 validation pictures of about 48 × 64 pixels.
+- ``tiny_params``: the real ``params.yaml``, shrunk to seconds; ``dataset.root`` is ``tiny_voc``.
+- ``tiny_index``: the index of ``tiny_voc``, as the stage ``dataset`` would write it.
+
+``changed(tiny_params, {"propagate.steps": 3})`` gives the same parameters with other values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import settings
+from PIL import Image
+
+from wsgcn.artifacts import ImageRecord, Index
+from wsgcn.labels import palette
+from wsgcn.params import Params, parse_params
+
+ROOT = Path(__file__).parents[1]
+TINY_CLASSES = ("background", "disc", "cross")
+TINY_SHOWN = {
+    "t0": (1,),
+    "t1": (2,),
+    "t2": (1, 2),
+    "t3": (1,),
+    "t4": (2,),
+    "t5": (1, 2),
+    "v0": (1,),
+    "v1": (2,),
+    "v2": (1, 2),
+}
+"""Foreground classes by picture; ``t…`` are in the split ``train``, ``v…`` in ``val``."""
+
+settings.register_profile("wsgcn", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("wsgcn")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def real_content() -> dict[str, Any]:
+    """The repository's own ``params.yaml``, as YAML gives it."""
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def changed(params: Params, values: Mapping[str, Any]) -> Params:
+    """The same parameters with other values, by dotted key, checked as a file's would be."""
+    content = params.model_dump()
+    for key, value in values.items():
+        section = content
+        *path, last = key.split(".")
+        for part in path:
+            section = section[part]
+        assert last in section, f"{key} is no parameter"
+        section[last] = value
+    return parse_params(content, "test")
+
+
+@pytest.fixture
+def tiny_params(tiny_voc: Path) -> Params:
+    """The real ``params.yaml`` for ``tiny_voc``: one worker on the CPU, and few epochs, steps and iterations."""
+    small_training = {"epochs": 1, "batch": 3, "crop": 32}
+    values: dict[str, Any] = {
+        "runtime.device": "cpu",
+        "runtime.workers": 1,
+        "dataset.name": "tiny",
+        "dataset.root": str(tiny_voc),
+        "dataset.classes": TINY_CLASSES,
+        "dataset.demo": None,
+        "cams.infer.scales": (1.0,),
+        "affinity.I.train_radius": 3,
+        "affinity.I.radius": 3,
+        "affinity.P.radius": 3,
+        "propagate.steps": 5,
+        "propagate.feature_steps": 4,
+        "propagate.random_walk.I.log2_steps": 3,
+        "propagate.random_walk.P.log2_steps": 3,
+        "segtrain.iterations": 2,
+        "segtrain.batch": 2,
+        "segtrain.crop": 32,
+        "segtrain.aspp_dilations": (1, 2),
+        "evaluate.classes": TINY_CLASSES,
+        "evaluate.panels": 2,
+    }
+    for room in ("cams", "affinity"):
+        values |= {f"{room}.train.{key}": value for key, value in small_training.items()}
+    for use in (
+        "affinity.I.seeds.crf",
+        "affinity.P.seeds.crf",
+        "propagate.partial_labels.crf",
+        "crf.gcn",
+        "crf.random_walk",
+        "evaluate.seg_crf",
+    ):
+        values[f"{use}.iterations"] = 2
+    return changed(parse_params(real_content(), "params.yaml"), values)
+
+
+# ---------------------------------------------------------------- a made-up VOC devkit
+
+
+@pytest.fixture
+def tiny_voc(tmp_path: Path) -> Path:
+    """A VOC devkit of 9 pictures with discs (class 1) and crosses (class 2); ``TINY_SHOWN`` says which shows what.
+
+    Holds ``JPEGImages/<id>.jpg``, ``SegmentationClass/<id>.png``, ``Annotations/<id>.xml`` and
+    ``ImageSets/Segmentation/{train,val,trainval}.txt``.
+    """
+    root = tmp_path / "VOC2012"
+    for folder in ("JPEGImages", "SegmentationClass", "Annotations", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for number, (image_id, class_ids) in enumerate(TINY_SHOWN.items()):
+        _write_picture(root, image_id, class_ids, number)
+    for split, prefixes in (("train", "t"), ("val", "v"), ("trainval", "tv")):
+        ids = [image_id for image_id in TINY_SHOWN if image_id[0] in prefixes]
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("".join(f"{one}\n" for one in ids))
+    return root
+
+
+def _write_picture(root: Path, image_id: str, class_ids: tuple[int, ...], number: int) -> None:
+    height, width = _tiny_size(number)
+    random = np.random.default_rng(number)
+    rgb = random.normal((90, 140, 90), 12, (height, width, 3))
+    mask = np.zeros((height, width), dtype=np.uint8)
+    rows, columns = np.mgrid[:height, :width]
+    boxes = []
+    for place, class_id in enumerate(class_ids):
+        y, x = height // 2 + int(random.integers(-6, 7)), (2 * place + 1) * width // (2 * len(class_ids))
+        dy, dx = np.abs(rows - y), np.abs(columns - x)
+        inside = dy**2 + dx**2 <= 11**2 if class_id == 1 else (np.minimum(dy, dx) <= 3) & (np.maximum(dy, dx) <= 11)
+        around = (dy <= 12) & (dx <= 12) & ~inside & (random.random((height, width)) < 0.05)
+        rgb[inside] = random.normal(((220, 60, 50), (50, 70, 220))[class_id - 1], 12, (int(inside.sum()), 3))
+        mask[around], mask[inside] = 255, class_id
+        boxes.append((TINY_CLASSES[class_id], x - 11, y - 11, x + 11, y + 11))
+    Image.fromarray(rgb.clip(0, 255).astype(np.uint8)).save(root / "JPEGImages" / f"{image_id}.jpg", quality=95)
+    image = Image.fromarray(mask)
+    image.putpalette(palette())
+    image.save(root / "SegmentationClass" / f"{image_id}.png")
+    (root / "Annotations" / f"{image_id}.xml").write_text(_annotation(image_id, (height, width), boxes))
+
+
+def _tiny_size(number: int) -> tuple[int, int]:
+    """Rows and columns of a picture: some are odd, and the fifth stands upright."""
+    return (64, 49) if number == 4 else (48 - number % 3, 64 - number % 2)
+
+
+def _annotation(image_id: str, size: tuple[int, int], boxes: list[tuple[str, int, int, int, int]]) -> str:
+    objects = "".join(
+        f"<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{left}</xmin><ymin>{top}</ymin>"
+        f"<xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>\n"
+        for name, left, top, right, bottom in boxes
+    )
+    return (
+        f"<annotation><filename>{image_id}.jpg</filename>\n"
+        f"<size><width>{size[1]}</width><height>{size[0]}</height><depth>3</depth></size>\n"
+        f"<segmented>1</segmented>\n{objects}</annotation>\n"
+    )
+
+
+@pytest.fixture
+def tiny_index(tiny_voc: Path) -> Index:
+    """The index of ``tiny_voc``; its ``root`` is the devkit's absolute path."""
+    images = tuple(
+        ImageRecord(
+            id=image_id,
+            photo=f"JPEGImages/{image_id}.jpg",
+            height=_tiny_size(number)[0],
+            width=_tiny_size(number)[1],
+            class_ids=class_ids,
+            splits=("train" if image_id.startswith("t") else "val",),
+        )
+        for number, (image_id, class_ids) in enumerate(TINY_SHOWN.items())
+    )
+    return Index("tiny", str(tiny_voc), TINY_CLASSES, images)

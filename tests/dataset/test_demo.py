@@ -1,0 +1,179 @@
+"""The demo: the same bytes every time, VOC's layout, balanced classes told by a part of each object."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsgcn.artifacts import load_label_map
+from wsgcn.dataset.demo import MARKER, make_demo
+from wsgcn.dataset.paint import FIGURES, Picture, draw_picture
+from wsgcn.dataset.voc import read_devkit
+from wsgcn.errors import UsageError
+from wsgcn.labels import IGNORE, palette
+from wsgcn.ops.photo import load_photo
+from wsgcn.params import Demo, load_params
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+CLASSES = PARAMS.dataset.classes
+SMALL = Demo(train_images=6, val_images=3, height=60, width=80, seed=3)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    """The training pictures as ``params.yaml`` asks for them."""
+    demo = PARAMS.dataset.demo
+    assert demo is not None
+    numbers = range(demo.train_images)
+    return [draw_picture(f"train_{one:04}", one, demo.height, demo.width, demo.seed) for one in numbers]
+
+
+def digests(root: Path) -> dict[str, str]:
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_two_makes_are_byte_identical(tmp_path: Path) -> None:
+    make_demo(tmp_path / "one", CLASSES, SMALL)
+    make_demo(tmp_path / "two", CLASSES, SMALL)
+    first = digests(tmp_path / "one")
+    make_demo(tmp_path / "one", CLASSES, SMALL)
+    assert first == digests(tmp_path / "two") == digests(tmp_path / "one")
+
+
+def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    make_demo(tmp_path, CLASSES, SMALL)
+    before = digests(tmp_path)
+    (tmp_path / "JPEGImages/train_0002.jpg").write_bytes(b"half a pict")
+    make_demo(tmp_path, CLASSES, SMALL)
+    assert digests(tmp_path) == before
+
+
+def test_a_picture_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
+    make_demo(tmp_path / "few", CLASSES, SMALL.model_copy(update={"train_images": 2, "val_images": 1}))
+    make_demo(tmp_path / "many", CLASSES, SMALL)
+    few, many = digests(tmp_path / "few"), digests(tmp_path / "many")
+    kept = [path for path in few if not path.startswith("ImageSets")]
+    assert len(kept) == 3 * 3 + 1
+    assert all(few[path] == many[path] for path in kept)
+
+
+def test_another_seed_makes_other_pictures() -> None:
+    one, two = (draw_picture("train_0000", 0, 60, 80, seed) for seed in (1, 2))
+    assert (one.rgb_u8 != two.rgb_u8).mean() > 0.5
+
+
+def test_the_layout_is_that_of_the_devkit(tmp_path: Path) -> None:
+    make_demo(tmp_path, CLASSES, SMALL)
+    train, val = ([f"{split}_{number:04}" for number in range(count)] for split, count in (("train", 6), ("val", 3)))
+    expected = {f"{folder}/{one}{suffix}" for one in train + val for folder, suffix in (
+        ("JPEGImages", ".jpg"), ("Annotations", ".xml"), ("SegmentationClass", ".png"),
+    )}  # fmt: skip
+    expected |= {f"ImageSets/Segmentation/{split}.txt" for split in ("train", "trainaug", "val")} | {MARKER}
+    assert set(digests(tmp_path)) == expected
+    lists = {
+        split: (tmp_path / f"ImageSets/Segmentation/{split}.txt").read_text().split()
+        for split in ("train", "trainaug", "val")
+    }
+    assert lists == {"train": train, "trainaug": train, "val": val}
+
+
+def test_files_say_what_was_drawn(tmp_path: Path) -> None:
+    make_demo(tmp_path, CLASSES, SMALL)
+    index = read_devkit("demo", tmp_path, CLASSES, ["train", "val"])
+    assert len(index.images) == 9
+    for image in index.images:
+        picture = draw_picture(image.id, int(image.id[-4:]), 60, 80, 3)
+        assert image.class_ids == tuple(sorted(set(picture.class_ids)))
+        assert (image.height, image.width) == (60, 80)
+        path = tmp_path / "SegmentationClass" / f"{image.id}.png"
+        np.testing.assert_array_equal(load_label_map(path), picture.mask)
+        loss = load_photo(index.photo_path(image)).astype(float) - picture.rgb_u8
+        assert np.abs(loss).mean() < 12  # JPEG at quality 90, grain and thin lines
+
+
+def test_masks_carry_the_colours_of_voc(tmp_path: Path) -> None:
+    make_demo(tmp_path, CLASSES, SMALL)
+    with Image.open(tmp_path / "SegmentationClass/train_0000.png") as mask:
+        assert mask.mode == "P"
+        assert mask.getpalette() == palette()
+
+
+def test_labels_agree_with_masks(pictures: list[Picture]) -> None:
+    for picture in pictures:
+        assert set(np.unique(picture.mask)) - {IGNORE} == {0, *picture.class_ids}
+
+
+def test_outlines_are_ignored_and_thin(pictures: list[Picture]) -> None:
+    for picture in pictures:
+        labelled = (picture.mask != IGNORE) & (picture.mask > 0)
+        touching = labelled[:, :-1] & (picture.mask[:, 1:] == 0)
+        assert not touching.any()
+        assert 0 < (picture.mask == IGNORE).sum() < labelled.sum()
+
+
+def test_a_good_part_of_the_pictures_shows_two_classes(pictures: list[Picture]) -> None:
+    two = np.mean([len(set(picture.class_ids)) == 2 for picture in pictures])
+    twins = np.mean([len(picture.class_ids) > len(set(picture.class_ids)) for picture in pictures])
+    assert 0.4 <= two <= 0.5
+    assert 0.02 <= twins <= 0.2
+
+
+def test_classes_are_balanced(pictures: list[Picture]) -> None:
+    counts = Counter(class_id for picture in pictures for class_id in set(picture.class_ids))
+    assert set(counts) == set(range(1, len(CLASSES)))
+    assert max(counts.values()) < 1.4 * min(counts.values())
+
+
+def test_colour_and_area_do_not_tell_the_class(pictures: list[Picture]) -> None:
+    """The classes' mean colours differ by no more than chance, and so do their areas."""
+    single = [picture for picture in pictures if len(set(picture.class_ids)) == 1 and len(picture.class_ids) == 1]
+    for measure in (
+        lambda picture, inside: picture.rgb_u8[inside].mean(axis=0),
+        lambda picture, inside: np.atleast_1d(inside.sum()),
+    ):
+        groups = [
+            np.stack([measure(one, one.mask == class_id) for one in single if one.class_ids[0] == class_id])
+            for class_id in range(1, len(CLASSES))
+        ]
+        means = np.stack([group.mean(axis=0) for group in groups])
+        within = np.mean([group.std(axis=0) for group in groups], axis=0)
+        assert (means.std(axis=0) < 0.6 * within).all()
+
+
+def test_emblems_of_all_classes_differ() -> None:
+    v, u = np.mgrid[-1:1:64j, -1:1:64j]
+    inks = [figure(u, v)[np.hypot(u, v) < 1] > 0 for figure in FIGURES]
+    assert all(0.2 < ink.mean() < 0.7 for ink in inks)
+    shares = [(one != two).mean() for number, one in enumerate(inks) for two in inks[:number]]
+    assert min(shares) > 0.25
+    assert max(shares) < 0.75  # none is the negative of another, for colours are swapped at random
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (120, 160), (64, 48)])
+def test_small_pictures_still_show_their_objects(height: int, width: int) -> None:
+    for number in range(20):
+        picture = draw_picture(f"train_{number:04}", number, height, width, 0)
+        assert picture.rgb_u8.shape == (height, width, 3)
+        assert set(picture.class_ids) <= set(np.unique(picture.mask))
+
+
+def test_a_dataset_of_the_user_is_not_written_over(tmp_path: Path) -> None:
+    own = tmp_path / "ImageSets/Segmentation/train.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("2007_000032\n")
+    with pytest.raises(UsageError, match=r"holds files that the demo did not make: set dataset.demo to null"):
+        make_demo(tmp_path, CLASSES, SMALL)
+    assert digests(tmp_path).keys() == {"ImageSets/Segmentation/train.txt"}
+    assert own.read_text() == "2007_000032\n"
+
+
+def test_another_number_of_classes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"dataset.classes has 2 names, but the demo has background and 5 classes"):
+        make_demo(tmp_path, ("background", "ring"), SMALL)
+    assert not any(tmp_path.iterdir())

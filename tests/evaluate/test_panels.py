@@ -1,0 +1,52 @@
+"""Panels show what they say."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgcn.evaluate.panels import TILE_HEIGHT, choose, draw_panel, heat_overlay, label_overlay
+from wsgcn.evaluate.truth import at_cells
+from wsgcn.labels import palette
+
+
+@given(st.integers(1, 60), st.integers(0, 70))
+def test_choose_is_spread_and_distinct(total, count):
+    ids = [f"{number:03}" for number in range(total)]
+    chosen = choose(ids, count)
+    assert len(chosen) == len(set(chosen)) == min(count, total)
+    assert chosen == sorted(chosen)
+    if count > 1:
+        assert (chosen[0], chosen[-1]) == (ids[0], ids[-1])
+
+
+def test_label_overlay_tints_by_class():
+    rgb = np.full((1, 3, 3), 100, dtype=np.uint8)
+    labels = np.array([[0, 1, 255]], dtype=np.uint8)
+    background, plane, unlabelled = label_overlay(rgb, labels)[0].astype(int)
+    assert (background < 60).all()
+    assert plane[0] > plane[1] == plane[2]
+    assert palette()[3:6] == [128, 0, 0]
+    assert (unlabelled > 200).all()
+
+
+def test_heat_overlay_goes_from_dark_to_bright():
+    rgb = np.zeros((1, 3, 3), dtype=np.uint8)
+    cold, warm, hot = heat_overlay(rgb, np.array([[0, 0.5, 1]], dtype=np.float32))[0].astype(int).sum(axis=1)
+    assert cold < warm < hot
+
+
+def test_a_panel_holds_its_tiles_and_wraps_its_legend():
+    tiles = [(name, np.full((40, 80, 3), value, dtype=np.uint8)) for name, value in (("a", 0), ("b", 90))]
+    small = draw_panel(tiles, [(0, "background")])
+    large = draw_panel(tiles, [(number, f"a class with the long name {number}") for number in range(12)])
+    assert small.width == large.width == 3 * 10 + 2 * 2 * TILE_HEIGHT
+    assert large.height > small.height
+    assert small.getpixel((10 + TILE_HEIGHT, 32 + TILE_HEIGHT // 2)) == (0, 0, 0)
+    assert small.getpixel((20 + 3 * TILE_HEIGHT, 32 + TILE_HEIGHT // 2)) == (90, 90, 90)
+
+
+def test_cells_take_the_label_at_their_centre():
+    labels = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    assert (at_cells(labels, (5, 7)) == labels).all()
+    assert at_cells(labels, (1, 1)).item() == labels[2, 3]
+    assert at_cells(np.repeat(np.repeat(labels, 4, 0), 4, 1), (5, 7)).tolist() == labels.tolist()

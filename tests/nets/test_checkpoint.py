@@ -1,0 +1,133 @@
+"""Checkpoints: round trip, and a clear refusal of everything else."""
+
+import contextlib
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from wsgcn.errors import DataError
+from wsgcn.nets.checkpoint import load_checkpoint, read_settings, read_state, save_checkpoint
+
+SETTINGS = {"backbone": "tiny", "classes": 3, "dilations": [1, 2]}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "deep" / "checkpoint.pt"
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    save_checkpoint(path, "cams/I", SETTINGS, net)
+    return path, net
+
+
+def fresh():
+    return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).train()
+
+
+def test_round_trip_gives_the_same_network_in_evaluation(saved):
+    path, net = saved
+    loaded = fresh()
+    load_checkpoint(path, "cams/I", SETTINGS, loaded)
+    assert not loaded.training
+    assert all(torch.equal(one, loaded.state_dict()[key]) for key, one in net.state_dict().items())
+    assert read_settings(path, "cams/I") == SETTINGS
+    assert [one.name for one in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("read", [lambda path: load_checkpoint(path, "segtrain", SETTINGS, fresh()),
+                                  lambda path: read_settings(path, "segtrain")])  # fmt: skip
+def test_another_network_is_refused(saved, read):
+    with pytest.raises(DataError, match="holds the network 'cams/I', not 'segtrain'"):
+        read(saved[0])
+
+
+def test_other_settings_are_refused(saved):
+    with pytest.raises(DataError, match="made with .*'classes': 3.* not .*'classes': 4"):
+        load_checkpoint(saved[0], "cams/I", SETTINGS | {"classes": 4}, fresh())
+
+
+def test_other_structure_is_refused(saved):
+    with pytest.raises(DataError, match=r"does not fit cams/I: 0 missing, 5 unexpected \(1\.bias, .*, …\)"):
+        load_checkpoint(saved[0], "cams/I", SETTINGS, nn.Sequential(nn.Conv2d(1, 2, 1)))
+    with pytest.raises(DataError, match="does not fit cams/I.*size mismatch"):
+        load_checkpoint(saved[0], "cams/I", SETTINGS, nn.Sequential(nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2)))
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.pt is missing"):
+        read_settings(tmp_path / "none.pt", "cams/I")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_truncated_file_is_named(saved, share):
+    path, _ = saved
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read as weights"):
+        read_settings(path, "cams/I")
+
+
+@pytest.mark.parametrize("garbage", [b"not weights at all\n", bytes(range(256)) * 8, b"PK\x03\x04" + b"x" * 500])
+def test_garbage_is_named(tmp_path, garbage):
+    path = tmp_path / "garbage.pth"
+    path.write_bytes(garbage)
+    with pytest.raises(DataError, match=r"garbage\.pth cannot be read as weights"):
+        read_state(path)
+
+
+def test_any_damage_is_a_data_error(tmp_path):
+    """Damaged files of PyTorch's two formats once escaped as IndexError, TypeError and struct.error."""
+    path, random = tmp_path / "damaged.pth", np.random.default_rng(0)
+    for new_format in (True, False):
+        torch.save({"weight": torch.ones(3)}, path, _use_new_zipfile_serialization=new_format)
+        whole = path.read_bytes()
+        for _ in range(150):
+            damaged = bytearray(whole[: random.integers(len(whole))])
+            for place in random.integers(max(1, len(damaged)), size=min(3, len(damaged))):
+                damaged[place] = random.integers(256)
+            path.write_bytes(damaged)
+            with contextlib.suppress(DataError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read_state(path)
+
+
+class Trap:
+    """Its unpickling would raise from code of the file's choosing."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("the file's code ran",))
+
+
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
+)
+def test_pickled_object_is_refused_and_never_run(tmp_path, save):
+    path = tmp_path / "trap.pth"
+    save({"weight": Trap()}, path)
+    with pytest.raises(DataError, match=r"trap\.pth cannot be read as weights"):
+        read_state(path)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2), {"network": "cams/I", "state": {}}])
+def test_anything_but_a_checkpoint_is_refused(tmp_path, content):
+    path = tmp_path / "other.pt"
+    torch.save(content, path)
+    with pytest.raises(DataError, match="holds the network None, not 'cams/I'"):
+        read_settings(path, "cams/I")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2)])
+def test_anything_but_a_state_is_refused(tmp_path, content):
+    path = tmp_path / "other.pt"
+    torch.save(content, path)
+    with pytest.raises(DataError, match="not a state_dict"):
+        read_state(path)
+
+
+def test_state_is_read_as_float32_and_counters_stay_whole(tmp_path):
+    path = tmp_path / "half.pth"
+    torch.save({"weight": torch.ones(2).half(), "count": torch.tensor(3)}, path)
+    assert {key: one.dtype for key, one in read_state(path).items()} == {"weight": torch.float32, "count": torch.int64}

@@ -1,0 +1,128 @@
+"""The training's core: groups, loss, learning, repeatability."""
+
+from itertools import repeat
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.conftest import changed
+from wsgcn.errors import UsageError
+from wsgcn.nets.backbone import norms
+from wsgcn.nets.deeplab import build_deeplab
+from wsgcn.segtrain.fit import fit, parameter_groups, segmentation_loss
+
+SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
+
+
+@pytest.fixture
+def params(tiny_params):
+    return changed(tiny_params, {"segtrain.iterations": 30, "segtrain.momentum": 0.9}).segtrain
+
+
+def network():
+    torch.manual_seed(0)
+    return build_deeplab(SETTINGS, None)
+
+
+def four_pictures():
+    """Four pictures whose left half is class 1, green, and right half class 2, blue."""
+    photos, labels = torch.zeros(4, 3, 32, 32), torch.full((4, 32, 32), 1, dtype=torch.uint8)
+    labels[..., 16:] = 2
+    photos[:, 1, :, :16], photos[:, 2, :, 16:] = 1, 1
+    return photos, labels
+
+
+# ---------------------------------------------------------------- groups
+
+
+def test_every_parameter_is_in_one_group_with_its_rate():
+    net = network()
+    backbone, weights, biases = parameter_groups(net, 0.02, 10)
+    rates = {id(one): group["lr"] for group in (backbone, weights, biases) for one in group["params"]}
+    assert len(rates) == sum(len(group["params"]) for group in (backbone, weights, biases))
+    for name, parameter in net.named_parameters():
+        factor = 1 if name.startswith("backbone.") else 10 if name.endswith("weight") else 20
+        assert rates.pop(id(parameter)) == pytest.approx(0.02 * factor), name
+    assert not rates
+    assert biases["weight_decay"] == 0
+    assert "weight_decay" not in backbone
+    assert "weight_decay" not in weights
+
+
+# ---------------------------------------------------------------- loss
+
+
+def test_loss_is_the_mean_over_labelled_cells_summed_over_scales():
+    torch.manual_seed(2)
+    labels = torch.randint(0, 3, (2, 8, 12), dtype=torch.uint8)
+    labels[:, :3] = 255
+    scaled = [torch.randn(2, 3, 8, 12), torch.randn(2, 3, 4, 6)]
+    # At half the size, nearest-exact takes the pixel at twice the cell plus one.
+    expected = functional.cross_entropy(scaled[0], labels.long(), ignore_index=255)
+    expected += functional.cross_entropy(scaled[1], labels[:, 1::2, 1::2].long(), ignore_index=255)
+    assert segmentation_loss(scaled, labels).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_nothing_labelled_gives_zero_and_no_nan():
+    """Pitfall P5: PyTorch's own mean over no cell is NaN, and one such batch ruins a network."""
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    loss = segmentation_loss([logits], torch.full((2, 32, 32), 255, dtype=torch.uint8))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.all(logits.grad == 0)
+
+
+# ---------------------------------------------------------------- steps
+
+
+def test_training_lowers_the_loss_on_four_pictures(params):
+    net = network()
+    steps = list(fit(net, repeat(four_pictures(), 30), params))
+    assert [step.number for step in steps] == list(range(1, 31))
+    assert steps[-1].loss < 0.2 * steps[0].loss
+    photos, labels = four_pictures()
+    with torch.no_grad():
+        found = functional.interpolate(net.eval()(photos), size=32, mode="bilinear").argmax(1)
+    assert (found == labels).float().mean() > 0.9
+
+
+def test_learning_rate_follows_the_poly_formula(params):
+    steps = list(fit(network(), repeat(four_pictures(), 30), params))
+    expected = [params.lr * (1 - step / 30) ** params.poly_power for step in range(30)]
+    assert [step.lr for step in steps] == pytest.approx(expected)
+
+
+def test_same_start_and_batches_give_the_same_network(params):
+    first, second = network(), network()
+    losses = [[step.loss for step in fit(net, repeat(four_pictures(), 4), params)] for net in (first, second)]
+    assert losses[0] == losses[1]
+    assert all(torch.equal(one, second.state_dict()[key]) for key, one in first.state_dict().items())
+
+
+def test_several_scales_train_with_the_maximum(params):
+    several = params.model_copy(update={"input_scales": (1.0, 0.75, 0.5)})
+    one, more = ([step.loss for step in fit(network(), repeat(four_pictures(), 1), p)] for p in (params, several))
+    assert more[0] == pytest.approx(4 * one[0], rel=0.2)  # three scales and their maximum
+
+
+def test_frozen_norms_stay_as_loaded(params):
+    net = network()
+    before = [one.clone() for norm in norms(net) for one in norm.state_dict().values()]
+    list(fit(net, repeat(four_pictures(), 2), params.model_copy(update={"freeze_norm": True})))
+    assert all(
+        torch.equal(a, b) for a, b in zip(before, (o for norm in norms(net) for o in norm.state_dict().values()))
+    )
+
+
+def test_unlabelled_batch_is_survived(params):
+    photos, labels = four_pictures()
+    steps = list(fit(network(), [(photos, torch.full_like(labels, 255)), (photos, labels)], params))
+    assert steps[0].loss == 0
+    assert steps[1].loss > 0
+
+
+def test_diverging_training_ends_in_advice(params):
+    photos, labels = four_pictures()
+    with pytest.raises(UsageError, match=r"loss is nan at step 1: choose a smaller segtrain\.lr"):
+        list(fit(network(), [(photos * torch.nan, labels)], params))

@@ -1,0 +1,169 @@
+"""The stage from label maps on disk to a checkpoint, and what it says of bad inputs."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import changed
+from wsgcn.artifacts import Artifacts, load_label_map, read_table, save_index, save_label_map
+from wsgcn.errors import DataError, UsageError
+from wsgcn.labels import METHODS
+from wsgcn.nets.deeplab import load_deeplab, predict_probs
+from wsgcn.ops.photo import load_photo
+from wsgcn.segtrain.stage import run
+
+METHOD = METHODS["WSGCN-I"]
+
+
+@pytest.fixture
+def artifacts(tmp_path, tiny_voc, tiny_index):
+    """Pseudo labels of the training pictures: their masks, a corner unlabelled."""
+    artifacts = Artifacts(tmp_path / "artifacts")
+    save_index(artifacts.index, tiny_index)
+    for image in tiny_index.split("train"):
+        labels = load_label_map(tiny_voc / "SegmentationClass" / f"{image.id}.png")
+        labels[:5, :5] = 255
+        save_label_map(artifacts.label_map("crf", METHOD.name, image.id), labels, "made by the test")
+    return artifacts
+
+
+def train(params, artifacts):
+    logged = []
+    run(params, artifacts, METHOD, lambda metrics, step: logged.append((step, dict(metrics))))
+    return logged
+
+
+def state(artifacts):
+    return load_deeplab(artifacts.checkpoint("segtrain", METHOD.name), torch.device("cpu")).state_dict()
+
+
+def outputs(artifacts):
+    folder = artifacts.folder("segtrain", METHOD.name)
+    return sorted(one.name for one in folder.iterdir()) if folder.exists() else []
+
+
+# ---------------------------------------------------------------- from end to end
+
+
+def test_stage_writes_a_network_that_predicts_and_its_history(tiny_params, artifacts, tiny_index):
+    logged = train(changed(tiny_params, {"segtrain.iterations": 23}), artifacts)
+    assert [step for step, _ in logged] == [10, 20, 23]
+    assert all(set(metrics) == {"seg_loss", "seg_lr"} for _, metrics in logged)
+    assert logged[-1][1]["seg_loss"] < logged[0][1]["seg_loss"]
+    rows = read_table(artifacts.history("segtrain", METHOD.name))
+    assert [(int(row["step"]), float(row["loss"]), float(row["lr"])) for row in rows] == [
+        (step, metrics["seg_loss"], metrics["seg_lr"]) for step, metrics in logged
+    ]
+    assert outputs(artifacts) == ["checkpoint.pt", "history.csv"]
+    network = load_deeplab(artifacts.checkpoint("segtrain", METHOD.name), torch.device("cpu"))
+    image = tiny_index.split("val")[0]
+    probs = predict_probs(network, load_photo(tiny_index.photo_path(image)), (1.0,), flip=True)
+    assert probs.shape == (3, image.height, image.width)
+
+
+def test_same_seed_same_checkpoint_whatever_ran_before(tiny_params, artifacts):
+    train(tiny_params, artifacts)
+    first = state(artifacts)
+    torch.manual_seed(99)
+    before = torch.random.get_rng_state()
+    train(tiny_params, artifacts)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(one, first[key]) for key, one in state(artifacts).items())
+    train(changed(tiny_params, {"runtime.seed": 43}), artifacts)
+    assert not torch.equal(state(artifacts)["aspp.branches.0.weight"], first["aspp.branches.0.weight"])
+
+
+def test_ground_truth_is_not_read(tiny_params, artifacts, tiny_voc):
+    train(tiny_params, artifacts)
+    first = state(artifacts)
+    for mask in (tiny_voc / "SegmentationClass").iterdir():
+        mask.unlink()
+    train(tiny_params, artifacts)
+    assert all(torch.equal(one, first[key]) for key, one in state(artifacts).items())
+
+
+def test_labels_without_a_labelled_pixel_train_to_no_nan(tiny_params, artifacts, tiny_index):
+    for image in tiny_index.split("train"):
+        labels = np.full((image.height, image.width), 255, np.uint8)
+        save_label_map(artifacts.label_map("crf", METHOD.name, image.id), labels, "")
+    assert [metrics["seg_loss"] for _, metrics in train(tiny_params, artifacts)] == [0.0]
+    assert all(one.isfinite().all() for one in state(artifacts).values())
+
+
+def test_interrupted_training_leaves_the_earlier_checkpoint_whole(tiny_params, artifacts):
+    train(tiny_params, artifacts)
+    before = artifacts.checkpoint("segtrain", METHOD.name).read_bytes()
+
+    def interrupt(metrics, step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_params, artifacts, METHOD, interrupt)
+    assert artifacts.checkpoint("segtrain", METHOD.name).read_bytes() == before
+    assert outputs(artifacts) == ["checkpoint.pt", "history.csv"]
+
+
+# ---------------------------------------------------------------- bad inputs
+
+
+def refused(params, artifacts, message):
+    with pytest.raises(DataError, match=message):
+        train(params, artifacts)
+    assert outputs(artifacts) == []
+
+
+def test_missing_index_is_named(tiny_params, tmp_path):
+    refused(tiny_params, Artifacts(tmp_path / "none"), r"index\.json is missing")
+
+
+def test_missing_labels_are_counted_and_the_stage_to_run_is_named(tiny_params, artifacts):
+    for image_id in ("t1", "t4"):
+        artifacts.label_map("crf", METHOD.name, image_id).unlink()
+    refused(
+        tiny_params,
+        artifacts,
+        r"2 of 6 pseudo labels are missing, such as .*t1\.png: run `wsgcn crf --variant I --propagation gcn`",
+    )
+
+
+def test_label_map_of_another_size_is_named(tiny_params, artifacts):
+    save_label_map(artifacts.label_map("crf", METHOD.name, "t2"), np.zeros((10, 12), np.uint8), "")
+    refused(tiny_params, artifacts, r"t2\.png has 10 x 12 pixels, its photograph 46 x 64: .*wsgcn crf")
+
+
+def test_broken_label_map_is_named(tiny_params, artifacts):
+    path = artifacts.label_map("crf", METHOD.name, "t3")
+    path.write_bytes(path.read_bytes()[:90])
+    refused(changed(tiny_params, {"segtrain.iterations": 6}), artifacts, r"t3\.png")
+
+
+def test_unknown_class_is_named(tiny_params, artifacts, tiny_index):
+    for image in tiny_index.split("train"):
+        labels = np.full((image.height, image.width), 7, np.uint8)
+        save_label_map(artifacts.label_map("crf", METHOD.name, image.id), labels, "")
+    refused(tiny_params, artifacts, r"t\d\.png holds class 7, but there are 3 classes")
+
+
+def test_broken_photo_is_named(tiny_params, artifacts, tiny_voc):
+    for photo in (tiny_voc / "JPEGImages").iterdir():
+        photo.write_bytes(b"no picture")
+    refused(tiny_params, artifacts, r"t\d\.jpg is no whole picture")
+
+
+def test_photo_changed_since_the_index_is_named(tiny_params, artifacts, tiny_voc, tiny_index):
+    for image in tiny_index.split("train"):
+        (tiny_voc / "JPEGImages" / f"{image.id}.jpg").write_bytes((tiny_voc / "JPEGImages" / "v1.jpg").read_bytes())
+    params = changed(tiny_params, {"segtrain.iterations": 6})
+    refused(params, artifacts, r"t\d\.jpg has changed since `wsgcn dataset` read it")
+
+
+def test_weights_of_another_network_are_named(tiny_params, artifacts, tmp_path):
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.pth")
+    params = changed(tiny_params, {"segtrain.weights": str(tmp_path / "weights.pth")})
+    refused(params, artifacts, r"weights\.pth does not hold weights of resnet-small")
+
+
+def test_unknown_split_and_device_are_named(tiny_params, artifacts):
+    refused(changed(tiny_params, {"dataset.train_split": "none"}), artifacts, "no photograph of split 'none'")
+    with pytest.raises(UsageError, match=r"runtime\.device is 'tpu'"):
+        train(changed(tiny_params, {"runtime.device": "tpu"}), artifacts)

@@ -1,0 +1,174 @@
+"""The rules of the layout, read from the sources."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+ROOMS = {"dataset", "cams", "affinity", "propagate", "crf", "segtrain", "evaluate", "report"}
+SLOW_TO_IMPORT = {"torch", "torch_geometric", "mlflow", "scipy", "pydensecrf"}
+MAX_FUNCTION = 60
+MAX_FILE = 300
+FILES = sorted((ROOT / "wsgcn").rglob("*.py"))
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def _imports(nodes, package: str) -> set[str]:
+    """Every module that the import statements among the nodes may load, as dotted names."""
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = ".".join(package.split(".")[: -(node.level - 1) or None])
+                base = f"{above}.{base}".strip(".")
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _package(path: Path) -> str:
+    return _module(path) if path.name == "__init__.py" else _module(path).rpartition(".")[0]
+
+
+def _all_imports(path: Path) -> set[str]:
+    return _imports(ast.walk(_tree(path)), _package(path))
+
+
+def _tops(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def _at_import(nodes) -> list[ast.stmt]:
+    """Statements that run when the module is imported: not those in functions or under TYPE_CHECKING."""
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            found += _at_import(node.orelse)
+            continue
+        found.append(node)
+        found += _at_import(ast.iter_child_nodes(node))
+    return found
+
+
+def _loaded(path: Path, seen: set[Path]) -> set[str]:
+    """Top-level names of everything that importing this file loads, through the package's own modules too."""
+    if path in seen or not path.exists():
+        return set()
+    seen.add(path)
+    names = _imports(_at_import(_tree(path).body), _package(path))
+    loaded = _tops(names)
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == "wsgcn":
+            for end in range(1, len(parts) + 1):
+                where = ROOT.joinpath(*parts[:end])
+                loaded |= _loaded(where / "__init__.py", seen) | _loaded(where.with_suffix(".py"), seen)
+    return loaded
+
+
+def _calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(_tree(path)) if isinstance(node, ast.Call)]
+
+
+def test_the_sources_are_found():
+    assert len(FILES) > 10
+    assert {path.name for path in (ROOT / "wsgcn").iterdir()} >= ROOMS
+
+
+@each_file
+def test_no_room_imports_another_room(path):
+    room = path.relative_to(ROOT / "wsgcn").parts[0]
+    imported = {name.split(".")[1] for name in _all_imports(path) if name.startswith("wsgcn.")} & ROOMS
+    if room in ROOMS:
+        assert imported <= {room}
+    elif room not in ("cli.py", "__main__.py"):
+        assert not imported, "only the command line knows the rooms"
+
+
+@each_file
+def test_only_one_module_imports_mlflow_and_pydensecrf(path):
+    tops = _tops(_all_imports(path))
+    assert ("mlflow" in tops) <= (_module(path) == "wsgcn.tracking")
+    assert ("pydensecrf" in tops) <= (_module(path) == "wsgcn.ops.densecrf")
+    assert "torchvision" not in tops
+
+
+@each_file
+def test_nothing_unsafe_is_called(path):
+    for call in _calls(path):
+        name = ast.unparse(call.func)
+        assert name not in ("eval", "exec", "os.system", "pickle.load", "pickle.loads"), ast.unparse(call)
+        assert not name.endswith(".cuda"), ast.unparse(call)
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert given.get("shell") in (None, "False"), ast.unparse(call)
+        assert given.get("allow_pickle") in (None, "False"), ast.unparse(call)
+        assert given.get("weights_only") in (None, "True"), ast.unparse(call)
+        if name in ("np.load", "numpy.load"):
+            assert given.get("allow_pickle") == "False", ast.unparse(call)
+        if name == "torch.load":
+            assert given.get("weights_only") == "True", ast.unparse(call)
+
+
+@each_file
+def test_no_bare_except(path):
+    handlers = [node for node in ast.walk(_tree(path)) if isinstance(node, ast.ExceptHandler)]
+    assert all(handler.type is not None for handler in handlers)
+
+
+@each_file
+def test_functions_are_short(path):
+    functions = [node for node in ast.walk(_tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {
+        one.name: one.end_lineno - one.lineno + 1 for one in functions if one.end_lineno - one.lineno >= MAX_FUNCTION
+    }
+    assert long == {}
+
+
+def _docstring_lines(tree: ast.Module) -> set[int]:
+    lines = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines |= set(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
+@each_file
+def test_files_are_short(path):
+    """Lines of code count: not blank ones, comments or docstrings."""
+    docstrings = _docstring_lines(_tree(path))
+    lines = enumerate(path.read_text().splitlines(), 1)
+    code = [line for number, line in lines if line.strip() and line.strip()[0] != "#" and number not in docstrings]
+    assert len(code) <= MAX_FILE
+
+
+def test_command_line_loads_nothing_slow():
+    path = ROOT / "wsgcn" / "cli.py"
+    if not path.exists():
+        pytest.skip("there is no command line yet")
+    assert _loaded(path, set()) & SLOW_TO_IMPORT == set()
+
+
+@pytest.mark.parametrize("name", ["params", "errors", "labels"])
+def test_light_floor_loads_nothing_slow(name):
+    assert _loaded(ROOT / "wsgcn" / f"{name}.py", set()) & SLOW_TO_IMPORT == set()
+
+
+def test_the_reader_of_imports_sees_through_modules():
+    assert "torch" in _loaded(ROOT / "wsgcn" / "runtime.py", set())
+    assert "numpy" in _loaded(ROOT / "wsgcn" / "artifacts.py", set())

@@ -1,0 +1,142 @@
+"""Device, seeds and workers."""
+
+import contextlib
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from wsgcn import runtime
+from wsgcn.errors import DataError, StageError, UsageError
+
+IDS = "abcd"
+
+
+@dataclass(frozen=True)
+class Picture:
+    id: str
+
+
+def _write_random(folder: Path, image: Picture) -> bool:
+    """A worker's job: b is broken, d was there before, the others write a number drawn from their own seed."""
+    if image.id == "b":
+        raise DataError(f"{image.id}.jpg is no picture")
+    number = torch.rand(1, generator=runtime.generator_for(42, image.id)).item()
+    (folder / image.id).write_text(f"{number} {torch.get_num_threads()}")
+    return image.id != "d"
+
+
+def _crash(image: Picture) -> bool:
+    raise RuntimeError(f"a bug at {image.id}")
+
+
+def _map(work, ids: str, workers: int, finished=None) -> dict[str, float]:
+    images = [Picture(one) for one in ids]
+    return runtime.map_images(work, images, stage="cams", label="x", workers=workers, finished=finished)
+
+
+def _failing_run(folder: Path, ids: str, workers: int) -> StageError:
+    folder.mkdir()
+    with pytest.raises(StageError) as caught:
+        _map(functools.partial(_write_random, folder), ids, workers)
+    return caught.value
+
+
+def test_seed_depends_on_names_only():
+    forward = {one: runtime.seed_for(42, one) for one in IDS}
+    backward = {one: runtime.seed_for(42, one) for one in reversed(IDS)}
+    assert forward == backward
+    assert (
+        len({*forward.values(), runtime.seed_for(43, "a"), runtime.seed_for(42), runtime.seed_for(42, "a", "b")}) == 7
+    )
+    assert all(0 <= seed < 2**63 for seed in forward.values())
+
+
+def test_seed_does_not_mix_up_names():
+    assert runtime.seed_for(1, "ab", "c") != runtime.seed_for(1, "a", "bc")
+    assert runtime.seed_for(1, "2") != runtime.seed_for(12)
+
+
+def test_seed_stays_what_it_was():
+    assert runtime.seed_for(42, "2007_000032") == 2454462232224518255
+
+
+def test_generator_is_independent_of_the_global_one():
+    torch.manual_seed(0)
+    one = torch.rand(3, generator=runtime.generator_for(42, "a"))
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(3, generator=runtime.generator_for(42, "a")), one)
+    assert not torch.equal(torch.rand(3, generator=runtime.generator_for(42, "b")), one)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_worker_count_is_what_is_asked_for(workers):
+    assert runtime.worker_count(workers) == workers
+
+
+def test_no_worker_count_means_one_a_core():
+    assert runtime.worker_count(0) == len(os.sched_getaffinity(0))
+
+
+def test_threads_are_put_back_after_an_error():
+    before = torch.get_num_threads()
+    inside = []
+    with contextlib.suppress(KeyError), runtime.threads(before + 1):
+        inside.append(torch.get_num_threads())
+        raise KeyError
+    assert inside == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "CPU", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "cuda 0"])
+def test_unknown_device_is_named(name):
+    with pytest.raises(UsageError) as caught:
+        runtime.pick_device(name)
+    assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "cuda"])
+def test_device_that_is_not_there(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UsageError, match="0 CUDA devices"):
+        runtime.pick_device(name)
+
+
+@pytest.mark.parametrize(("there", "kind"), [(True, "cuda"), (False, "cpu")])
+def test_auto_takes_cuda_where_there_is_one(monkeypatch, there, kind):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert runtime.pick_device("auto").type == kind
+    assert runtime.pick_device("cpu").type == "cpu"
+
+
+def test_one_worker_and_two_give_the_same(tmp_path):
+    one = _failing_run(tmp_path / "one", "abcd", 1)
+    two = _failing_run(tmp_path / "two", "dcba", 2)
+    assert one.failures == two.failures == {"b": "b.jpg is no picture"}
+    assert str(one) == str(two)
+    assert "1 of 4" in str(one)
+    made = [{path.name: path.read_text() for path in (tmp_path / name).iterdir()} for name in ("one", "two")]
+    assert made[0] == made[1]
+    assert sorted(made[0]) == ["a", "c", "d"]
+    assert all(text.endswith(" 1") for text in made[0].values())
+
+
+def test_finished_is_called_for_each_success_and_seconds_are_of_those_made(tmp_path):
+    done = []
+    seconds = _map(functools.partial(_write_random, tmp_path), "acd", 1, done.append)
+    assert done == ["a", "c", "d"]
+    assert list(seconds) == ["a", "c"]
+    assert all(value >= 0 for value in seconds.values())
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_nothing_to_do_is_no_error(workers):
+    assert _map(_crash, "", workers) == {}
+
+
+def test_a_bug_is_not_swallowed():
+    with pytest.raises(RuntimeError, match="a bug at a"):
+        _map(_crash, "a", 1)

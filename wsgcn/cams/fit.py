@@ -1,0 +1,90 @@
+"""Training the multi-label classifier on image-level labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from wsgcn.cams.net import CamNet
+from wsgcn.nets.backbone import freeze_norms
+from wsgcn.ops.augment import poly_schedule, random_view, sgd
+from wsgcn.ops.batches import batches, step_count
+from wsgcn.runtime import progress_bar
+
+if TYPE_CHECKING:
+    from wsgcn.params import CamsTraining
+
+
+def train_classifier(
+    net: CamNet,
+    class_ids: Mapping[str, Sequence[int]],
+    load: Callable[[str], NDArray[np.uint8]],
+    params: CamsTraining,
+    run_seed: int,
+    *,
+    label: str,
+) -> list[tuple[int, float, float]]:
+    """Minimise the multi-label cross-entropy over random views of the photographs; ``net`` is changed in place.
+
+    Args:
+        net: the classifier, on the device that trains.
+        class_ids: foreground classes of each photograph, by image id.
+        load: gives an image id's ``(H, W, 3)`` uint8 photograph.
+        params: epochs, batch, crop, rates.
+        run_seed: seed of the run.
+        label: name of the training: text of the progress bar, and part of every seed.
+
+    Returns:
+        Step, loss and learning rate of the backbone for every step.
+
+    Raises:
+        WsgcnError: a photograph could not be loaded.
+    """
+    device = next(net.parameters()).device
+    foreground = net.classifier.out_channels
+
+    def sample(image_id: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        view, _ = random_view(load(image_id), None, params.crop, params.scale, generator)
+        return view, multi_hot(class_ids[image_id], foreground)
+
+    steps = step_count(params.epochs, len(class_ids), params.batch)
+    optimizer = sgd(
+        [
+            {"params": list(net.backbone.parameters()), "lr": params.lr},
+            {"params": list(net.classifier.parameters()), "lr": params.lr * params.head_lr_factor},
+        ],
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+    )
+    schedule = poly_schedule(optimizer, steps, params.poly_power)
+    net.train()
+    if params.freeze_norm:
+        freeze_norms(net)
+    history = []
+    ids = {image_id: image_id for image_id in class_ids}
+    feed = batches(ids, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
+    with progress_bar(label, steps) as advance:
+        for step, samples in enumerate(feed):
+            x, target = (torch.stack(part).to(device) for part in zip(*samples))
+            loss = functional.multilabel_soft_margin_loss(net(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            history.append((step, loss.item(), float(schedule.get_last_lr()[0])))
+            schedule.step()
+            advance()
+    net.eval()
+    return history
+
+
+def multi_hot(class_ids: Sequence[int], foreground_classes: int) -> Tensor:
+    """Foreground class ids 1 … C-1 as a ``(C-1,)`` float32 vector of zeros and ones."""
+    target = torch.zeros(foreground_classes)
+    target[[class_id - 1 for class_id in class_ids]] = 1
+    return target

@@ -1,0 +1,125 @@
+"""Stage ``cams``: train the classifier of a variant, then write the CAMs of every training photograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from wsgcn.artifacts import (
+    Artifacts,
+    Cams,
+    ImageRecord,
+    file_digest,
+    fingerprint,
+    load_index,
+    read_fingerprint,
+    remove_others,
+    save_record,
+    write_summary,
+    write_table,
+)
+from wsgcn.cams.cam import class_activation_maps
+from wsgcn.cams.fit import train_classifier
+from wsgcn.cams.net import CamNet, build_cam_net, net_settings
+from wsgcn.nets.backbone import to_input
+from wsgcn.nets.checkpoint import load_checkpoint, save_checkpoint
+from wsgcn.ops.photo import load_photo
+from wsgcn.ops.resize import grid_size
+from wsgcn.runtime import map_images, pick_device, seed_for
+
+if TYPE_CHECKING:
+    from wsgcn.labels import Variant
+    from wsgcn.params import CamsInference, CamsNet, Params
+
+
+def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
+    """Train the multi-label classifier of a variant on image-level labels; save its checkpoint and history."""
+    index = load_index(artifacts.index)
+    images = index.split(params.dataset.train_split)
+    settings, classes = params.cams.net(variant), len(index.class_names)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for(params.runtime.seed, "cams", variant))
+        net = build_cam_net(settings, classes, pretrained=True).to(pick_device(params.runtime.device))
+    photos = {image.id: index.photo_path(image) for image in images}
+    history = train_classifier(
+        net,
+        {image.id: image.class_ids for image in images},
+        lambda image_id: load_photo(photos[image_id]),
+        params.cams.train,
+        params.runtime.seed,
+        label=f"cams-train {variant}",
+    )
+    save_checkpoint(
+        artifacts.checkpoint("cams-train", variant), f"cams/{variant}", net_settings(settings, classes), net
+    )
+    write_table(artifacts.history("cams-train", variant), ("step", "loss", "lr"), history)
+
+
+def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
+    """Write ``cams/<variant>/<id>.npz`` for every training photograph that lacks an up-to-date one."""
+    index = load_index(artifacts.index)
+    images = index.split(params.dataset.train_split)
+    device = pick_device(params.runtime.device)
+    make = MakeCams(
+        artifacts=artifacts,
+        root=index.root,
+        classes=len(index.class_names),
+        variant=variant,
+        net=params.cams.net(variant),
+        inference=params.cams.infer,
+        device=str(device),
+        checkpoint_digest=file_digest(artifacts.checkpoint("cams-train", variant)),
+    )
+    make.network()  # a checkpoint that does not fit is one error, not one for each image
+    remove_others(artifacts.folder("cams", variant), [f"{image.id}.npz" for image in images])
+    workers = params.runtime.workers if device.type == "cpu" else 1
+    seconds = map_images(make, images, stage="cams", label=f"cams {variant}", workers=workers)
+    write_summary(artifacts.summary("cams", variant), len(images), seconds)
+
+
+@dataclass(frozen=True)
+class MakeCams:
+    """Loads a photograph, computes its CAMs, saves them."""
+
+    artifacts: Artifacts
+    root: str
+    classes: int
+    variant: Variant
+    net: CamsNet
+    inference: CamsInference
+    device: str
+    checkpoint_digest: str
+
+    def __call__(self, image: ImageRecord) -> bool:
+        """Make one image's file; False where it is up to date."""
+        path = self.artifacts.arrays("cams", self.variant, image.id)
+        photo = Path(self.root) / image.photo
+        mark = fingerprint(
+            "cams",
+            [self.net.model_dump(exclude={"weights"}), self.inference.model_dump()],
+            [self.checkpoint_digest, file_digest(photo), repr(image.class_ids)],
+        )
+        if read_fingerprint(path) == mark:
+            return False
+        x = to_input(load_photo(photo)).to(self.device)
+        grid = grid_size(x.shape[1], x.shape[2], self.net.grid_stride)
+        maps = class_activation_maps(self.network(), x, image.class_ids, self.inference.scales, grid)
+        save_record(path, Cams(np.array(image.class_ids, dtype=np.int64), maps), mark)
+        return True
+
+    def network(self) -> CamNet:
+        """The trained classifier, loaded once a process."""
+        return _load(self)
+
+
+@lru_cache(maxsize=1)
+def _load(make: MakeCams) -> CamNet:
+    net = build_cam_net(make.net, make.classes, pretrained=False)
+    path = make.artifacts.checkpoint("cams-train", make.variant)
+    load_checkpoint(path, f"cams/{make.variant}", net_settings(make.net, make.classes), net)
+    return net.to(make.device)

@@ -1,0 +1,71 @@
+"""Running the segmentation network on the validation photographs, in worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsgcn.artifacts import ImageRecord, file_digest, save_label_map
+from wsgcn.evaluate.job import Job
+from wsgcn.nets.deeplab import load_deeplab, predict_probs
+from wsgcn.ops.densecrf import dense_crf
+from wsgcn.runtime import map_images, pick_device, worker_count
+
+SHARED_DEVICE_WORKERS = 4
+"""Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network to run; a picklable key under which a worker keeps the loaded one.
+
+    Attributes:
+        checkpoint: file of the weights.
+        digest: of its content, so that a network trained anew is loaded anew.
+        device: name of the device.
+    """
+
+    checkpoint: Path
+    digest: str
+    device: str
+
+
+def segment_all(job: Job, images: list[ImageRecord]) -> None:
+    """Write the label maps ``val/<id>.png`` and, after the CRF, ``val_crf/<id>.png`` of each photograph.
+
+    Raises:
+        DataError: the checkpoint is missing or broken.
+        StageError: some photographs failed.
+    """
+    checkpoint = job.artifacts.checkpoint("segtrain", job.method.name)
+    device = str(pick_device(job.params.runtime.device))
+    network = Network(checkpoint, file_digest(checkpoint), device)
+    _load(network)  # a broken checkpoint is one error, not one for each photograph
+    workers = worker_count(job.params.runtime.workers)
+    map_images(
+        partial(segment, job, network),
+        images,
+        stage="evaluate",
+        label=f"{job.method.name}: segment",
+        workers=workers if device == "cpu" else min(workers, SHARED_DEVICE_WORKERS),
+    )
+
+
+def segment(job: Job, network: Network, image: ImageRecord) -> bool:
+    """Segment one photograph with the network, refine by the CRF, save both label maps."""
+    settings = job.params.evaluate
+    rgb_u8 = job.photo(image)
+    probs = predict_probs(_load(network), rgb_u8, settings.seg_scales, settings.seg_flip)
+    refined = dense_crf(probs, rgb_u8, settings.seg_crf)
+    for stage, found in (("val", probs), ("val_crf", refined)):
+        save_label_map(job.folder / stage / f"{image.id}.png", found.argmax(axis=0).astype(np.uint8), "")
+    return True
+
+
+@lru_cache(maxsize=1)
+def _load(network: Network) -> Any:
+    return load_deeplab(network.checkpoint, pick_device(network.device))

@@ -1,0 +1,104 @@
+"""Pictures for people: the labels of every step laid over the photograph, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from wsgcn.labels import IGNORE, palette
+
+Tile = tuple[str, NDArray[np.uint8]]
+"""A caption and the ``(H, W, 3)`` picture under it."""
+
+TILE_HEIGHT = 210  # pixels; six tiles of a 4:3 photograph stay readable across a wide screen
+MARGIN = 10  # pixels
+LINE = 22  # pixels, height of a line of text
+TEXT = (32, 36, 44)
+LABEL_ALPHA = 0.55
+HEAT_ALPHA = 0.6
+HEAT = np.array([[13, 8, 70], [92, 18, 125], [187, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
+"""Anchor colours from cold to hot, dark to bright so that they survive a grey print."""
+
+
+def choose(image_ids: Sequence[str], count: int) -> list[str]:
+    """At most ``count`` ids, evenly spaced over the list, always the same for the same list."""
+    if count == 0 or not image_ids:
+        return []
+    positions = np.linspace(0, len(image_ids) - 1, min(count, len(image_ids))).round().astype(int)
+    return [image_ids[position] for position in positions]
+
+
+def label_overlay(rgb_u8: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Tint a photograph by class: background goes dark, unlabelled goes white.
+
+    Args:
+        rgb_u8: ``(H, W, 3)`` photograph.
+        labels: ``(H, W)`` class ids, 255 = unlabelled.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+    """
+    colours = np.array(palette(), dtype=np.float64).reshape(256, 3)
+    colours[IGNORE] = 255
+    alpha = np.where(labels == IGNORE, 0.85, LABEL_ALPHA)[:, :, None]
+    mixed: NDArray[np.uint8] = ((1 - alpha) * rgb_u8 + alpha * colours[labels]).round().astype(np.uint8)
+    return mixed
+
+
+def heat_overlay(rgb_u8: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lay an ``(H, W)`` map of values in [0, 1] over an ``(H, W, 3)`` photograph, cold to hot."""
+    anchors = np.linspace(0, 1, len(HEAT))
+    colours = np.stack([np.interp(heat, anchors, HEAT[:, channel]) for channel in range(3)], axis=2)
+    mixed: NDArray[np.uint8] = ((1 - HEAT_ALPHA) * rgb_u8 + HEAT_ALPHA * colours).round().astype(np.uint8)
+    return mixed
+
+
+def draw_panel(tiles: Sequence[Tile], legend: Sequence[tuple[int, str]]) -> Image.Image:
+    """Put captioned tiles in a row, with the colours of the classes below.
+
+    Args:
+        tiles: pictures of one size, left to right.
+        legend: class id and name of what the tiles show; 255 is the colour of unlabelled pixels.
+    """
+    height, width = tiles[0][1].shape[:2]
+    tile_width = max(96, round(width * TILE_HEIGHT / height))
+    panel_width = MARGIN + len(tiles) * (tile_width + MARGIN)
+    entries, lines = _place_legend(legend, panel_width)
+    panel = Image.new("RGB", (panel_width, MARGIN + LINE + TILE_HEIGHT + lines * LINE + 2 * MARGIN), "white")
+    draw = ImageDraw.Draw(panel)
+    for number, (caption, pixels) in enumerate(tiles):
+        left = MARGIN + number * (tile_width + MARGIN)
+        draw.text((left, MARGIN), caption, fill=TEXT, font=_font())
+        tile = Image.fromarray(pixels).resize((tile_width, TILE_HEIGHT), Image.Resampling.LANCZOS)
+        panel.paste(tile, (left, MARGIN + LINE))
+    _draw_legend(draw, entries, MARGIN + LINE + TILE_HEIGHT + MARGIN)
+    return panel
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=14)
+
+
+def _place_legend(legend: Sequence[tuple[int, str]], panel_width: int) -> tuple[list[tuple[int, int, int, str]], int]:
+    """Left edge, line, class id and name of each entry, and the number of lines; a full line is followed by another."""
+    left, line = MARGIN, 0
+    entries = []
+    for class_id, name in legend:
+        needed = round(_font().getlength(name)) + 40
+        if left > MARGIN and left + needed > panel_width:
+            left, line = MARGIN, line + 1
+        entries.append((left, line, class_id, name))
+        left += needed
+    return entries, line + 1
+
+
+def _draw_legend(draw: ImageDraw.ImageDraw, entries: Sequence[tuple[int, int, int, str]], top: int) -> None:
+    colours = palette()
+    for left, line, class_id, name in entries:
+        y = top + line * LINE
+        fill = (255, 255, 255) if class_id == IGNORE else tuple(colours[3 * class_id : 3 * class_id + 3])
+        draw.rectangle((left, y + 2, left + 14, y + 16), fill=fill, outline=(120, 124, 132))
+        draw.text((left + 20, y), name, fill=TEXT, font=_font())

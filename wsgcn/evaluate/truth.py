@@ -1,0 +1,44 @@
+"""Ground-truth masks: the only place of the project that reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.artifacts import load_label_map
+from wsgcn.errors import DataError
+from wsgcn.labels import IGNORE
+
+
+def load_checked(path: Path, size: tuple[int, ...], classes: int) -> NDArray[np.uint8]:
+    """Read a label map that must fit its photograph.
+
+    Args:
+        path: palette PNG of class ids.
+        size: rows and columns of the upright photograph.
+        classes: number of classes; every label but 255 is below it.
+
+    Returns:
+        ``(H, W)`` uint8.
+
+    Raises:
+        DataError: the file is missing or broken, has another size, or holds an unknown class.
+    """
+    labels = load_label_map(path)
+    if labels.shape != size:
+        height, width = labels.shape
+        raise DataError(f"{path} is {width} x {height} pixels, but its photograph is {size[1]} x {size[0]}: replace it")
+    largest = int(labels[labels != IGNORE].max(initial=0))
+    if largest >= classes:
+        raise DataError(f"{path} holds class id {largest}, but the dataset has classes 0 to {classes - 1}: replace it")
+    return labels
+
+
+def at_cells(labels: NDArray[np.uint8], grid: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The label at the centre of each cell of an ``h × w`` grid laid over ``(H, W)`` labels."""
+    centres = [
+        ((np.arange(cells) + 0.5) * pixels / cells).astype(np.int64) for cells, pixels in zip(grid, labels.shape)
+    ]
+    return labels[np.ix_(*centres)]

@@ -1,0 +1,87 @@
+"""Choosing a backbone by name, loading published weights into it, feeding it photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wsgcn.errors import DataError
+from wsgcn.nets.checkpoint import check_keys, read_state
+from wsgcn.nets.mobilenet import MobileNetV2
+from wsgcn.nets.resnet import BasicBlock, Bottleneck, ResNet
+
+_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+
+
+class Backbone(Protocol):
+    """A network that turns photographs into five maps of ``channels`` features, from fine to coarse."""
+
+    channels: list[int]
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """``(B, 3, H, W)`` to five maps."""
+
+
+def build_backbone(name: str, output_stride: int, weights: str | None) -> nn.Module:
+    """A :class:`Backbone` with published ImageNet weights, or freshly initialised where ``weights`` is None.
+
+    Raises:
+        DataError: the weight file is missing, or belongs to another network.
+    """
+    net = _build(name, output_stride)
+    if weights is not None:
+        path = Path(weights)
+        state = read_state(path)
+        state = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
+        # Files from before PyTorch 0.4.1 lack the batch counters, which only a running mean without momentum needs.
+        counters = {key for key in net.state_dict() if key.endswith("num_batches_tracked")}
+        check_keys(set(net.state_dict()) - counters, set(state) - counters, f"{path} does not hold weights of {name}")
+        try:
+            net.load_state_dict(state, strict=False)
+        except RuntimeError as error:
+            raise DataError(f"{path} does not fit {name}: {' '.join(str(error).split())}") from error
+    return net
+
+
+def _build(name: str, output_stride: int) -> nn.Module:
+    if name == "mobilenet-v2":
+        return MobileNetV2(output_stride)
+    if name == "resnet-50":
+        return ResNet(Bottleneck, (3, 4, 6, 3), 64, output_stride)
+    if name == "resnet-small":
+        return ResNet(BasicBlock, (1, 1, 1, 1), 32, output_stride)
+    raise ValueError(f"no backbone is called {name!r}")
+
+
+def features_of(net: nn.Module, x: Tensor) -> list[Tensor]:
+    """The five maps of a backbone for ``(B, 3, H, W)`` normalised photographs."""
+    return cast("list[Tensor]", net(x))
+
+
+def freeze_norms(net: nn.Module) -> None:
+    """Keep every batch norm's statistics, scale and shift as loaded; call it after ``net.train()``.
+
+    Source: IRNet and PSA train with fixed batch norms, since their batches are small.
+    """
+    for module in norms(net):
+        module.eval()
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+
+
+def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:
+    """Every batch norm of a network."""
+    return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def to_input(rgb_u8: NDArray[np.uint8]) -> Tensor:
+    """An ``(H, W, 3)`` uint8 photograph as a ``(3, H, W)`` float32 tensor, normalised with ImageNet's mean and std."""
+    unit = (rgb_u8.astype(np.float32) / 255 - _MEAN) / _STD
+    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))  # (H, W, 3) -> (3, H, W)

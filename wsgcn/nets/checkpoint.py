@@ -1,0 +1,108 @@
+"""Checkpoints: the name of a network, its settings and its weights, read without unpickling code."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wsgcn.artifacts import write_atomic
+from wsgcn.errors import DataError
+
+_BROKEN = (
+    *(OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError),
+    *(struct.error, pickle.UnpicklingError),
+)
+"""What PyTorch's reader raises on damaged files, found by damaging some at random."""
+
+
+def save_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: nn.Module) -> None:
+    """Write the weights of ``net`` with what is needed to build it again.
+
+    Args:
+        path: file to write.
+        network: what the checkpoint holds, such as ``cams/I``; loading asks for the same.
+        settings: numbers and strings that decide the structure.
+        net: the trained network.
+    """
+    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    content = {"network": network, "settings": dict(settings), "state": state}
+    write_atomic(path, lambda file: torch.save(content, file))
+
+
+def load_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: nn.Module) -> None:
+    """Load weights into ``net`` and set it to evaluation.
+
+    Raises:
+        DataError: the file is missing or broken, holds another network, or was made with other settings.
+    """
+    content = _read_checkpoint(path, network)
+    if content["settings"] != dict(settings):
+        raise DataError(f"{path} was made with {content['settings']}, not {dict(settings)}: train it again")
+    state = content["state"]
+    check_keys(set(net.state_dict()), set(state), f"{path} does not fit {network}")
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise DataError(f"{path} does not fit {network}: {' '.join(str(error).split())}") from error
+    net.eval()
+
+
+def read_settings(path: Path, network: str) -> dict[str, Any]:
+    """The settings that a checkpoint was saved with, enough to build its network.
+
+    Raises:
+        DataError: the file is missing or broken, or holds another network.
+    """
+    return dict(_read_checkpoint(path, network)["settings"])
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A published ``state_dict`` by parameter name, as float32.
+
+    Raises:
+        DataError: the file is missing, broken, or holds anything but tensors by name.
+    """
+    content = _read(path)
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise DataError(f"{path} is not a state_dict of tensors by parameter name")
+    return {str(name): value.float() if value.is_floating_point() else value for name, value in content.items()}
+
+
+def check_keys(expected: set[str], found: set[str], message: str) -> None:
+    """Compare parameter names.
+
+    Raises:
+        DataError: they differ; the message lists the first missing and unexpected ones.
+    """
+    if expected != found:
+        missing, unexpected = sorted(expected - found), sorted(found - expected)
+        raise DataError(f"{message}: {_listed('missing', missing)}, {_listed('unexpected', unexpected)}")
+
+
+def _listed(word: str, names: list[str]) -> str:
+    return f"{len(names)} {word}" + (f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else "")
+
+
+def _read_checkpoint(path: Path, network: str) -> dict[str, Any]:
+    content = _read(path)
+    whole = isinstance(content, dict) and {"network", "settings", "state"} <= content.keys()
+    found = content["network"] if whole else None
+    if found != network:
+        raise DataError(f"{path} holds the network {found!r}, not {network!r}: train it again or mend the path")
+    return dict(content)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: run the stage that makes it, or mend the path") from None
+    except _BROKEN as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path} cannot be read as weights ({first})") from error

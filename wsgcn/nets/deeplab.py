@@ -1,0 +1,160 @@
+"""DeepLabv2: a dilated backbone, atrous spatial pyramid pooling, several scales of the photograph.
+
+Source: Chen et al., "DeepLab: Semantic Image Segmentation with Deep Convolutional Nets, Atrous Convolution, and Fully
+Connected CRFs" (TPAMI 2018), and the numbers of kazuto1011/deeplab-pytorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsgcn.errors import DataError
+from wsgcn.nets.backbone import Backbone, build_backbone, features_of, to_input
+from wsgcn.nets.checkpoint import load_checkpoint, read_settings
+
+NETWORK = "segtrain"
+"""What its checkpoints say they hold."""
+
+
+class Aspp(nn.Module):
+    """Atrous spatial pyramid pooling: the sum of parallel 3×3 convolutions that differ in dilation only.
+
+    Args:
+        channels: features of a cell.
+        classes: number of classes C, background included.
+        dilations: of the convolutions, in cells.
+    """
+
+    def __init__(self, channels: int, classes: int, dilations: Sequence[int]):
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(channels, classes, 3, padding=dilation, dilation=dilation) for dilation in dilations
+        )
+        for branch in self.branches:
+            nn.init.normal_(cast("nn.Conv2d", branch).weight, std=0.01)
+            nn.init.zeros_(cast("Tensor", branch.bias))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, channels, h, w)`` features to ``(B, C, h, w)`` logits."""
+        return torch.stack([branch(features) for branch in self.branches]).sum(0)
+
+
+class DeepLabV2(nn.Module):
+    """A backbone with ASPP on its last map.
+
+    Args:
+        backbone: a :class:`~wsgcn.nets.backbone.Backbone`.
+        classes: number of classes C, background included.
+        dilations: of the ASPP, in cells.
+    """
+
+    def __init__(self, backbone: nn.Module, classes: int, dilations: Sequence[int]):
+        super().__init__()
+        self.backbone = backbone
+        self.aspp = Aspp(cast("Backbone", backbone).channels[-1], classes, dilations)
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` normalised photographs to ``(B, C, h, w)`` logits at the backbone's output stride."""
+        return self.aspp(features_of(self.backbone, photos)[-1])  # type: ignore[no-any-return]
+
+
+def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[float]) -> list[Tensor]:
+    """What the training loss compares with the labels.
+
+    Args:
+        network: a :class:`DeepLabV2`.
+        photos: ``(B, 3, H, W)`` normalised photographs.
+        scales: factors of their size.
+
+    Returns:
+        The logits at each scale, at that scale's own resolution, and behind them the element-wise maximum over the
+        scales, at the first one's. With one scale the maximum would be the same again and is left out.
+
+    Source: section 4.1 of the paper; kazuto1011/deeplab-pytorch sums a loss over exactly these.
+    """
+    logits = [network(_rescale(photos, scale)) for scale in scales]
+    if len(logits) == 1:
+        return logits
+    alike = [logits[0], *(_to_size(one, logits[0].shape[-2:]) for one in logits[1:])]
+    return [*logits, torch.stack(alike).amax(0)]
+
+
+@torch.no_grad()
+def predict_probs(
+    network: nn.Module, rgb_u8: NDArray[np.uint8], scales: Sequence[float], flip: bool
+) -> NDArray[np.float32]:
+    """Class probabilities of a photograph, averaged over scales and mirror images.
+
+    Probabilities are averaged, not logits: every view then has the same say, where a scale with large logits would
+    outvote the others, and the mean sums to 1 over the classes, as the dense CRF wants it.
+
+    Args:
+        network: a :class:`DeepLabV2`; it is set to evaluation.
+        rgb_u8: ``(H, W, 3)`` uint8 photograph.
+        scales: factors of its size.
+        flip: look at the mirror image of each scale too.
+
+    Returns:
+        ``(C, H, W)`` float32, summing to 1 over C.
+    """
+    network.eval()
+    photo = to_input(rgb_u8)[None].to(next(network.parameters()).device)
+    total = torch.zeros((), device=photo.device)
+    for scale in scales:
+        view = _rescale(photo, scale)
+        logits = _to_size(network(view), rgb_u8.shape[:2])
+        total = total + logits.softmax(1)
+        if flip:
+            mirrored = _to_size(network(view.flip(-1)), rgb_u8.shape[:2])
+            total = total + mirrored.flip(-1).softmax(1)
+    mean = total[0] / (len(scales) * (1 + flip))
+    return cast("NDArray[np.float32]", mean.cpu().numpy())
+
+
+def _rescale(photos: Tensor, scale: float) -> Tensor:
+    """Bilinear resizing by a factor; smoothed where it shrinks, as the training views are."""
+    if scale == 1:
+        return photos
+    size = [max(1, round(side * scale)) for side in photos.shape[-2:]]
+    return functional.interpolate(photos, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+
+
+def _to_size(logits: Tensor, size: Sequence[int]) -> Tensor:
+    return functional.interpolate(logits, size=list(size), mode="bilinear", align_corners=False)
+
+
+def build_deeplab(settings: Mapping[str, Any], weights: str | None) -> DeepLabV2:
+    """The network that a checkpoint's settings describe.
+
+    Args:
+        settings: ``backbone`` (name), ``output_stride``, ``classes`` (number) and ``dilations``.
+        weights: file of published weights for the backbone, None = freshly initialised.
+
+    Raises:
+        DataError: the weight file is missing, or belongs to another network.
+    """
+    backbone = build_backbone(settings["backbone"], settings["output_stride"], weights)
+    return DeepLabV2(backbone, settings["classes"], settings["dilations"])
+
+
+def load_deeplab(checkpoint: Path, device: torch.device) -> DeepLabV2:
+    """The trained network, set to evaluation, built as the checkpoint says.
+
+    Raises:
+        DataError: the file is missing or broken, or holds another network.
+    """
+    settings = read_settings(checkpoint, NETWORK)
+    try:
+        network = build_deeplab(settings, None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{checkpoint} was made by another version ({error!r}): train it again") from error
+    load_checkpoint(checkpoint, NETWORK, settings, network)
+    return network.to(device)

@@ -1,0 +1,109 @@
+"""ResNets with torchvision's parameter names, so that its published weight files load.
+
+Source: He et al., "Deep Residual Learning" (CVPR 2016); bottlenecks stride in their 3×3 convolution, as torchvision's do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions beside a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, channels_in: int, width: int, stride: int, dilation: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, dilation, dilation, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, channels_in, h, w)`` to ``(B, width, h / stride, w / stride)``."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out = out + (x if self.downsample is None else self.downsample(x))
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convolutions beside a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, channels_in: int, width: int, stride: int, dilation: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, width * self.expansion, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, channels_in, h, w)`` to ``(B, 4 · width, h / stride, w / stride)``."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        out = out + (x if self.downsample is None else self.downsample(x))
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and channels_in == channels_out:
+        return None
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out))
+
+
+class ResNet(nn.Module):
+    """A ResNet without its classifier, giving the maps of its five stages.
+
+    Args:
+        block: kind of residual block.
+        blocks: number of blocks of the four residual stages.
+        width: channels of the stem and of the first stage's 3×3 convolutions; they double each stage.
+        output_stride: pixels a cell of the last map: 8, 16 or 32; later stages dilate instead of striding.
+    """
+
+    def __init__(
+        self, block: type[BasicBlock] | type[Bottleneck], blocks: Sequence[int], width: int, output_stride: int
+    ):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        channels, stride, dilation = width, 4, 1
+        self.channels = [width]
+        for stage, count in enumerate(blocks):
+            step, first_dilation = 1, dilation
+            if stage > 0 and stride < output_stride:
+                step, stride = 2, stride * 2
+            elif stage > 0:
+                dilation *= 2
+            layers = []
+            for position in range(count):
+                first = position == 0
+                layers.append(
+                    block(channels, width * 2**stage, step if first else 1, first_dilation if first else dilation)
+                )
+                channels = width * 2**stage * block.expansion
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
+            self.channels.append(channels)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """``(B, 3, H, W)`` normalised photographs to the five stages' maps, from stride 4 on (the stem after pooling)."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        maps = [x]
+        for stage in range(1, len(self.channels)):
+            x = self.get_submodule(f"layer{stage}")(x)
+            maps.append(x)
+        return maps

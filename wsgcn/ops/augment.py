@@ -1,0 +1,124 @@
+"""What every training by SGD shares: a random view of a photograph, the optimiser and its schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NotRequired, TypedDict, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import PolynomialLR
+
+from wsgcn.labels import IGNORE
+from wsgcn.nets.backbone import to_input
+
+
+@overload
+def random_view(
+    rgb_u8: NDArray[np.uint8], labels: None, crop: int, scale: tuple[float, float], generator: torch.Generator
+) -> tuple[Tensor, None]: ...
+@overload
+def random_view(
+    rgb_u8: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    crop: int,
+    scale: tuple[float, float],
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]: ...
+def random_view(
+    rgb_u8: NDArray[np.uint8],
+    labels: NDArray[np.uint8] | None,
+    crop: int,
+    scale: tuple[float, float],
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor | None]:
+    """Scale, mirror and crop a photograph at random, and its labels alike.
+
+    A scaled photograph smaller than the crop lies at a random place of the view; around it the photograph is 0, the
+    mean colour after normalisation, and the labels are unlabelled. Pillow and NumPy do the work, so that views can be
+    made in threads while torch computes.
+
+    Args:
+        rgb_u8: ``(H, W, 3)`` uint8 photograph.
+        labels: ``(H, W)`` uint8 class ids (255 = unlabelled), or None.
+        crop: side of the view in pixels.
+        scale: range of the factor, drawn uniformly.
+        generator: the only source of randomness; it is used alike with and without labels.
+
+    Returns:
+        ``(3, crop, crop)`` float32 photograph for a backbone, and ``(crop, crop)`` uint8 labels or None.
+
+    Raises:
+        ValueError: the labels have another size than the photograph.
+
+    Source: IRNet's and PSA's training, which scale, mirror and crop with padding in the same way.
+    """
+    height, width = rgb_u8.shape[:2]
+    if labels is not None and labels.shape != (height, width):
+        raise ValueError(f"labels {labels.shape} do not fit the photograph {rgb_u8.shape}")
+    draw = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    factor = scale[0] + (scale[1] - scale[0]) * draw[0]
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    step = -1 if draw[1] < 0.5 else 1
+    rows, rows_before = _window(size[0], crop, draw[2])
+    columns, columns_before = _window(size[1], crop, draw[3])
+
+    seen = _resize(rgb_u8, size, Image.Resampling.BILINEAR)[:, ::step][rows, columns]
+    photo = _place(to_input(seen).numpy(), crop, rows_before, columns_before, 0)
+    if labels is None:
+        return torch.from_numpy(photo), None
+    seen = _resize(labels, size, Image.Resampling.NEAREST)[:, ::step][rows, columns]
+    return torch.from_numpy(photo), torch.from_numpy(_place(seen, crop, rows_before, columns_before, IGNORE))
+
+
+def _window(size: int, crop: int, draw: float) -> tuple[slice, int]:
+    """Which part of an axis is seen, and how many padded cells precede it, by a draw from [0, 1)."""
+    shift = int(draw * (abs(size - crop) + 1))
+    return (slice(shift, shift + crop), 0) if size >= crop else (slice(0, size), shift)
+
+
+def _resize(array: NDArray[np.uint8], size: tuple[int, int], method: Image.Resampling) -> NDArray[np.uint8]:
+    # Pillow's bilinear filter widens with the factor when it shrinks a photograph, so nothing aliases.
+    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
+
+
+def _place(array: NDArray[np.generic], crop: int, top: int, left: int, fill: int) -> NDArray[np.generic]:
+    """Put ``(…, h, w)`` into ``(…, crop, crop)``."""
+    placed = np.full((*array.shape[:-2], crop, crop), fill, dtype=array.dtype)
+    placed[..., top : top + array.shape[-2], left : left + array.shape[-1]] = array
+    return placed
+
+
+class ParameterGroup(TypedDict):
+    """Parameters that learn at the same rate.
+
+    Attributes:
+        params: the parameters.
+        lr: learning rate at the first step.
+        weight_decay: only where it differs from the optimiser's.
+    """
+
+    params: list[nn.Parameter]
+    lr: float
+    weight_decay: NotRequired[float]
+
+
+def sgd(groups: Iterable[ParameterGroup], *, momentum: float, weight_decay: float) -> SGD:
+    """Stochastic gradient descent with one learning rate a group.
+
+    Numbers go by keyword only: the public code of IRNet and PSA passes the weight decay in the place of the momentum
+    and so trains without any.
+    """
+    return SGD([dict(group) for group in groups], lr=0.0, momentum=momentum, weight_decay=weight_decay)
+
+
+def poly_schedule(optimizer: SGD, steps: int, power: float) -> PolynomialLR:
+    """Learning rates of every group as lr · (1 - step / steps)^power; call its ``step()`` after the optimiser's.
+
+    Source: DeepLab, section 3 of Chen et al. (TPAMI 2018), and IRNet.
+    """
+    return PolynomialLR(optimizer, total_iters=steps, power=power)

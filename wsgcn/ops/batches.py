@@ -1,0 +1,77 @@
+"""Training batches in an order and with views that depend on the run's seed and on nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+from wsgcn.runtime import generator_for
+
+Item = TypeVar("Item")
+Sample = TypeVar("Sample")
+
+_THREADS = min(4, len(os.sched_getaffinity(0)))
+"""Pillow decodes and scales without Python's lock: two cores make a VOC view of 321 pixels in 7 ms."""
+
+
+def epoch_order(run_seed: int, name: str, epoch: int, count: int) -> list[int]:
+    """The positions 0 … ``count`` - 1 in the order of one epoch (from 0) of the training called ``name``."""
+    return torch.randperm(count, generator=generator_for(run_seed, name, str(epoch))).tolist()
+
+
+def step_count(epochs: int, count: int, batch: int) -> int:
+    """Batches that show each of ``count`` photographs ``epochs`` times, the last one filled up."""
+    return -(-epochs * count // batch)
+
+
+def batches(
+    items: Mapping[str, Item],
+    make: Callable[[Item, torch.Generator], Sample],
+    *,
+    batch: int,
+    steps: int,
+    run_seed: int,
+    name: str,
+) -> Iterator[list[Sample]]:
+    """Lists of ``batch`` samples, epoch after epoch without a gap; threads work ahead while the network trains.
+
+    Args:
+        items: what to make samples of, by image id.
+        make: loads and augments one item; its generator depends on (run seed, name, epoch, image id).
+        batch: samples a step.
+        steps: number of lists.
+        run_seed: seed of the run.
+        name: the training, so that two trainings draw different numbers.
+
+    Raises:
+        WsgcnError: what ``make`` raised, when the batch's turn comes.
+    """
+    drawn = itertools.islice(_draws(list(items), run_seed, name), batch * steps)
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="views")
+    try:
+        waiting: deque[Future[Sample]] = deque()
+        for image_id, generator in drawn:
+            waiting.append(pool.submit(make, items[image_id], generator))
+            if len(waiting) == 2 * batch:  # one batch to train on, one in the making
+                yield _take(waiting, batch)
+        while waiting:
+            yield _take(waiting, batch)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _draws(image_ids: Sequence[str], run_seed: int, name: str) -> Iterator[tuple[str, torch.Generator]]:
+    for epoch in itertools.count():
+        for position in epoch_order(run_seed, name, epoch, len(image_ids)):
+            image_id = image_ids[position]
+            yield image_id, generator_for(run_seed, name, str(epoch), image_id)
+
+
+def _take(waiting: deque[Future[Sample]], batch: int) -> list[Sample]:
+    return [waiting.popleft().result() for _ in range(batch)]

@@ -1,0 +1,97 @@
+"""Training DeepLabv2 on pseudo labels: parameter groups, loss, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wsgcn.errors import UsageError
+from wsgcn.labels import IGNORE
+from wsgcn.nets.backbone import freeze_norms
+from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
+from wsgcn.ops.augment import ParameterGroup, poly_schedule, sgd
+
+if TYPE_CHECKING:
+    from wsgcn.params import Segtrain
+
+
+class Step(NamedTuple):
+    """One gradient update: its number from 1, its loss, and the backbone's learning rate that it used."""
+
+    number: int
+    loss: float
+    lr: float
+
+
+def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Segtrain) -> Iterator[Step]:
+    """Train a network in place, one update a batch.
+
+    Args:
+        network: on the device where it trains.
+        batches: ``params.iterations`` pairs of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels.
+        params: section ``segtrain``.
+
+    Yields:
+        Each update after it is done.
+
+    Raises:
+        UsageError: the loss is no longer finite.
+    """
+    device = next(network.parameters()).device
+    groups = parameter_groups(network, params.lr, params.head_lr_factor)
+    optimizer = sgd(groups, momentum=params.momentum, weight_decay=params.weight_decay)
+    schedule = poly_schedule(optimizer, params.iterations, params.poly_power)
+    network.train()
+    if params.freeze_norm:
+        freeze_norms(network)
+    for number, (photos, labels) in enumerate(batches, start=1):
+        lr = float(schedule.get_last_lr()[0])
+        scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
+        loss = segmentation_loss(scaled_logits, labels.to(device))
+        if not torch.isfinite(loss):
+            raise UsageError(f"segtrain: the loss is {loss.item()} at step {number}: choose a smaller segtrain.lr")
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        yield Step(number, loss.item(), lr)
+
+
+def parameter_groups(network: DeepLabV2, lr: float, head_lr_factor: float) -> list[ParameterGroup]:
+    """Backbone, ASPP weights and ASPP biases, with 1, ``head_lr_factor`` and twice that times the learning rate.
+
+    Source: DeepLabv2's solver; its biases have no weight decay.
+    """
+    weights = [parameter for name, parameter in network.aspp.named_parameters() if name.endswith("weight")]
+    biases = [parameter for name, parameter in network.aspp.named_parameters() if name.endswith("bias")]
+    return [
+        {"params": list(network.backbone.parameters()), "lr": lr},
+        {"params": weights, "lr": lr * head_lr_factor},
+        {"params": biases, "lr": lr * head_lr_factor * 2, "weight_decay": 0.0},
+    ]
+
+
+def segmentation_loss(scaled_logits: Iterable[Tensor], labels: Tensor) -> Tensor:
+    """Sum over the scales of the mean cross-entropy over labelled cells.
+
+    Args:
+        scaled_logits: ``(B, C, h, w)`` each, of any size.
+        labels: ``(B, H, W)`` uint8 class ids, 255 = unlabelled.
+
+    Returns:
+        A scalar; a scale where nothing is labelled adds 0.
+    """
+    return torch.stack([_cross_entropy(logits, labels) for logits in scaled_logits]).sum()
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    # "nearest" would take the label at a cell's corner, "nearest-exact" takes the one at its centre.
+    cells = functional.interpolate(labels[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
+    targets = cells[:, 0].long()  # (B, 1, h, w) -> (B, h, w)
+    total = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+    # PyTorch's own mean over no cell is 0 / 0.
+    return total / (targets != IGNORE).sum().clamp(min=1)

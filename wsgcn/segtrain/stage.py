@@ -1,0 +1,148 @@
+"""Stage ``segtrain``: DeepLabv2, trained on the pseudo labels of one method."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsgcn.artifacts import ImageRecord, Index, load_index, load_label_map, write_table
+from wsgcn.errors import DataError
+from wsgcn.labels import IGNORE
+from wsgcn.nets.checkpoint import save_checkpoint
+from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
+from wsgcn.ops.augment import random_view
+from wsgcn.ops.batches import batches
+from wsgcn.ops.photo import load_photo, photo_size
+from wsgcn.runtime import LogMetrics, pick_device, progress_bar, seed_for
+from wsgcn.segtrain.fit import Step, fit
+
+if TYPE_CHECKING:
+    from wsgcn.artifacts import Artifacts
+    from wsgcn.labels import Method
+    from wsgcn.params import Params
+
+LOG_EVERY = 10
+"""Steps behind one row of the history."""
+
+
+def run(params: Params, artifacts: Artifacts, method: Method, log: Callable[[Mapping[str, float], int], None]) -> None:
+    """Train on the training split's pseudo labels; write the checkpoint and the history when all is done.
+
+    Initial weights and views depend on the run's seed alone, so that methods are compared on equal terms.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        artifacts: where files lie.
+        method: whose pseudo labels to learn.
+        log: takes ``seg_loss`` (mean over the last ten steps) and ``seg_lr`` with the step, while training.
+
+    Raises:
+        DataError: a pseudo label or photograph is missing or broken, or the two differ in size.
+        UsageError: the device is not there, or the loss is no longer finite.
+    """
+    index = load_index(artifacts.index)
+    images = {image.id: image for image in index.split(params.dataset.train_split)}
+    _check_labels(images.values(), artifacts, method)
+    settings = {
+        "backbone": params.segtrain.backbone,
+        "output_stride": params.segtrain.output_stride,
+        "classes": len(index.class_names),
+        "dilations": list(params.segtrain.aspp_dilations),
+    }
+    network = _new_network(settings, params).to(pick_device(params.runtime.device))
+    make = partial(_view, index=index, artifacts=artifacts, method=method, params=params)
+    steps = fit(network, _batches(images, make, params), params.segtrain)
+    rows = []
+    with progress_bar(f"segtrain {method.name}", params.segtrain.iterations) as advance:
+        for step, loss, lr in _means(steps, advance):
+            log({"seg_loss": loss, "seg_lr": lr}, step)
+            rows.append((step, loss, lr))
+    write_table(artifacts.history(NETWORK, method.name), ("step", "loss", "lr"), rows)
+    save_checkpoint(artifacts.checkpoint(NETWORK, method.name), NETWORK, settings, network)
+
+
+def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: Method) -> None:
+    """Look at every pseudo label's header before an hour of training rather than in the middle of it."""
+    paths = {image: artifacts.label_map("crf", method.name, image.id) for image in images}
+    missing = [path for path in paths.values() if not path.is_file()]
+    if missing:
+        command = f"wsgcn crf --variant {method.variant} --propagation {method.propagation}"
+        raise DataError(
+            f"{len(missing)} of {len(paths)} pseudo labels are missing, such as {missing[0]}: run `{command}`"
+        )
+    for image, path in paths.items():
+        if photo_size(path) != (image.height, image.width):
+            height, width = photo_size(path)
+            raise DataError(
+                f"{path} has {height} x {width} pixels, its photograph {image.height} x {image.width}: "
+                "delete it and run `wsgcn crf` again"
+            )
+
+
+def _new_network(settings: Mapping[str, object], params: Params) -> DeepLabV2:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(params.runtime.seed, NETWORK))
+        return build_deeplab(settings, params.segtrain.weights)
+
+
+def _batches(
+    images: Mapping[str, ImageRecord],
+    make: Callable[[ImageRecord, torch.Generator], tuple[Tensor, Tensor]],
+    params: Params,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    drawn = batches(
+        images,
+        make,
+        batch=params.segtrain.batch,
+        steps=params.segtrain.iterations,
+        run_seed=params.runtime.seed,
+        name=NETWORK,
+    )
+    for views in drawn:
+        photos, labels = zip(*views)
+        yield torch.stack(photos), torch.stack(labels)
+
+
+def _view(
+    image: ImageRecord,
+    generator: torch.Generator,
+    *,
+    index: Index,
+    artifacts: Artifacts,
+    method: Method,
+    params: Params,
+) -> tuple[Tensor, Tensor]:
+    """``(3, crop, crop)`` photograph and ``(crop, crop)`` labels of a random view."""
+    photo = load_photo(index.photo_path(image))
+    path = artifacts.label_map("crf", method.name, image.id)
+    labels = load_label_map(path)
+    if photo.shape[:2] != labels.shape:
+        raise DataError(f"{index.photo_path(image)} has changed since `wsgcn dataset` read it: run all stages again")
+    _check_ids(labels, len(index.class_names), str(path))
+    return random_view(photo, labels, params.segtrain.crop, params.segtrain.scale, generator)
+
+
+def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
+    unknown = np.setdiff1d(labels[labels >= classes], [IGNORE])
+    if unknown.size:
+        raise DataError(f"{name} holds class {unknown[0]}, but there are {classes} classes: run `wsgcn crf` again")
+
+
+def _means(steps: Iterator[Step], advance: Callable[[], None]) -> Iterator[Step]:
+    """One :class:`Step` for every ten: the last one's number and rate, the mean loss."""
+    while some := list(itertools.islice(_advancing(steps, advance), LOG_EVERY)):
+        yield Step(some[-1].number, fmean(step.loss for step in some), some[-1].lr)
+
+
+def _advancing(steps: Iterable[Step], advance: Callable[[], None]) -> Iterator[Step]:
+    for step in steps:
+        advance()
+        yield step
