@@ -253,16 +253,19 @@ class Affinity:
         offsets: ``(O, 2)`` int64, (dy, dx) from a cell to a neighbour; each pair of cells appears once, so dy ≥ 0.
         weights: ``(O, h, w)`` float16 in [0, 1]: affinity of the cell with its neighbour at that offset, 0 where
             the neighbour lies outside the grid. A is symmetric, A_ii = 1 is not stored.
+        boundary: ``(h, w)`` float16 in [0, 1], how surely a cell lies on a boundary; all 0 for variant P.
         features: ``(F, h, w)`` float16, the V of eq. (1).
     """
 
     offsets: NDArray[np.int64]
     weights: NDArray[np.float16]
+    boundary: NDArray[np.float16]
     features: NDArray[np.float16]
 
     def __post_init__(self) -> None:
         _check(self.offsets.shape == (len(self.weights), 2), f"offsets of shape {self.offsets.shape}")
         _check(self.weights.shape[1:] == self.features.shape[1:], f"features of shape {self.features.shape}")
+        _check(self.weights.shape[1:] == self.boundary.shape, f"boundary of shape {self.boundary.shape}")
         _check(bool(np.isfinite(self.features).all()), "features that are not finite")
 
 
@@ -273,8 +276,8 @@ class Scores:
     Attributes:
         class_ids: ``(K,)`` int64, background first.
         scores: ``(K, h, w)`` float32 ≥ 0: probabilities of the GCN, or the walk's scores with the background constant.
-        partial_labels: ``(h, w)`` uint8, the partial pseudo labels P that the GCN learned from, 255 = unlabelled;
-            all 255 for a random walk, which uses none.
+        partial_labels: ``(h, w)`` uint8, the partial pseudo labels P that the GCN learned from, as positions among
+            ``class_ids``; 255 = unlabelled, everywhere for a random walk, which uses none.
         losses: ``(steps, 5)`` float32, the GCN's total, fg, bg, ent and lap at every step; ``(0, 5)`` for a walk.
     """
 

@@ -126,7 +126,7 @@ def test_weights_of_another_width_are_refused(published):
     path, _ = published
     state = torch.load(path, weights_only=True)
     torch.save(state | {"conv1.weight": torch.zeros(8, 3, 7, 7)}, path)
-    with pytest.raises(DataError, match="does not fit resnet-small.*conv1.weight"):
+    with pytest.raises(DataError, match=r"does not fit resnet-small.*conv1.weight"):
         build_backbone("resnet-small", 8, str(path))
 
 

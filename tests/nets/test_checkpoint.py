@@ -45,14 +45,14 @@ def test_another_network_is_refused(saved, read):
 
 
 def test_other_settings_are_refused(saved):
-    with pytest.raises(DataError, match="made with .*'classes': 3.* not .*'classes': 4"):
+    with pytest.raises(DataError, match=r"made with .*'classes': 3.* not .*'classes': 4"):
         load_checkpoint(saved[0], "cams/I", SETTINGS | {"classes": 4}, fresh())
 
 
 def test_other_structure_is_refused(saved):
     with pytest.raises(DataError, match=r"does not fit cams/I: 0 missing, 5 unexpected \(1\.bias, .*, …\)"):
         load_checkpoint(saved[0], "cams/I", SETTINGS, nn.Sequential(nn.Conv2d(1, 2, 1)))
-    with pytest.raises(DataError, match="does not fit cams/I.*size mismatch"):
+    with pytest.raises(DataError, match=r"does not fit cams/I.*size mismatch"):
         load_checkpoint(saved[0], "cams/I", SETTINGS, nn.Sequential(nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2)))
 
 

@@ -14,7 +14,9 @@ _TAPS = (1, 3, 6, 13, 18)
 """Positions in ``features`` whose maps count as the five stages: the last of each stride, and the final one."""
 
 
-def _conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int, groups: int, dilation: int) -> nn.Sequential:
+def _conv_bn(
+    channels_in: int, channels_out: int, kernel: int, stride: int, groups: int, dilation: int
+) -> nn.Sequential:
     padding = (kernel - 1) // 2 * dilation
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False),
@@ -80,4 +82,3 @@ class MobileNetV2(nn.Module):
             if position in _TAPS:
                 maps.append(x)
         return maps
-

@@ -1,6 +1,7 @@
 """ResNets with torchvision's parameter names, so that its published weight files load.
 
-Source: He et al., "Deep Residual Learning" (CVPR 2016); bottlenecks stride in their 3×3 convolution, as torchvision's do.
+Source: He et al., "Deep Residual Learning" (CVPR 2016); bottlenecks stride in their 3×3 convolution, as those of
+torchvision do.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, channels_in: int, width: int, stride: int, dilation: int):
+    def __init__(self, channels_in: int, width: int, stride: int, dilation: int, dilation_in: int):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, dilation, dilation, bias=False)
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, dilation_in, dilation_in, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
@@ -37,11 +38,11 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels_in: int, width: int, stride: int, dilation: int):
+    def __init__(self, channels_in: int, width: int, stride: int, dilation: int, dilation_in: int):
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation_in, dilation_in, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width * self.expansion)
@@ -84,23 +85,21 @@ class ResNet(nn.Module):
         channels, stride, dilation = width, 4, 1
         self.channels = [width]
         for stage, count in enumerate(blocks):
-            step, first_dilation = 1, dilation
+            step, dilation_in = 1, dilation
             if stage > 0 and stride < output_stride:
                 step, stride = 2, stride * 2
             elif stage > 0:
                 dilation *= 2
             layers = []
-            for position in range(count):
-                first = position == 0
-                layers.append(
-                    block(channels, width * 2**stage, step if first else 1, first_dilation if first else dilation)
-                )
-                channels = width * 2**stage * block.expansion
+            for _ in range(count):
+                layers.append(block(channels, width * 2**stage, step, dilation, dilation_in))
+                # What comes in is spaced as the stage before left it; after the first block, as this stage does.
+                step, dilation_in, channels = 1, dilation, width * 2**stage * block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
             self.channels.append(channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """``(B, 3, H, W)`` normalised photographs to the five stages' maps, from stride 4 on (the stem after pooling)."""
+        """``(B, 3, H, W)`` normalised photographs to five maps, the first two (stem and first stage) at stride 4."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         maps = [x]
         for stage in range(1, len(self.channels)):

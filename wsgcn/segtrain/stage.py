@@ -33,7 +33,7 @@ LOG_EVERY = 10
 """Steps behind one row of the history."""
 
 
-def run(params: Params, artifacts: Artifacts, method: Method, log: Callable[[Mapping[str, float], int], None]) -> None:
+def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
     """Train on the training split's pseudo labels; write the checkpoint and the history when all is done.
 
     Initial weights and views depend on the run's seed alone, so that methods are compared on equal terms.

@@ -1,0 +1,142 @@
+"""Stage ``propagate``: from CAMs and affinity graphs to scores, by the per-image GCN or by the random walk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsgcn.artifacts import (
+    Affinity,
+    Artifacts,
+    Cams,
+    ImageRecord,
+    Scores,
+    file_digest,
+    fingerprint,
+    load_index,
+    load_record,
+    read_fingerprint,
+    remove_others,
+    save_record,
+    write_summary,
+    write_table,
+)
+from wsgcn.errors import DataError
+from wsgcn.labels import IGNORE, Method
+from wsgcn.ops.photo import load_photo
+from wsgcn.ops.resize import downscale_rgb
+from wsgcn.propagate.graph import adjacency
+from wsgcn.propagate.image import gcn_scores
+from wsgcn.propagate.losses import LOSS_NAMES
+from wsgcn.propagate.walk import random_walk_scores
+from wsgcn.runtime import LogMetrics, generator_for, map_images
+
+if TYPE_CHECKING:
+    from wsgcn.params import Params, Propagate, Walk
+
+
+def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
+    """Write ``propagate/<method>/<id>.npz`` for every training photograph that lacks an up-to-date one.
+
+    The GCN's per-image losses go into ``<method>.losses.csv`` and, as they come, to ``log`` over the image's position.
+    """
+    index = load_index(artifacts.index)
+    images = index.split(params.dataset.train_split)
+    position = {image.id: number for number, image in enumerate(images)}
+    gcn = method.propagation == "gcn"
+    make = MakeScores(
+        artifacts=artifacts,
+        root=index.root,
+        method=method,
+        gcn=params.propagate if gcn else None,
+        walk=params.propagate.random_walk.walk(method.variant),
+        run_seed=params.runtime.seed,
+    )
+
+    def finished(image_id: str) -> None:
+        if gcn:
+            log({f"gcn_{name}": value for name, value in make.losses(image_id).items()}, position[image_id])
+
+    remove_others(artifacts.folder("propagate", method.name), [f"{image.id}.npz" for image in images])
+    label = f"propagate {method.name}"
+    seconds = map_images(
+        make, images, stage="propagate", label=label, workers=params.runtime.workers, finished=finished
+    )
+    write_summary(artifacts.summary("propagate", method.name), len(images), seconds)
+    rows = [[image.id, *make.losses(image.id).values()] for image in images] if gcn else []
+    write_table(artifacts.losses(method.name), ("id", *LOSS_NAMES), rows)
+
+
+@dataclass(frozen=True)
+class MakeScores:
+    """Loads one image's CAMs, graph and photograph, propagates, saves."""
+
+    artifacts: Artifacts
+    root: str
+    method: Method
+    gcn: Propagate | None
+    walk: Walk
+    run_seed: int
+
+    def __call__(self, image: ImageRecord) -> bool:
+        """Make one image's file; False where it is up to date."""
+        variant = self.method.variant
+        cams_path = self.artifacts.arrays("cams", variant, image.id)
+        affinity_path = self.artifacts.arrays("affinity", variant, image.id)
+        photo = Path(self.root) / image.photo
+        inputs = [_mark(cams_path), _mark(affinity_path), file_digest(photo)]
+        mark = fingerprint("propagate", self._settings(), inputs)
+        path = self.artifacts.arrays("propagate", self.method.name, image.id)
+        if read_fingerprint(path) == mark:
+            return False
+        cams, affinity = load_record(cams_path, Cams), load_record(affinity_path, Affinity)
+        grid = affinity.weights.shape[1:]
+        if cams.cams.shape[1:] != grid:
+            raise DataError(
+                f"{cams_path} has the grid {cams.cams.shape[1:]}, {affinity_path} has {grid}: make both again"
+            )
+        save_record(path, self._propagate(image.id, photo, cams, affinity), mark)
+        return True
+
+    def losses(self, image_id: str) -> dict[str, float]:
+        """The losses at the last step of an image that has been made, by name."""
+        record = load_record(self.artifacts.arrays("propagate", self.method.name, image_id), Scores)
+        return dict(zip(LOSS_NAMES, record.losses[-1].tolist()))
+
+    def _settings(self) -> list[dict[str, Any]]:
+        # The GCN borrows nothing of the walk but its transition's exponent, and the walk nothing of the GCN.
+        if self.gcn is None:
+            return [self.walk.model_dump()]
+        return [self.gcn.model_dump(exclude={"random_walk"}), {"beta": self.walk.beta, "seed": self.run_seed}]
+
+    def _propagate(self, image_id: str, photo: Path, cams: Cams, affinity: Affinity) -> Scores:
+        class_ids = np.concatenate([[0], cams.class_ids]).astype(np.int64)
+        graph = adjacency(affinity.offsets, affinity.weights.astype(np.float32))
+        grid = (affinity.weights.shape[1], affinity.weights.shape[2])
+        if self.gcn is None:
+            scores = random_walk_scores(cams.cams, affinity.boundary.astype(np.float32), graph, self.walk)
+            unlabelled = np.full(grid, IGNORE, dtype=np.uint8)
+            return Scores(class_ids, scores, unlabelled, np.empty((0, len(LOSS_NAMES)), dtype=np.float32))
+        rgb_u8 = downscale_rgb(load_photo(photo), grid)
+        # Methods of one variant and of both must not share a draw by accident: the seed names the method and the image.
+        generator = generator_for(self.run_seed, self.method.name, image_id)
+        fitted = gcn_scores(
+            cams.cams, affinity.features.astype(np.float32), graph, rgb_u8, self.gcn, self.walk.beta, generator
+        )
+        return Scores(class_ids, *fitted)
+
+
+def _mark(path: Path) -> str:
+    """The fingerprint of an input.
+
+    Raises:
+        DataError: there is no such file, or it is broken.
+    """
+    mark = read_fingerprint(path)
+    if mark is None:
+        reason = "is broken: delete it and run its stage again" if path.exists() else "is missing: run its stage"
+        raise DataError(f"{path} {reason}")
+    return mark

@@ -1,0 +1,102 @@
+"""The random walk: the baseline's propagation, and the diffusion of the GCN's node features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsgcn.propagate.graph import Sparse, to_torch, walk_operator
+
+if TYPE_CHECKING:
+    from wsgcn.params import Walk
+
+_COLUMNS = 16
+"""Columns of one sparse product: a cache line of float32, which the CSR kernel reads fastest."""
+
+
+def walk(operator: Tensor, values: Tensor, steps: int) -> Tensor:
+    """Apply the transition ``steps`` times to each column; every value stays within its column's range.
+
+    Args:
+        operator: ``(N, N)`` CSR whose rows sum to 1.
+        values: ``(N, K)``.
+        steps: number of sparse products.
+
+    Returns:
+        ``(N, K)``, the dense transition^steps @ values without the N × N matrix.
+    """
+    blocks = []
+    for block in values.split(_COLUMNS, dim=1):
+        current = block.contiguous()
+        for _ in range(steps):
+            current = operator @ current
+        blocks.append(current)
+    return torch.cat(blocks, dim=1)
+
+
+def walk_scores(scores: NDArray[np.floating], operator: Tensor, log2_steps: int) -> NDArray[np.floating]:
+    """Walk ``(K, h, w)`` scores for 2^log2_steps steps, as IRNet and PSA do with their CAMs."""
+    columns = torch.from_numpy(np.ascontiguousarray(scores.reshape(len(scores), -1).T))  # (K, h, w) -> (N, K)
+    return walk(operator, columns, 2**log2_steps).T.numpy().reshape(scores.shape)
+
+
+def boundary_walk(
+    cams: NDArray[np.float32], boundary: NDArray[np.float32], operator: Tensor, log2_steps: int, background: float
+) -> NDArray[np.float32]:
+    """IRNet's scores: CAMs off the boundary walk, are divided by their maximum, and face a constant background.
+
+    Args:
+        cams: ``(K-1, h, w)`` in [0, 1].
+        boundary: ``(h, w)`` in [0, 1].
+        operator: ``(N, N)`` transition.
+        log2_steps: t of 2^t steps.
+        background: score of the background everywhere, in [0, 1].
+
+    Returns:
+        ``(K, h, w)`` scores in [0, 1], background first.
+    """
+    walked = walk_scores((cams * (1 - boundary)).astype(np.float32), operator, log2_steps)
+    peak = walked.max()
+    constant = np.full((1, *cams.shape[1:]), background, dtype=np.float32)
+    return np.concatenate([constant, walked / peak if peak > 0 else walked]).astype(np.float32)
+
+
+def background_walk(cams: NDArray[np.float32], operator: Tensor, log2_steps: int, alpha: float) -> NDArray[np.float32]:
+    """PSA's scores: CAMs walk beside a background score (1 - max CAM)^α.
+
+    Args:
+        cams: ``(K-1, h, w)`` in [0, 1].
+        operator: ``(N, N)`` transition.
+        log2_steps: t of 2^t steps.
+        alpha: exponent of the background score.
+
+    Returns:
+        ``(K, h, w)`` scores in [0, 1], background first.
+    """
+    background = (1 - cams.max(axis=0, keepdims=True)) ** alpha
+    return walk_scores(np.concatenate([background, cams]).astype(np.float32), operator, log2_steps).astype(np.float32)
+
+
+def random_walk_scores(
+    cams: NDArray[np.float32], boundary: NDArray[np.float32], graph: Sparse, params: Walk
+) -> NDArray[np.float32]:
+    """The baseline of one variant: a constant background (IRNet) or one that walks along (PSA).
+
+    Args:
+        cams: ``(K-1, h, w)`` in [0, 1].
+        boundary: ``(h, w)`` in [0, 1], all 0 for variant P.
+        graph: the affinity matrix A, ``(N, N)``.
+        params: β, steps, and one of both backgrounds.
+
+    Returns:
+        ``(K, h, w)`` scores in [0, 1], background first.
+    """
+    operator = to_torch(walk_operator(graph, params.beta))
+    if params.alpha is not None:
+        return background_walk(cams, operator, params.log2_steps, params.alpha)
+    assert params.background is not None  # the record has exactly one of the two
+    return boundary_walk(cams, boundary, operator, params.log2_steps, params.background)
