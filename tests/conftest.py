@@ -89,6 +89,7 @@ def tiny_params(tiny_voc: Path) -> Params:
         "affinity.I.train_radius": 3,
         "affinity.I.radius": 3,
         "affinity.P.radius": 3,
+        "affinity.P.train_radius": 3,
         "propagate.steps": 5,
         "propagate.feature_steps": 4,
         "propagate.random_walk.I.log2_steps": 3,

@@ -45,6 +45,7 @@ def _affinity(**values) -> Affinity:
     given = {
         "offsets": np.array([[0, 1], [1, 0]]),
         "weights": np.ones((2, 3, 5), np.float16),
+        "boundary": np.zeros((3, 5), np.float16),
         "features": np.ones((7, 3, 5), np.float16),
     }
     return Affinity(**given | values)
@@ -207,6 +208,8 @@ def test_record_round_trip_keeps_values_and_types(tmp_path, record):
         (_cams, {"cams": np.full((2, 3, 5), np.inf, np.float32)}),
         (_affinity, {"offsets": np.array([[0, 1]])}),
         (_affinity, {"offsets": np.array([0, 1])}),
+        (_affinity, {"boundary": np.ones((5, 3), np.float16)}),
+        (_affinity, {"boundary": np.full((3, 5), np.nan, np.float16)}),
         (_affinity, {"features": np.ones((7, 5, 3), np.float16)}),
         (_affinity, {"features": np.full((7, 3, 5), np.nan, np.float16)}),
         (_affinity, {"weights": np.full((2, 3, 5), np.nan, np.float16)}),

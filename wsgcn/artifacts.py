@@ -396,6 +396,19 @@ def read_fingerprint(path: Path) -> str | None:
         return None
 
 
+def require_fingerprint(path: Path) -> str:
+    """The fingerprint of a file that an earlier stage made.
+
+    Raises:
+        DataError: there is no such file, or it is broken.
+    """
+    mark = read_fingerprint(path)
+    if mark is None:
+        reason = "is broken: delete it and run its stage again" if path.exists() else "is missing: run its stage first"
+        raise DataError(f"{path} {reason}")
+    return mark
+
+
 def write_summary(path: Path, images: int, seconds: Mapping[str, float]) -> None:
     """Write what a per-image stage did; a run that made nothing leaves the earlier summary.
 

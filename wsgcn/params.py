@@ -29,12 +29,6 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Project(Section):
-    """Where the code lies, for DVC."""
-
-    package: str
-
-
 class Runtime(Section):
     """Seed, device and worker processes."""
 
@@ -171,6 +165,7 @@ class AffinityNet(Section):
     backbone: Literal["cams", "weights"]
     freeze_backbone: bool
     radius: Annotated[int, Field(ge=2)]
+    train_radius: Annotated[int, Field(ge=2)]
     seeds: AffinitySeeds
 
 
@@ -187,6 +182,10 @@ class Affinity(Section):
     I: BoundaryNet
     P: AffinityNet
     train: AffinityTraining
+
+    def net(self, variant: Variant) -> BoundaryNet | AffinityNet:
+        """The affinity network of a variant."""
+        return self.I if variant == "I" else self.P
 
 
 class PartialLabels(Section):
@@ -288,7 +287,6 @@ class Evaluate(Section):
 class Params(Section):
     """The whole of ``params.yaml``."""
 
-    project: Project
     runtime: Runtime
     tracking: Tracking
     dataset: Dataset

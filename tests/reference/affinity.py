@@ -65,3 +65,25 @@ def feature_affinity_dense(features: np.ndarray, radius: int) -> np.ndarray:
                 difference = features[:, yi, xi].astype(np.float64) - features[:, yj, xj].astype(np.float64)
                 affinity[i, j] = math.exp(-np.abs(difference).mean())
     return affinity
+
+
+def pair_loss_dense(affinity: np.ndarray, labels: np.ndarray, pairs: list[tuple[int, int]], epsilon: float) -> float:
+    """IRNet's and PSA's loss of one image: 1/4 background, 1/4 foreground, 1/2 pairs of different labels.
+
+    Args:
+        affinity: ``(N, N)``.
+        labels: ``(N,)`` class ids, 255 = unsure.
+        pairs: pairs of nodes that count.
+        epsilon: added inside the logarithms.
+    """
+    groups: dict[str, list[float]] = {"background": [], "foreground": [], "different": []}
+    for i, j in pairs:
+        if 255 in (labels[i], labels[j]):
+            continue
+        if labels[i] != labels[j]:
+            groups["different"].append(-math.log(1 - affinity[i, j] + epsilon))
+        else:
+            name = "background" if labels[i] == 0 else "foreground"
+            groups[name].append(-math.log(affinity[i, j] + epsilon))
+    weights = {"background": 1 / 4, "foreground": 1 / 4, "different": 1 / 2}
+    return sum(weights[name] * sum(costs) / len(costs) for name, costs in groups.items() if costs)

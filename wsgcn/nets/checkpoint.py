@@ -44,13 +44,27 @@ def load_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: 
     content = _read_checkpoint(path, network)
     if content["settings"] != dict(settings):
         raise DataError(f"{path} was made with {content['settings']}, not {dict(settings)}: train it again")
-    state = content["state"]
-    check_keys(set(net.state_dict()), set(state), f"{path} does not fit {network}")
+    _fill(net, content["state"], f"{path} does not fit {network}")
+    net.eval()
+
+
+def load_part(path: Path, network: str, prefix: str, part: nn.Module) -> None:
+    """Load into ``part`` the weights whose names begin with ``prefix``, such as the backbone of another network.
+
+    Raises:
+        DataError: the file is missing or broken, or holds another network.
+    """
+    state = _read_checkpoint(path, network)["state"]
+    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    _fill(part, own, f"{path} does not fit {prefix.rstrip('.')} of {network}")
+
+
+def _fill(net: nn.Module, state: Mapping[str, Tensor], message: str) -> None:
+    check_keys(set(net.state_dict()), set(state), message)
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
-        raise DataError(f"{path} does not fit {network}: {' '.join(str(error).split())}") from error
-    net.eval()
+        raise DataError(f"{message}: {' '.join(str(error).split())}") from error
 
 
 def read_settings(path: Path, network: str) -> dict[str, Any]:

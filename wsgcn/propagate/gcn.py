@@ -46,7 +46,7 @@ class Gcn:
     w2: Tensor
 
     def log_probs(self, propagated: Tensor, keep: Tensor | None = None) -> Tensor:
-        """log Q.
+        """The logarithm of Q.
 
         Args:
             propagated: Ã V, ``(N, F)``: the same at every step, so computed once.

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsgcn.ops.stencil import overlap
+
 Sparse = scipy.sparse.csr_array
 
 
@@ -31,7 +33,7 @@ def adjacency(offsets: NDArray[np.integer], weights: NDArray[np.floating]) -> Sp
     cells = np.arange(height * width, dtype=np.int32).reshape(height, width)
     rows, columns, values = [cells.ravel()], [cells.ravel()], [np.ones(cells.size, weights.dtype)]
     for (dy, dx), weight in zip(offsets, weights):
-        here, there = _overlap(dy, dx, height, width)
+        here, there = overlap(dy, dx, height, width)
         start, end, value = cells[here].ravel(), cells[there].ravel(), weight[here].ravel()
         rows += [start, end]
         columns += [end, start]
@@ -40,16 +42,6 @@ def adjacency(offsets: NDArray[np.integer], weights: NDArray[np.floating]) -> Sp
     matrix: Sparse = scipy.sparse.coo_array(entries, shape=(cells.size, cells.size)).tocsr()
     matrix.eliminate_zeros()
     return matrix
-
-
-def _overlap(dy: int, dx: int, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The cells that have a neighbour at (dy, dx), and those neighbours."""
-    rows = slice(max(0, -dy), max(0, min(height, height - dy)))
-    columns = slice(max(0, -dx), max(0, min(width, width - dx)))
-    return (rows, columns), (
-        slice(rows.start + dy, max(rows.start, rows.stop) + dy),
-        slice(columns.start + dx, max(columns.start, columns.stop) + dx),
-    )
 
 
 def walk_operator(affinity: Sparse, beta: float) -> Sparse:
@@ -92,6 +84,7 @@ def to_torch(matrix: Sparse) -> Tensor:
             torch.from_numpy(matrix.indices.astype(np.int32)),
             torch.from_numpy(matrix.data),
             matrix.shape,
+            check_invariants=False,
         )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsgcn.labels import IGNORE
 from wsgcn.propagate.gcn import fit
 from wsgcn.propagate.graph import Sparse, normalise, to_torch, walk_operator
 from wsgcn.propagate.losses import build_objective, colour_affinity

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_geometric.utils import get_laplacian
 
 from wsgcn.labels import IGNORE
+from wsgcn.ops.stencil import half_square, overlap
 from wsgcn.propagate.graph import Sparse, adjacency, to_torch
 
 REFERENCE_CLASSES = 21
@@ -39,16 +40,12 @@ def colour_affinity(
     Returns:
         ``(N, N)`` symmetric, float64.
     """
-    colours = rgb_u8.astype(np.float64) / 255 * colour_scale
-    reach = window // 2
-    offsets = [(dy, dx) for dy in range(reach + 1) for dx in range(-reach, reach + 1) if dy > 0 or dx > 0]
-    weights = np.zeros((len(offsets), *rgb_u8.shape[:2]))
     height, width = rgb_u8.shape[:2]
+    colours = rgb_u8.astype(np.float64) / 255 * colour_scale
+    offsets = half_square(window)
+    weights = np.zeros((len(offsets), height, width))
     for weight, (dy, dx) in zip(weights, offsets):
-        if dy >= height or abs(dx) >= width:
-            continue
-        here = slice(0, height - dy), slice(max(0, -dx), min(width, width - dx))
-        there = slice(dy, height), slice(here[1].start + dx, here[1].stop + dx)
+        here, there = overlap(dy, dx, height, width)
         colour = ((colours[here] - colours[there]) ** 2).sum(axis=2)
         weight[here] = np.exp(-colour / colour_variance - (dy * dy + dx * dx) / distance_variance)
     return adjacency(np.array(offsets, dtype=np.int64).reshape(-1, 2), weights)
@@ -60,9 +57,8 @@ def laplacian(affinity: Sparse) -> Tensor:
     index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
     keep = index[0] != index[1]
     index, weight = get_laplacian(index[:, keep], torch.from_numpy(edges.data)[keep], num_nodes=affinity.shape[0])
-    matrix = torch.sparse_coo_tensor(index, weight, affinity.shape).coalesce()
-    row, column = matrix.indices().numpy()
-    return to_torch(Sparse((matrix.values().numpy(), (row, column)), shape=affinity.shape))
+    row, column = index.numpy()
+    return to_torch(Sparse((weight.numpy(), (row, column)), shape=affinity.shape))
 
 
 class QuadraticForm(torch.autograd.Function):
@@ -90,7 +86,7 @@ class Objective:
         foreground: ``(N, K)``: 1 / |V_fg| at the label of each foreground node, else 0.
         background: ``(N, K)``: 1 / |V_bg| at the label of each background node, else 0.
         unlabelled: ``(N, 1)``: 1 / |V_ig| at each unlabelled node, else 0; divided by 21 for ``reference``.
-        laplacian: ``(N, N)`` CSR: (D - Φ) / N.
+        laplacian: ``(N, N)`` CSR: D - Φ.
         on_log_probs: the Laplacian acts on log q (``reference``) instead of q (``paper``).
         entropy_weight: β1.
         laplacian_weight: β2.
@@ -110,7 +106,8 @@ class Objective:
         foreground = -(self.foreground * log_probs).sum()  # eq. (3)
         background = -(self.background * log_probs).sum()  # eq. (4)
         entropy = -(self.unlabelled * probs * log_probs).sum()  # eq. (5)
-        smooth = QuadraticForm.apply(self.laplacian, log_probs if self.on_log_probs else probs)  # eq. (6)
+        signal = log_probs if self.on_log_probs else probs
+        smooth = QuadraticForm.apply(self.laplacian, signal) / len(signal)  # eq. (6)
         total = foreground + background + self.entropy_weight * entropy + self.laplacian_weight * smooth  # eq. (2)
         return torch.stack([total, foreground, background, entropy, smooth])
 
@@ -143,7 +140,7 @@ def build_objective(
         foreground=foreground / foreground.sum().clamp(min=1),
         background=background / background.sum().clamp(min=1),
         unlabelled=unlabelled / unlabelled.sum().clamp(min=1) / averaged,
-        laplacian=laplacian(affinity / affinity.shape[0]),
+        laplacian=laplacian(affinity),
         on_log_probs=kind == "reference",
         entropy_weight=entropy_weight,
         laplacian_weight=laplacian_weight,

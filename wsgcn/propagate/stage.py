@@ -20,6 +20,7 @@ from wsgcn.artifacts import (
     load_record,
     read_fingerprint,
     remove_others,
+    require_fingerprint,
     save_record,
     write_summary,
     write_table,
@@ -87,7 +88,7 @@ class MakeScores:
         cams_path = self.artifacts.arrays("cams", variant, image.id)
         affinity_path = self.artifacts.arrays("affinity", variant, image.id)
         photo = Path(self.root) / image.photo
-        inputs = [_mark(cams_path), _mark(affinity_path), file_digest(photo)]
+        inputs = [require_fingerprint(cams_path), require_fingerprint(affinity_path), file_digest(photo)]
         mark = fingerprint("propagate", self._settings(), inputs)
         path = self.artifacts.arrays("propagate", self.method.name, image.id)
         if read_fingerprint(path) == mark:
@@ -127,16 +128,3 @@ class MakeScores:
             cams.cams, affinity.features.astype(np.float32), graph, rgb_u8, self.gcn, self.walk.beta, generator
         )
         return Scores(class_ids, *fitted)
-
-
-def _mark(path: Path) -> str:
-    """The fingerprint of an input.
-
-    Raises:
-        DataError: there is no such file, or it is broken.
-    """
-    mark = read_fingerprint(path)
-    if mark is None:
-        reason = "is broken: delete it and run its stage again" if path.exists() else "is missing: run its stage"
-        raise DataError(f"{path} {reason}")
-    return mark

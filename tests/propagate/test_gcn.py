@@ -1,0 +1,181 @@
+"""The GCN of eq. (1) equals the dense twin and torch_geometric's layers, forward, backward and when learning."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.nn import GCNConv
+
+from tests.propagate.cases import GRIDS, KINDS, affinities, labels, normal, picture, torch_graph
+from tests.reference import propagate as reference
+from wsgcn.propagate.gcn import Gcn, fit, initial_weights
+from wsgcn.propagate.graph import normalise
+from wsgcn.propagate.losses import build_objective, colour_affinity
+
+FEATURES = 7
+
+
+@dataclass(frozen=True)
+class Numbers:
+    hidden: int = 4
+    dropout: float = 0.3
+    steps: int = 6
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+
+
+def _weights(classes=3):
+    return normal(FEATURES, 16, seed=1).requires_grad_(), normal(16, classes, seed=2).requires_grad_()
+
+
+def _dense_graph(dense, kind):
+    return torch.from_numpy(reference.normalise_dense(dense, kind))
+
+
+def _objective(grid, kind="reference", seed=0):
+    phi = colour_affinity(picture(grid), 6, 200, 255, 5)
+    return build_objective(labels("mixed", grid[0] * grid[1], 3, seed), 3, phi, kind, 10, 0.01)
+
+
+def _fit(grid, numbers, seed=0, order=None, kind="row"):
+    nodes = grid[0] * grid[1]
+    order = np.arange(nodes) if order is None else order
+    sparse = affinities(grid)[1][order][:, order].tocsr()
+    phi = colour_affinity(picture(grid), 6, 200, 255, 5)[order][:, order].tocsr()
+    objective = build_objective(labels("mixed", nodes, 3)[order], 3, phi, "reference", 10, 0.01)
+    matrix, transposed = torch_graph(sparse, kind)
+    propagated = matrix @ normal(nodes, FEATURES)[order]
+    return fit(matrix, transposed, propagated, objective, numbers, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("classes", [1, 3])
+def test_forward_equals_the_dense_twin(grid, kind, classes):
+    dense, sparse = affinities(grid)
+    features, (w1, w2) = normal(len(dense), FEATURES), _weights(classes)
+    matrix, transposed = torch_graph(sparse, kind)
+    log_probs = Gcn(matrix, transposed, w1, w2).log_probs(matrix @ features)
+    _, probs = reference.gcn_forward_dense(_dense_graph(dense, kind), features, w1, w2)
+    torch.testing.assert_close(log_probs.exp(), probs, rtol=0, atol=1e-10)
+    torch.testing.assert_close(probs.sum(dim=1), torch.ones(len(dense), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forward_equals_two_layers_of_torch_geometric(kind):
+    _, sparse = affinities((4, 5))
+    features, (w1, w2) = normal(20, FEATURES), _weights()
+    matrix, transposed = torch_graph(sparse, kind)
+    layers = [GCNConv(*w.shape, normalize=False, bias=False).double() for w in (w1, w2)]
+    for layer, weight in zip(layers, (w1, w2)):
+        layer.lin.weight.data = weight.detach().T.clone()
+    entries = normalise(sparse, kind).tocoo()
+    edges = torch.from_numpy(np.stack([entries.col, entries.row])).long()  # from source j to target i
+    hidden = layers[0](features, edges, torch.from_numpy(entries.data)).relu()
+    expected = layers[1](hidden, edges, torch.from_numpy(entries.data)).log_softmax(dim=1)
+    fast = Gcn(matrix, transposed, w1, w2).log_probs(matrix @ features)
+    torch.testing.assert_close(fast, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_the_weights_equal_the_dense_twins(grid, kind):
+    dense, sparse = affinities(grid)
+    features, (w1, w2) = normal(len(dense), FEATURES), _weights()
+    matrix, transposed = torch_graph(sparse, kind)
+    log_probs = Gcn(matrix, transposed, w1, w2).log_probs(matrix @ features)
+    logits, _ = reference.gcn_forward_dense(_dense_graph(dense, kind), features, w1, w2)
+    fast, slow = (torch.autograd.grad((one**2).sum(), (w1, w2)) for one in (log_probs, logits.log_softmax(1)))
+    torch.testing.assert_close(fast, slow, rtol=1e-10, atol=1e-10)
+
+
+def test_dropout_factors_scale_the_hidden_layer():
+    _, sparse = affinities((2, 3))
+    matrix, transposed = torch_graph(sparse, "row")
+    gcn, propagated = Gcn(matrix, transposed, *_weights()), normal(6, FEATURES)
+    nothing, everything = torch.zeros(6, 16, dtype=torch.float64), torch.ones(6, 16, dtype=torch.float64)
+    torch.testing.assert_close(gcn.log_probs(propagated, nothing).exp(), torch.full((6, 3), 1 / 3).double())
+    assert torch.equal(gcn.log_probs(propagated, everything), gcn.log_probs(propagated))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 16), (16, 3), (400, 4)])
+def test_initial_weights_are_uniform_within_their_bound(rows, columns):
+    weights = initial_weights(rows, columns, torch.Generator().manual_seed(0), torch.float64)
+    assert weights.requires_grad
+    assert weights.is_leaf
+    assert weights.shape == (rows, columns)
+    assert weights.abs().max() <= columns**-0.5
+    assert weights.abs().max() > 0.8 * columns**-0.5
+    assert weights.min() < 0 < weights.max()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("objective", ["paper", "reference"])
+def test_learning_equals_a_dense_loop(dropout, objective):
+    grid, numbers = (3, 4), Numbers(dropout=dropout)
+    dense, sparse = affinities(grid)
+    matrix, transposed = torch_graph(sparse, "row")
+    features, given_labels = normal(12, FEATURES), labels("mixed", 12, 3)
+    phi = colour_affinity(picture(grid), 6, 200, 255, 5)
+    built = build_objective(given_labels, 3, phi, objective, 10, 0.01)
+    fast = fit(matrix, transposed, matrix @ features, built, numbers, torch.Generator().manual_seed(3))
+    slow = _learn_dense(_dense_graph(dense, "row"), features, given_labels, picture(grid), numbers, objective)
+    torch.testing.assert_close(fast[0], slow[0], rtol=0, atol=1e-9)
+    torch.testing.assert_close(fast[1], slow[1], rtol=0, atol=1e-9)
+
+
+def _learn_dense(graph, features, given_labels, rgb, numbers, objective):
+    generator = torch.Generator().manual_seed(3)
+    w1 = initial_weights(FEATURES, numbers.hidden, generator, torch.float64)
+    w2 = initial_weights(numbers.hidden, 3, generator, torch.float64)
+    phi = reference.colour_affinity_dense(rgb, 6, 200, 255, 5)
+    optimizer = torch.optim.Adam([w1, w2], lr=numbers.lr, weight_decay=numbers.weight_decay)
+    history = []
+    for _ in range(numbers.steps):
+        keep = torch.empty(len(features), numbers.hidden, dtype=torch.float64)
+        keep.bernoulli_(1 - numbers.dropout, generator=generator)
+        hidden = torch.relu(graph @ features @ w1) * keep / (1 - numbers.dropout)
+        logits = graph @ hidden @ w2
+        parts = reference.all_losses(logits, given_labels, phi, objective)
+        total = reference.total_loss(
+            logits, given_labels, phi, entropy_weight=10, laplacian_weight=0.01, objective=objective
+        )
+        history.append(torch.stack([total, *parts.values()]).detach())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    return reference.gcn_forward_dense(graph, features, w1, w2)[1].detach(), torch.stack(history)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_result_has_probabilities_and_finite_losses(grid):
+    probs, losses = _fit(grid, Numbers())
+    assert losses.shape == (6, 5)
+    assert torch.isfinite(losses).all()
+    torch.testing.assert_close(probs.sum(dim=1), torch.ones(len(probs), dtype=torch.float64))
+    assert not probs.requires_grad
+
+
+def test_learning_lowers_the_loss():
+    _, losses = _fit((4, 5), Numbers(steps=60, dropout=0.0))
+    assert losses[-1, 0] < 0.9 * losses[0, 0]
+
+
+def test_same_seed_gives_the_same_and_another_seed_another():
+    torch.manual_seed(0)
+    one = _fit((3, 4), Numbers(), seed=5)
+    torch.manual_seed(1)
+    again, other = _fit((3, 4), Numbers(), seed=5), _fit((3, 4), Numbers(), seed=6)
+    assert all(torch.equal(a, b) for a, b in zip(one, again))
+    assert not torch.equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_permuted_nodes_give_permuted_results(kind):
+    numbers = replace(Numbers(), dropout=0.0)
+    order = np.random.default_rng(0).permutation(12)
+    probs, losses = _fit((3, 4), numbers, kind=kind)
+    shuffled_probs, shuffled_losses = _fit((3, 4), numbers, order=order, kind=kind)
+    torch.testing.assert_close(shuffled_probs, probs[order], rtol=0, atol=1e-9)
+    torch.testing.assert_close(shuffled_losses, losses, rtol=0, atol=1e-9)

@@ -1,0 +1,113 @@
+"""Stage ``propagate`` on disk: files of every method, the same for any order, workers and masks."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.conftest import changed
+from wsgcn.artifacts import Affinity, Artifacts, Cams, Index, Scores, load_record, read_table, save_index, save_record
+from wsgcn.errors import StageError
+from wsgcn.labels import METHODS
+from wsgcn.ops.resize import grid_size
+from wsgcn.ops.stencil import half_disc
+from wsgcn.propagate.stage import run
+
+each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+TRAIN = [f"t{number}" for number in range(6)]
+
+
+def _prepare(root, index, params) -> Artifacts:
+    """Made-up CAMs and affinities of the training pictures, for both variants."""
+    files = Artifacts(root)
+    save_index(files.index, index)
+    for variant in "IP":
+        for number, image in enumerate(index.split("train")):
+            random = np.random.default_rng(number)
+            grid = grid_size(image.height, image.width, params.cams.net(variant).grid_stride)
+            cams = random.random((len(image.class_ids), *grid), dtype=np.float32) ** 4
+            offsets = np.array(half_disc(3))
+            weights = random.random((len(offsets), *grid)).astype(np.float16)
+            features = random.random((5, *grid)).astype(np.float16)
+            boundary = random.random(grid).astype(np.float16)
+            save_record(files.arrays("cams", variant, image.id), Cams(np.array(image.class_ids), cams), f"c{number}")
+            record = Affinity(offsets, weights, boundary, features)
+            save_record(files.arrays("affinity", variant, image.id), record, f"a{number}")
+    return files
+
+
+def _run(params, files, method):
+    logged = []
+    run(params, files, method, lambda values, step: logged.append((step, values)))
+    paths = sorted(files.folder("propagate", method.name).iterdir())
+    return {path.name: path.read_bytes() for path in paths}, logged
+
+
+@each_method
+def test_every_training_photograph_gets_its_scores(tmp_path, tiny_index, tiny_params, method):
+    files = _prepare(tmp_path / "a", tiny_index, tiny_params)
+    made, logged = _run(tiny_params, files, method)
+    assert list(made) == [f"{one}.npz" for one in TRAIN]
+    for image in tiny_index.split("train"):
+        record = load_record(files.arrays("propagate", method.name, image.id), Scores)
+        assert record.class_ids.tolist() == [0, *image.class_ids]
+        assert (record.scores >= 0).all()
+        assert len(record.losses) == (5 if method.propagation == "gcn" else 0)
+        if method.propagation == "random-walk":
+            assert (record.partial_labels == 255).all()
+        else:
+            np.testing.assert_allclose(record.scores.sum(axis=0), 1, atol=1e-5)
+    rows = read_table(files.losses(method.name))
+    assert [row["id"] for row in rows] == (TRAIN if method.propagation == "gcn" else [])
+    assert sorted(step for step, _ in logged) == (list(range(6)) if rows else [])
+
+
+@each_method
+def test_neither_order_nor_masks_nor_leftovers_change_a_file(tmp_path, tiny_voc, tiny_index, tiny_params, method):
+    files = _prepare(tmp_path / "a", tiny_index, tiny_params)
+    made, _ = _run(tiny_params, files, method)
+    shutil.rmtree(tiny_voc / "SegmentationClass")
+    shutil.rmtree(tiny_voc / "Annotations")
+    other = _prepare(
+        tmp_path / "b", Index("b", tiny_index.root, tiny_index.class_names, tiny_index.images[::-1]), tiny_params
+    )
+    other.folder("propagate", method.name).mkdir(parents=True)
+    (other.folder("propagate", method.name) / "old.npz").write_bytes(b"x")
+    assert _run(tiny_params, other, method)[0] == made
+
+
+def test_two_workers_give_the_same(tmp_path, tiny_index, tiny_params):
+    method = METHODS["WSGCN-P"]
+    one = _run(tiny_params, _prepare(tmp_path / "a", tiny_index, tiny_params), method)[0]
+    two_workers = changed(tiny_params, {"runtime.workers": 2})
+    two, logged = _run(two_workers, _prepare(tmp_path / "b", tiny_index, tiny_params), method)
+    assert two == one
+    assert sorted(step for step, _ in logged) == list(range(6))
+
+
+def test_only_what_is_out_of_date_is_made_again(tmp_path, tiny_index, tiny_params):
+    files, method = _prepare(tmp_path / "a", tiny_index, tiny_params), METHODS["WSGCN-P"]
+    made, _ = _run(tiny_params, files, method)
+    paths = [files.arrays("propagate", method.name, one) for one in TRAIN]
+    paths[2].write_bytes(b"half")
+    before = [path.stat().st_mtime_ns for path in paths]
+    assert _run(tiny_params, files, method)[0] == made
+    assert [one != path.stat().st_mtime_ns for one, path in zip(before, paths)] == [i == 2 for i in range(6)]
+    _run(changed(tiny_params, {"propagate.entropy_weight": 0}), files, method)
+    assert all(one != path.stat().st_mtime_ns for one, path in zip(before, paths))
+
+
+@pytest.mark.parametrize("harm", ["missing", "broken", "other grid"])
+def test_a_broken_input_is_named_and_the_others_are_made(tmp_path, tiny_index, tiny_params, harm):
+    files, method = _prepare(tmp_path / "a", tiny_index, tiny_params), METHODS["IRNet"]
+    path = files.arrays("cams", "I", "t1")
+    path.unlink()
+    if harm == "broken":
+        path.write_bytes(b"half")
+    if harm == "other grid":
+        save_record(path, Cams(np.array([2]), np.ones((1, 3, 3), np.float32)), "c")
+    with pytest.raises(StageError, match=r"1 of 6.*t1\.npz") as caught:
+        _run(tiny_params, files, method)
+    assert list(caught.value.failures) == ["t1"]
+    names = [path.name for path in files.folder("propagate", method.name).iterdir()]
+    assert sorted(names) == [f"{one}.npz" for one in TRAIN if one != "t1"]

@@ -1,0 +1,88 @@
+"""Training an affinity network on the pairs of confident cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from wsgcn.affinity.net import AffinityNetwork
+from wsgcn.affinity.pairs import pair_loss
+from wsgcn.ops.augment import ParameterGroup, poly_schedule, random_view, sgd
+from wsgcn.ops.batches import batches, step_count
+from wsgcn.ops.resize import grid_size
+from wsgcn.ops.stencil import half_disc
+from wsgcn.runtime import progress_bar
+
+if TYPE_CHECKING:
+    from wsgcn.params import AffinityTraining
+
+Item = TypeVar("Item")
+
+
+def train_affinity(
+    net: AffinityNetwork,
+    items: Mapping[str, Item],
+    load: Callable[[Item], tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+    params: AffinityTraining,
+    grid_stride: int,
+    radius: int,
+    run_seed: int,
+    *,
+    label: str,
+) -> list[tuple[int, float, float]]:
+    """Minimise :func:`~wsgcn.affinity.pairs.pair_loss` over random views; ``net`` is changed in place.
+
+    Args:
+        net: the network, on the device that trains.
+        items: what to load, by image id.
+        load: gives the ``(H, W, 3)`` uint8 photograph and the ``(H, W)`` uint8 seeds of an item.
+        params: epochs, batch, crop, rates.
+        grid_stride: pixels a cell.
+        radius: reach of the pairs, in cells.
+        run_seed: seed of the run.
+        label: name of the training: text of the progress bar, and part of every seed.
+
+    Returns:
+        Step, loss and learning rate of the heads for every step.
+    """
+    device = next(net.parameters()).device
+    grid = grid_size(params.crop, params.crop, grid_stride)
+    offsets = half_disc(radius)
+
+    def sample(item: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rgb_u8, seeds = load(item)
+        return random_view(rgb_u8, seeds, params.crop, params.scale, generator)
+
+    steps = step_count(params.epochs, len(items), params.batch)
+    optimizer = sgd(_groups(net, params), momentum=params.momentum, weight_decay=params.weight_decay)
+    schedule = poly_schedule(optimizer, steps, params.poly_power)
+    net.train()
+    history = []
+    feed = batches(items, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
+    with progress_bar(label, steps) as advance:
+        for step, samples in enumerate(feed):
+            x, seeds = (torch.stack(part).to(device) for part in zip(*samples))
+            cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
+            maps = net.affinity_maps(net.node_features(x, grid))
+            loss = pair_loss(maps, cells, net.affinity, offsets)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            history.append((step, loss.item(), float(schedule.get_last_lr()[0])))
+            schedule.step()
+            advance()
+    net.eval()
+    return history
+
+
+def _groups(net: AffinityNetwork, params: AffinityTraining) -> list[ParameterGroup]:
+    groups: list[ParameterGroup] = [{"params": list(net.heads.parameters()), "lr": params.lr}]
+    if not net.freeze:
+        groups.append({"params": list(net.backbone.parameters()), "lr": params.lr * params.backbone_lr_factor})
+    return groups

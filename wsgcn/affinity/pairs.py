@@ -1,0 +1,117 @@
+"""Affinity of each cell with its neighbours, and the loss that teaches it: pure functions on grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from wsgcn.labels import BACKGROUND, IGNORE
+from wsgcn.ops.stencil import overlap
+
+PairAffinity = Callable[[Tensor, tuple[int, int]], Tensor]
+"""``(B, F, h, w)`` maps and an offset (dy, dx) to the ``(B, h', w')`` affinities of the pairs that the grid holds."""
+
+_EPSILON = 1e-5
+"""Keeps logarithms finite; IRNet's and PSA's value."""
+
+
+def path_cells(dy: int, dx: int) -> list[tuple[int, int]]:
+    """Cells (y, x) on the straight path from (0, 0) to (dy, dx), dy ≥ 0, both ends included.
+
+    A cell of the bounding box lies on the path when (dy·x - dx·y)² / (dy² + dx²) < 1: its centre is less than a cell
+    away from the line.
+
+    Source: IRNet (Ahn et al., CVPR 2019), section 4.2.
+    """
+    columns = range(min(0, dx), max(0, dx) + 1)
+    length = dy * dy + dx * dx
+    return [(y, x) for y in range(dy + 1) for x in columns if (dy * x - dx * y) ** 2 < length]
+
+
+def boundary_affinity(boundary: Tensor, offset: tuple[int, int]) -> Tensor:
+    """IRNet's a_ij = 1 - max of the boundary over the straight path from i to j.
+
+    Args:
+        boundary: ``(B, 1, h, w)`` in [0, 1].
+        offset: (dy, dx), dy ≥ 0.
+
+    Returns:
+        ``(B, h', w')`` in [0, 1] for the cells i that have a neighbour there.
+    """
+    height, width = boundary.shape[2:]
+    rows, columns = overlap(*offset, height, width)[0]
+    highest: Tensor | None = None
+    for y, x in path_cells(*offset):
+        shifted = boundary[:, 0, rows.start + y : rows.stop + y, columns.start + x : columns.stop + x]
+        highest = shifted if highest is None else torch.maximum(highest, shifted)
+    assert highest is not None  # a path has its two ends
+    return 1 - highest
+
+
+def feature_affinity(features: Tensor, offset: tuple[int, int]) -> Tensor:
+    """PSA's a_ij = exp(-mean over channels of |f_i - f_j|).
+
+    Args:
+        features: ``(B, F, h, w)``.
+        offset: (dy, dx), dy ≥ 0.
+
+    Returns:
+        ``(B, h', w')`` in (0, 1] for the cells i that have a neighbour there.
+    """
+    here, there = overlap(*offset, features.shape[2], features.shape[3])
+    return torch.exp(-(features[:, :, *here] - features[:, :, *there]).abs().mean(dim=1))
+
+
+def stencil_weights(maps: Tensor, affinity: PairAffinity, offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """Affinities of one image for every offset.
+
+    Args:
+        maps: ``(1, F, h, w)`` boundary or features.
+        affinity: :func:`boundary_affinity` or :func:`feature_affinity`.
+        offsets: O offsets (dy, dx).
+
+    Returns:
+        ``(O, h, w)`` in [0, 1], 0 where the neighbour lies outside the grid.
+    """
+    height, width = maps.shape[2:]
+    weights = maps.new_zeros((len(offsets), height, width))
+    for weight, offset in zip(weights, offsets):
+        here, _ = overlap(*offset, height, width)
+        weight[here] = affinity(maps, offset)[0]
+    return weights
+
+
+def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """Pull pairs of one label together and push pairs of two labels apart.
+
+    -log a over pairs of background and over pairs of one foreground class, -log(1 - a) over pairs of different labels;
+    each averaged over its pairs, weighted 1/4, 1/4 and 1/2. A group without pairs contributes 0.
+
+    Args:
+        maps: ``(B, F, h, w)`` boundary or features.
+        labels: ``(B, h, w)`` class ids, 255 = unsure.
+        affinity: :func:`boundary_affinity` or :func:`feature_affinity`.
+        offsets: pairs that count, as (dy, dx).
+
+    Returns:
+        Scalar ≥ 0.
+
+    Source: IRNet's section 4.2 and PSA's section 3.3; both public implementations weigh alike.
+    """
+    height, width = labels.shape[1:]
+    sums = maps.new_zeros(3)
+    counts = maps.new_zeros(3)
+    for offset in offsets:
+        here, there = overlap(*offset, height, width)
+        first, second = labels[:, *here], labels[:, *there]
+        sure = (first != IGNORE) & (second != IGNORE)
+        same = sure & (first == second)
+        groups = torch.stack([same & (first == BACKGROUND), same & (first != BACKGROUND), sure & (first != second)])
+        pairs = affinity(maps, offset)
+        alike, apart = -torch.log(pairs + _EPSILON), -torch.log(1 + _EPSILON - pairs)
+        costs = torch.stack([alike, alike, apart])  # (3, B, h', w')
+        sums = sums + (costs * groups).flatten(1).sum(1)
+        counts = counts + groups.flatten(1).sum(1)
+    return (maps.new_tensor([0.25, 0.25, 0.5]) * sums / counts.clamp(min=1)).sum()

@@ -1,0 +1,58 @@
+"""Where the CAMs are sure enough to teach an affinity network, refined by a dense CRF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.labels import BACKGROUND, IGNORE
+from wsgcn.ops.densecrf import dense_crf, label_probs
+
+if TYPE_CHECKING:
+    from wsgcn.params import AffinitySeeds, BoundarySeeds
+
+
+def boundary_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: BoundarySeeds) -> NDArray[np.uint8]:
+    """IRNet's labels: foreground where a strict threshold says so, background where a lax one does too.
+
+    Args:
+        cams: ``(K-1, H, W)`` in [0, 1].
+        rgb_u8: ``(H, W, 3)`` photograph of the same size.
+        params: thresholds and CRF.
+
+    Returns:
+        ``(H, W)`` uint8 positions among the image's K classes, 255 = unsure.
+    """
+
+    def refined(threshold: float) -> NDArray[np.intp]:
+        background = np.full((1, *cams.shape[1:]), threshold, dtype=np.float32)
+        labels = np.concatenate([background, cams]).argmax(axis=0)
+        return dense_crf(label_probs(labels, len(cams) + 1, params.gt_prob), rgb_u8, params.crf).argmax(axis=0)
+
+    return _combine(refined(params.foreground), refined(params.background))
+
+
+def affinity_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: AffinitySeeds) -> NDArray[np.uint8]:
+    """PSA's labels: foreground against the weak background (1 - max)^4, background against the strong (1 - max)^32.
+
+    Shapes are those of :func:`boundary_seeds`.
+    """
+
+    def refined(alpha: float) -> NDArray[np.intp]:
+        background = (1 - cams.max(axis=0, keepdims=True)) ** alpha
+        scores = np.concatenate([background, cams])
+        probs = (scores / scores.sum(axis=0).clip(1e-8)).astype(np.float32)
+        return dense_crf(probs, rgb_u8, params.crf).argmax(axis=0)
+
+    low, high = (refined(alpha) for alpha in params.alphas)
+    return _combine(low, high)
+
+
+def _combine(strict: NDArray[np.intp], lax: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Foreground of ``strict``, background where ``lax`` agrees that there is nothing, else unsure."""
+    labels = np.full(strict.shape, IGNORE, dtype=np.uint8)
+    labels[strict != BACKGROUND] = strict[strict != BACKGROUND]
+    labels[(strict == BACKGROUND) & (lax == BACKGROUND)] = BACKGROUND
+    return labels

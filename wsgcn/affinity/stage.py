@@ -1,0 +1,190 @@
+"""Stage ``affinity``: train the affinity network of a variant, then write graph and node features of every image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsgcn.affinity.fit import train_affinity
+from wsgcn.affinity.net import AffinityNetwork, build_affinity_network, network_settings
+from wsgcn.affinity.pairs import stencil_weights
+from wsgcn.affinity.seeds import affinity_seeds, boundary_seeds
+from wsgcn.artifacts import (
+    Affinity,
+    Artifacts,
+    Cams,
+    ImageRecord,
+    file_digest,
+    fingerprint,
+    load_index,
+    load_label_map,
+    load_record,
+    read_fingerprint,
+    remove_others,
+    require_fingerprint,
+    save_label_map,
+    save_record,
+    write_summary,
+    write_table,
+)
+from wsgcn.labels import IGNORE
+from wsgcn.nets.backbone import build_backbone, to_input
+from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
+from wsgcn.ops.photo import load_photo
+from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps
+from wsgcn.ops.stencil import half_disc
+from wsgcn.runtime import map_images, pick_device, seed_for
+
+if TYPE_CHECKING:
+    from wsgcn.labels import Variant
+    from wsgcn.params import AffinitySeeds, BoundarySeeds, CamsNet, Params
+
+
+def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
+    """Train the affinity network of a variant on seeds from its CAMs; save checkpoint, history and seeds."""
+    index = load_index(artifacts.index)
+    images = index.split(params.dataset.train_split)
+    own, cams_net = params.affinity.net(variant), params.cams.net(variant)
+    seeds = MakeSeeds(artifacts, index.root, variant, own.seeds)
+    remove_others(seeds.folder, [f"{image.id}.png" for image in images])
+    label = f"affinity-seeds {variant}"
+    map_images(seeds, images, stage="affinity-train", label=label, workers=params.runtime.workers)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for(params.runtime.seed, "affinity", variant))
+        weights = cams_net.weights if own.backbone == "weights" else None
+        backbone = build_backbone(cams_net.backbone, cams_net.output_stride, weights)
+        if own.backbone == "cams":
+            load_part(artifacts.checkpoint("cams-train", variant), f"cams/{variant}", "backbone.", backbone)
+        net = build_affinity_network(variant, backbone, freeze=own.freeze_backbone)
+    history = train_affinity(
+        net.to(pick_device(params.runtime.device)),
+        {image.id: (index.photo_path(image), seeds.path(image)) for image in images},
+        lambda paths: (load_photo(paths[0]), load_label_map(paths[1])),
+        params.affinity.train,
+        cams_net.grid_stride,
+        own.train_radius,
+        params.runtime.seed,
+        label=f"affinity-train {variant}",
+    )
+    settings = network_settings(cams_net.backbone, cams_net.output_stride)
+    save_checkpoint(artifacts.checkpoint("affinity-train", variant), f"affinity/{variant}", settings, net)
+    write_table(artifacts.history("affinity-train", variant), ("step", "loss", "lr"), history)
+
+
+def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
+    """Write ``affinity/<variant>/<id>.npz`` for every training photograph that lacks an up-to-date one."""
+    index = load_index(artifacts.index)
+    images = index.split(params.dataset.train_split)
+    device = pick_device(params.runtime.device)
+    make = MakeAffinity(
+        artifacts=artifacts,
+        root=index.root,
+        variant=variant,
+        net=params.cams.net(variant),
+        radius=params.affinity.net(variant).radius,
+        device=str(device),
+        checkpoint_digest=file_digest(artifacts.checkpoint("affinity-train", variant)),
+    )
+    make.network()  # a checkpoint that does not fit is one error, not one for each image
+    remove_others(artifacts.folder("affinity", variant), [f"{image.id}.npz" for image in images])
+    workers = params.runtime.workers if device.type == "cpu" else 1
+    seconds = map_images(make, images, stage="affinity", label=f"affinity {variant}", workers=workers)
+    write_summary(artifacts.summary("affinity", variant), len(images), seconds)
+
+
+@dataclass(frozen=True)
+class MakeSeeds:
+    """Loads a photograph and its CAMs, finds the confident pixels, saves them as a label map."""
+
+    artifacts: Artifacts
+    root: str
+    variant: Variant
+    params: BoundarySeeds | AffinitySeeds
+
+    @property
+    def folder(self) -> Path:
+        """Where the seeds lie."""
+        return self.artifacts.folder("affinity-train", self.variant) / "seeds"
+
+    def path(self, image: ImageRecord) -> Path:
+        """The seeds of one image, ``(H, W)`` class ids, 255 = unsure."""
+        return self.folder / f"{image.id}.png"
+
+    def __call__(self, image: ImageRecord) -> bool:
+        """Make one image's seeds; False where they are up to date."""
+        cams_path = self.artifacts.arrays("cams", self.variant, image.id)
+        photo = Path(self.root) / image.photo
+        inputs = [require_fingerprint(cams_path), file_digest(photo)]
+        mark = fingerprint("affinity", [self.params.model_dump()], inputs)
+        if read_fingerprint(self.path(image)) == mark:
+            return False
+        cams, rgb_u8 = load_record(cams_path, Cams), load_photo(photo)
+        height, width = rgb_u8.shape[:2]
+        grid = grid_size(height, width, self.params.stride)
+        small, maps = downscale_rgb(rgb_u8, grid), resize_maps(cams.cams, grid)
+        positions = self._seeds(maps, small)
+        lookup = np.full(256, IGNORE, dtype=np.uint8)
+        lookup[: len(cams.class_ids) + 1] = [0, *cams.class_ids]
+        labels = Image.fromarray(lookup[positions]).resize((width, height), Image.Resampling.NEAREST)
+        save_label_map(self.path(image), np.asarray(labels), mark)
+        return True
+
+    def _seeds(self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.variant == "I":
+            return boundary_seeds(cams, rgb_u8, cast("BoundarySeeds", self.params))
+        return affinity_seeds(cams, rgb_u8, cast("AffinitySeeds", self.params))
+
+
+@dataclass(frozen=True)
+class MakeAffinity:
+    """Loads a photograph, computes its graph and node features, saves them."""
+
+    artifacts: Artifacts
+    root: str
+    variant: Variant
+    net: CamsNet
+    radius: int
+    device: str
+    checkpoint_digest: str
+
+    def __call__(self, image: ImageRecord) -> bool:
+        """Make one image's file; False where it is up to date."""
+        path = self.artifacts.arrays("affinity", self.variant, image.id)
+        photo = Path(self.root) / image.photo
+        settings = [{"grid_stride": self.net.grid_stride, "radius": self.radius}]
+        mark = fingerprint("affinity", settings, [self.checkpoint_digest, file_digest(photo)])
+        if read_fingerprint(path) == mark:
+            return False
+        x = to_input(load_photo(photo)).to(self.device)
+        offsets = half_disc(self.radius)
+        grid = grid_size(x.shape[1], x.shape[2], self.net.grid_stride)
+        net = self.network()
+        with torch.inference_mode():
+            features = net.node_features(x[None], grid)
+            maps = net.affinity_maps(features)
+            weights = stencil_weights(maps, net.affinity, offsets)
+            boundary = maps[0, 0] if self.variant == "I" else torch.zeros(grid)
+        arrays = (part.cpu().numpy().astype(np.float16) for part in (weights, boundary, features[0]))
+        save_record(path, Affinity(np.array(offsets, dtype=np.int64), *arrays), mark)
+        return True
+
+    def network(self) -> AffinityNetwork:
+        """The trained affinity network, loaded once a process."""
+        return _load(self)
+
+
+@lru_cache(maxsize=1)
+def _load(make: MakeAffinity) -> AffinityNetwork:
+    backbone = build_backbone(make.net.backbone, make.net.output_stride, None)
+    net = build_affinity_network(make.variant, backbone, freeze=True)
+    path = make.artifacts.checkpoint("affinity-train", make.variant)
+    settings = network_settings(make.net.backbone, make.net.output_stride)
+    load_checkpoint(path, f"affinity/{make.variant}", settings, net)
+    return net.to(make.device)

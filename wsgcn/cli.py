@@ -1,0 +1,212 @@
+"""The command line: parses, calls a stage, turns an error into one line.
+
+Nothing here imports torch or mlflow before a stage needs them, so that ``wsgcn --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from wsgcn import __version__
+from wsgcn.errors import WsgcnError
+from wsgcn.labels import METHODS, Method, find_method
+
+if TYPE_CHECKING:
+    from wsgcn.artifacts import Artifacts
+    from wsgcn.params import Params
+
+app = typer.Typer(
+    name="wsgcn",
+    help="From image-level labels to pixel-wise labels and a segmentation network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class VariantName(StrEnum):
+    """Whose CAMs and affinity: IRNet's or PSA's."""
+
+    I = "I"
+    P = "P"
+
+
+class PropagationName(StrEnum):
+    """The paper's GCN or the baseline's random walk."""
+
+    gcn = "gcn"
+    random_walk = "random-walk"
+
+
+class PresetName(StrEnum):
+    """The parameter files that ship with the package."""
+
+    demo = "demo"
+    voc12 = "voc12"
+    voc12_mobile = "voc12-mobile"
+
+
+VariantOption = Annotated[VariantName, typer.Option(help="I = IRNet's CAMs and affinity, P = PSA's.")]
+PropagationOption = Annotated[PropagationName, typer.Option(help="gcn = the paper, random-walk = the baseline.")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
+    preset: Annotated[PresetName, typer.Option(help="Which parameters to start from.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with VOCdevkit/VOC2012 in it.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File of published ImageNet weights of the backbone.")] = None,
+) -> None:
+    """Make a project folder: params.yaml, dvc.yaml and .dvc/."""
+    from wsgcn.project import init_project
+
+    init_project(folder, preset, data, weights)
+    _say(f"{folder} is ready: cd {folder} && dvc repro")
+
+
+@app.command()
+def dataset() -> None:
+    """Read the dataset (or make the demo's) into artifacts/dataset/index.json."""
+    from wsgcn.dataset import stage
+
+    for warning in stage.run(*_project()):
+        _warn(warning)
+
+
+@app.command("cams-train")
+def cams_train(variant: VariantOption) -> None:
+    """Train the multi-label classifier of a variant on image-level labels."""
+    from wsgcn.cams import stage
+
+    stage.train(*_project(), variant.value)
+
+
+@app.command()
+def cams(variant: VariantOption) -> None:
+    """Write the class activation maps of the training photographs."""
+    from wsgcn.cams import stage
+
+    stage.infer(*_project(), variant.value)
+
+
+@app.command("affinity-train")
+def affinity_train(variant: VariantOption) -> None:
+    """Train the affinity network of a variant on confident CAM regions."""
+    from wsgcn.affinity import stage
+
+    stage.train(*_project(), variant.value)
+
+
+@app.command()
+def affinity(variant: VariantOption) -> None:
+    """Write the affinity graph and the node features of the training photographs."""
+    from wsgcn.affinity import stage
+
+    stage.infer(*_project(), variant.value)
+
+
+@app.command()
+def propagate(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+    """Propagate: learn a GCN for each photograph, or walk at random."""
+    from wsgcn.propagate import stage
+
+    _run_tracked(stage.run, find_method(variant, propagation))
+
+
+@app.command()
+def crf(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+    """Refine the scores with a dense CRF into complete pseudo labels."""
+    from wsgcn.crf import stage
+
+    stage.run(*_project(), find_method(variant, propagation))
+
+
+@app.command()
+def segtrain(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+    """Train DeepLabv2 on the pseudo labels."""
+    from wsgcn.segtrain import stage
+
+    _run_tracked(stage.run, find_method(variant, propagation))
+
+
+@app.command()
+def evaluate(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+    """Score CAMs, pseudo labels and the segmentation network against ground truth."""
+    from wsgcn.evaluate import stage
+
+    stage.run(*_project(), find_method(variant, propagation))
+
+
+@app.command()
+def report() -> None:
+    """Compare the methods: a table here, a page in artifacts/report, runs in MLflow."""
+    from wsgcn import tracking
+    from wsgcn.report import stage
+
+    params, artifacts = _project()
+    table = stage.run(params, artifacts)
+    for method in METHODS.values():
+        if artifacts.metrics(method.name).exists():
+            tracking.record(params, artifacts, method, _warn)
+    Console().print(table)
+    _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
+
+
+def _project() -> tuple[Params, Artifacts]:
+    from wsgcn.artifacts import Artifacts
+    from wsgcn.params import load_params
+
+    return load_params(PARAMS_FILE), Artifacts()
+
+
+def _run_tracked(run: Callable[..., None], method: Method) -> None:
+    """Run a stage of a method with its live curves going to MLflow."""
+    from wsgcn import tracking
+
+    params, artifacts = _project()
+    with tracking.live(params, method, _warn) as log:
+        run(params, artifacts, method, log)
+
+
+def _say(text: str) -> None:
+    Console(soft_wrap=True).print(escape(text))
+
+
+def _warn(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _say(f"wsgcn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    """From image-level labels to pixel-wise labels and a segmentation network."""
+
+
+def main() -> None:
+    """Run the command line; an error that a user can cause is one line, without a traceback."""
+    try:
+        app()
+    except WsgcnError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        # Workers die with this process; files that are done stay, and the stage goes on from there.
+        os._exit(130)

@@ -1,0 +1,63 @@
+"""Stage ``crf``: scores on the grid become complete pseudo labels of the photograph's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsgcn.artifacts import (
+    Artifacts,
+    ImageRecord,
+    Scores,
+    file_digest,
+    fingerprint,
+    load_index,
+    load_record,
+    read_fingerprint,
+    remove_others,
+    require_fingerprint,
+    save_label_map,
+    write_summary,
+)
+from wsgcn.crf.refine import refine
+from wsgcn.labels import Method
+from wsgcn.ops.photo import load_photo
+from wsgcn.runtime import map_images
+
+if TYPE_CHECKING:
+    from wsgcn.params import Crf, Params
+
+
+def run(params: Params, artifacts: Artifacts, method: Method) -> None:
+    """Write ``crf/<method>/<id>.png`` for every training photograph that lacks an up-to-date one."""
+    index = load_index(artifacts.index)
+    images = index.split(params.dataset.train_split)
+    settings = params.crf.gcn if method.propagation == "gcn" else params.crf.random_walk
+    make = MakeLabels(artifacts, index.root, method, settings)
+    remove_others(artifacts.folder("crf", method.name), [f"{image.id}.png" for image in images])
+    seconds = map_images(make, images, stage="crf", label=f"crf {method.name}", workers=params.runtime.workers)
+    write_summary(artifacts.summary("crf", method.name), len(images), seconds)
+
+
+@dataclass(frozen=True)
+class MakeLabels:
+    """Loads one image's scores and photograph, refines, saves the label map."""
+
+    artifacts: Artifacts
+    root: str
+    method: Method
+    params: Crf
+
+    def __call__(self, image: ImageRecord) -> bool:
+        """Make one image's file; False where it is up to date."""
+        scores_path = self.artifacts.arrays("propagate", self.method.name, image.id)
+        photo = Path(self.root) / image.photo
+        inputs = [require_fingerprint(scores_path), file_digest(photo)]
+        mark = fingerprint("crf", [self.params.model_dump()], inputs)
+        path = self.artifacts.label_map("crf", self.method.name, image.id)
+        if read_fingerprint(path) == mark:
+            return False
+        record = load_record(scores_path, Scores)
+        save_label_map(path, refine(record.class_ids, record.scores, load_photo(photo), self.params), mark)
+        return True

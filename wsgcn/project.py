@@ -1,0 +1,122 @@
+"""Project folders: ``params.yaml``, ``dvc.yaml`` and ``.dvc/``, written from the presets that ship in the package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from wsgcn.errors import UsageError
+
+PACKAGE = Path(__file__).resolve().parent
+PRESETS = ("demo", "voc12", "voc12-mobile")
+
+_GITIGNORE = "/artifacts/\n/data/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+_DVCIGNORE = """\
+# What Python and the system leave beside the code is no dependency of a stage.
+__pycache__/
+*.pyc
+.DS_Store
+"""
+_DVC_SETTINGS = (("core.analytics", "false"), ("core.check_update", "false"), ("cache.type", "reflink,hardlink,copy"))
+
+
+def init_project(folder: Path, preset: str, data: Path | None, weights: Path | None) -> None:
+    """Make ``folder`` a project: its files, a link to the code for DVC to watch, and DVC itself.
+
+    Args:
+        folder: made where it does not exist; what lies in it is left alone.
+        preset: one of :data:`PRESETS`.
+        data: folder of the dataset: ``VOC2012`` itself or what holds ``VOCdevkit/VOC2012``; None keeps the preset's.
+        weights: file of ImageNet weights for the preset's backbones; None keeps the preset's.
+
+    Raises:
+        UsageError: the preset is unknown, the folder is a project already, or the data are not there.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"no preset is called {preset!r}: known are {', '.join(PRESETS)}")
+    for name in ("params.yaml", "dvc.yaml"):
+        if (folder / name).exists():
+            raise UsageError(f"{folder / name} exists: choose another folder, nothing was changed")
+    params = params_text(preset, data, weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(params)
+    (folder / "dvc.yaml").write_text(pipeline_text(preset))
+    _write_new(folder / ".gitignore", _GITIGNORE)
+    _init_dvc(folder)
+    (folder / ".dvcignore").write_text(_DVCIGNORE)
+    code = folder / "wsgcn"
+    if not code.exists():
+        code.symlink_to(PACKAGE, target_is_directory=True)
+
+
+def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
+    """The content of ``params.yaml`` for a preset, with the user's paths in it.
+
+    Raises:
+        UsageError: the data or the weights are not there, or the preset has no place for them.
+    """
+    lines = (PACKAGE / "presets" / f"{preset}.yaml").read_text().splitlines(keepends=True)
+    if data is not None:
+        if preset == "demo":
+            raise UsageError("--data does not go with the preset demo, which makes its own: choose voc12-mobile")
+        lines = _replace(lines, "  root: ", str(_devkit(data)))
+    if weights is not None:
+        if not weights.is_file():
+            raise UsageError(f"{weights} is missing: --weights names a file of published ImageNet weights")
+        lines = _replace(lines, "weights: ", str(weights.resolve()))
+    return "".join(lines)
+
+
+def pipeline_text(preset: str) -> str:
+    """The content of ``dvc.yaml`` for a preset: only its dataset stage depends on where pictures come from."""
+    first = "dataset-made.yaml" if preset == "demo" else "dataset-raw.yaml"
+    return (PACKAGE / "presets" / first).read_text() + (PACKAGE / "presets" / "stages.yaml").read_text()
+
+
+def _devkit(data: Path) -> Path:
+    candidates = (data, data / "VOC2012", data / "VOCdevkit" / "VOC2012")
+    for candidate in candidates:
+        if (candidate / "JPEGImages").is_dir():
+            return candidate.resolve()
+    looked = ", ".join(str(candidate / "JPEGImages") for candidate in candidates)
+    raise UsageError(f"--data {data} holds no VOC devkit: none of {looked} exists")
+
+
+def _replace(lines: list[str], key: str, value: str) -> list[str]:
+    """Set every ``key`` whose value is not null; the comment behind it stays."""
+    changed = []
+    for line in lines:
+        before, found, after = line.partition(key)
+        if found and not before.strip() and not after.startswith("null"):
+            _, mark, comment = after.partition(" #")
+            line = f"{before}{key}{value}{mark}{comment}" if mark else f"{before}{key}{value}\n"
+        changed.append(line)
+    return changed
+
+
+def _write_new(path: Path, text: str) -> None:
+    if not path.exists():
+        path.write_text(text)
+
+
+def _init_dvc(folder: Path) -> None:
+    if (folder / ".dvc").exists():
+        return
+    inside = subprocess.run(["git", "rev-parse", "--show-prefix"], cwd=folder, capture_output=True, text=True)
+    if inside.returncode != 0:
+        kind = ["--no-scm"]
+    else:
+        kind = ["--subdir"] if inside.stdout.strip() else []
+    _dvc(folder, "init", "--quiet", *kind)
+    for name, value in _DVC_SETTINGS:
+        _dvc(folder, "config", name, value)
+
+
+def _dvc(folder: Path, *arguments: str) -> None:
+    quiet = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, env=quiet)
+    if done.returncode != 0:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise UsageError(f"dvc {' '.join(arguments)} failed in {folder}: {' '.join(reason)}")
