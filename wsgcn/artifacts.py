@@ -228,6 +228,13 @@ def _check(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def _check_arrays(record: Cams | Affinity | Scores) -> None:
+    """A damaged archive may give bytes or text where an array of numbers belongs."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        _check(isinstance(value, np.ndarray) and value.dtype.kind in "iuf", f"{field.name} that is no array of numbers")
+
+
 @dataclass(frozen=True)
 class Cams:
     """Class activation maps of one image.
@@ -241,6 +248,7 @@ class Cams:
     cams: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        _check_arrays(self)
         _check(self.cams.ndim == 3 and len(self.cams) == len(self.class_ids) > 0, f"cams of shape {self.cams.shape}")
         _check(bool(np.isfinite(self.cams).all()), "cams that are not finite")
 
@@ -263,10 +271,12 @@ class Affinity:
     features: NDArray[np.float16]
 
     def __post_init__(self) -> None:
+        _check_arrays(self)
         _check(self.offsets.shape == (len(self.weights), 2), f"offsets of shape {self.offsets.shape}")
         _check(self.weights.shape[1:] == self.features.shape[1:], f"features of shape {self.features.shape}")
         _check(self.weights.shape[1:] == self.boundary.shape, f"boundary of shape {self.boundary.shape}")
-        _check(bool(np.isfinite(self.features).all()), "features that are not finite")
+        for name in ("weights", "boundary", "features"):
+            _check(bool(np.isfinite(getattr(self, name)).all()), f"{name} that are not finite")
 
 
 @dataclass(frozen=True)
@@ -287,9 +297,20 @@ class Scores:
     losses: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        _check_arrays(self)
         _check(self.scores.ndim == 3 and len(self.scores) == len(self.class_ids), f"scores of {self.scores.shape}")
         _check(int(self.class_ids[0]) == BACKGROUND, "no background in front")
         _check(bool(np.isfinite(self.scores).all()), "scores that are not finite")
+
+
+_BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
+"""What NumPy and zipfile raise for a broken ``.npz``; RuntimeError covers flags that zipfile does not know."""
+
+
+def _open_npz(file: BinaryIO) -> np.lib.npyio.NpzFile:
+    arrays = np.load(file, allow_pickle=False)  # given a path, NumPy would leave a broken file open
+    _check(isinstance(arrays, np.lib.npyio.NpzFile), "no archive of arrays")
+    return arrays
 
 
 Record = TypeVar("Record", Cams, Affinity, Scores)
@@ -308,11 +329,11 @@ def load_record(path: Path, kind: type[Record]) -> Record:
         DataError: the file is missing, broken, or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return kind(**{field.name: file[field.name] for field in fields(kind)})
+        with path.open("rb") as file, _open_npz(file) as arrays:
+            return kind(**{field.name: arrays[field.name] for field in fields(kind)})
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run the stage that makes it") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise DataError(f"{path} is broken ({error}): delete it and run its stage again") from error
 
 
@@ -390,9 +411,9 @@ def read_fingerprint(path: Path) -> str | None:
             with Image.open(path) as image:
                 value = image.info.get(_FINGERPRINT)
                 return None if value is None else str(value)
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, _open_npz(file) as arrays:
             return str(arrays[_FINGERPRINT])
-    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile):
+    except (SyntaxError, *_BROKEN):
         return None
 
 

@@ -330,7 +330,7 @@ def _explain(problem: Any, content: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {where!r}, known here are {', '.join(_known_keys(problem['loc'][:-1]))}"
-    if problem["type"] == "missing":
+    if problem["type"] == "missing" and isinstance(problem["loc"][-1], str):
         return f"key {where!r} is missing, known here are {', '.join(_known_keys(problem['loc'][:-1]))}"
     return f"{where or 'the file'}: {problem['msg']}, not {problem['input']!r}" if where else problem["msg"]
 

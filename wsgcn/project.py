@@ -105,18 +105,17 @@ def _init_dvc(folder: Path) -> None:
     if (folder / ".dvc").exists():
         return
     inside = subprocess.run(["git", "rev-parse", "--show-prefix"], cwd=folder, capture_output=True, text=True)
-    if inside.returncode != 0:
-        kind = ["--no-scm"]
-    else:
-        kind = ["--subdir"] if inside.stdout.strip() else []
-    _dvc(folder, "init", "--quiet", *kind)
+    below = ["--subdir"] if inside.stdout.strip() else []
+    _dvc(folder, "init", "--quiet", *(below if inside.returncode == 0 else ["--no-scm"]))
     for name, value in _DVC_SETTINGS:
         _dvc(folder, "config", name, value)
 
 
 def _dvc(folder: Path, *arguments: str) -> None:
     quiet = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, env=quiet)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, env=quiet
+    )
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise UsageError(f"dvc {' '.join(arguments)} failed in {folder}: {' '.join(reason)}")

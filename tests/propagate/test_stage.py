@@ -22,7 +22,8 @@ def _prepare(root, index, params) -> Artifacts:
     files = Artifacts(root)
     save_index(files.index, index)
     for variant in "IP":
-        for number, image in enumerate(index.split("train")):
+        for image in index.split("train"):
+            number = int(image.id[1:])
             random = np.random.default_rng(number)
             grid = grid_size(image.height, image.width, params.cams.net(variant).grid_stride)
             cams = random.random((len(image.class_ids), *grid), dtype=np.float32) ** 4

@@ -72,7 +72,7 @@ def train_affinity(
             maps = net.affinity_maps(net.node_features(x, grid))
             loss = pair_loss(maps, cells, net.affinity, offsets)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             history.append((step, loss.item(), float(schedule.get_last_lr()[0])))
             schedule.step()
@@ -82,7 +82,7 @@ def train_affinity(
 
 
 def _groups(net: AffinityNetwork, params: AffinityTraining) -> list[ParameterGroup]:
-    groups: list[ParameterGroup] = [{"params": list(net.heads.parameters()), "lr": params.lr}]
+    groups: list[ParameterGroup] = [{"params": net.heads(), "lr": params.lr}]
     if not net.freeze:
         groups.append({"params": list(net.backbone.parameters()), "lr": params.lr * params.backbone_lr_factor})
     return groups

@@ -28,7 +28,8 @@ class AffinityNetwork(nn.Module):
     """
 
     affinity: PairAffinity
-    heads: nn.ModuleDict
+    branches: nn.ModuleList
+    last: nn.Conv2d
 
     def __init__(self, backbone: nn.Module, *, freeze: bool):
         super().__init__()
@@ -43,6 +44,10 @@ class AffinityNetwork(nn.Module):
         elif mode:
             freeze_norms(self.backbone)
         return self
+
+    def heads(self) -> list[nn.Parameter]:
+        """The parameters that are not the backbone's."""
+        return [*self.branches.parameters(), *self.last.parameters()]
 
     def taps(self, x: Tensor) -> list[Tensor]:
         """The backbone's five maps for ``(B, 3, H, W)`` normalised photographs."""
@@ -74,22 +79,20 @@ class BoundaryBranch(AffinityNetwork):
     def __init__(self, backbone: nn.Module, channels: Sequence[int], *, freeze: bool):
         super().__init__(backbone, freeze=freeze)
         self.affinity = boundary_affinity
-        branches = [
+        self.branches = nn.ModuleList(
             nn.Sequential(nn.Conv2d(one, BRANCH_CHANNELS, 1, bias=False), nn.GroupNorm(4, BRANCH_CHANNELS))
             for one in channels
-        ]
-        self.heads = nn.ModuleDict(
-            {"branches": nn.ModuleList(branches), "boundary": nn.Conv2d(BRANCH_CHANNELS * len(channels), 1, 1)}
         )
+        self.last = nn.Conv2d(BRANCH_CHANNELS * len(channels), 1, 1)
 
     def node_features(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """``(B, 160, h, w)`` ≥ 0, before the last convolution."""
-        branches = self.heads["branches"]
-        return torch.cat([torch.relu(_to_grid(head(tap), grid)) for head, tap in zip(branches, self.taps(x))], dim=1)
+        branches = zip(self.branches, self.taps(x))
+        return torch.cat([torch.relu(_to_grid(head(tap), grid)) for head, tap in branches], dim=1)
 
     def affinity_maps(self, features: Tensor) -> Tensor:
         """The boundary map, ``(B, 1, h, w)`` in [0, 1]."""
-        return torch.sigmoid(self.heads["boundary"](features))
+        return torch.sigmoid(self.last(features))
 
 
 class AffinityNet(AffinityNetwork):
@@ -101,15 +104,15 @@ class AffinityNet(AffinityNetwork):
     def __init__(self, backbone: nn.Module, channels: Sequence[int], *, freeze: bool):
         super().__init__(backbone, freeze=freeze)
         self.affinity = feature_affinity
-        reduced = [nn.Conv2d(one, out, 1, bias=False) for one, out in zip(channels[-3:], SEMANTIC_CHANNELS)]
-        total = sum(SEMANTIC_CHANNELS)
-        self.heads = nn.ModuleDict({"reduced": nn.ModuleList(reduced), "mixed": nn.Conv2d(total, total, 1, bias=False)})
+        reduced = zip(channels[-3:], SEMANTIC_CHANNELS)
+        self.branches = nn.ModuleList(nn.Conv2d(one, out, 1, bias=False) for one, out in reduced)
+        self.last = nn.Conv2d(sum(SEMANTIC_CHANNELS), sum(SEMANTIC_CHANNELS), 1, bias=False)
 
     def node_features(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """``(B, 448, h, w)`` > -1."""
-        taps = self.taps(x)[-3:]
-        parts = [functional.elu(head(_to_grid(tap, grid))) for head, tap in zip(self.heads["reduced"], taps)]
-        return functional.elu(self.heads["mixed"](torch.cat(parts, dim=1)))
+        branches = zip(self.branches, self.taps(x)[-3:])
+        parts = [functional.elu(head(_to_grid(tap, grid))) for head, tap in branches]
+        return functional.elu(self.last(torch.cat(parts, dim=1)))
 
     def affinity_maps(self, features: Tensor) -> Tensor:
         """The features themselves."""

@@ -47,7 +47,9 @@ def affinity_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
         return dense_crf(probs, rgb_u8, params.crf).argmax(axis=0)
 
     low, high = (refined(alpha) for alpha in params.alphas)
-    return _combine(low, high)
+    labels = _combine(low, high)
+    labels[high == BACKGROUND] = BACKGROUND  # where both CRFs contradict each other, PSA believes the second
+    return labels
 
 
 def _combine(strict: NDArray[np.intp], lax: NDArray[np.intp]) -> NDArray[np.uint8]:

@@ -30,7 +30,7 @@ class CamNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
         features = features_of(self.backbone, x)[-1]
-        return self.classifier(features.mean(dim=(2, 3), keepdim=True)).flatten(1)  # type: ignore[no-any-return]
+        return self.classifier(features.mean(dim=(2, 3), keepdim=True)).flatten(1)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` maps ≥ 0, not normalised."""

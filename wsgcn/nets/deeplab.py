@@ -63,7 +63,7 @@ class DeepLabV2(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C, h, w)`` logits at the backbone's output stride."""
-        return self.aspp(features_of(self.backbone, photos)[-1])  # type: ignore[no-any-return]
+        return self.aspp(features_of(self.backbone, photos)[-1])
 
 
 def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[float]) -> list[Tensor]:

@@ -42,7 +42,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, channels_in, h, w)`` to ``(B, channels_out, h / stride, w / stride)``."""
-        return x + self.conv(x) if self.shortcut else self.conv(x)  # type: ignore[no-any-return]
+        return x + self.conv(x) if self.shortcut else self.conv(x)
 
 
 class MobileNetV2(nn.Module):

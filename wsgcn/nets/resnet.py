@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         out = out + (x if self.downsample is None else self.downsample(x))
-        return self.relu(out)  # type: ignore[no-any-return]
+        return self.relu(out)
 
 
 class Bottleneck(nn.Module):
@@ -55,7 +55,7 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         out = out + (x if self.downsample is None else self.downsample(x))
-        return self.relu(out)  # type: ignore[no-any-return]
+        return self.relu(out)
 
 
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:

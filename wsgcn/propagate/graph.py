@@ -6,17 +6,18 @@ A matrix here has about 66 entries a row, so every product costs O(N); nothing i
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy.sparse
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from wsgcn.ops.stencil import overlap
 
-Sparse = scipy.sparse.csr_array
+Sparse: TypeAlias = csr_array
 
 
 def adjacency(offsets: NDArray[np.integer], weights: NDArray[np.floating]) -> Sparse:
@@ -101,6 +102,6 @@ class SparseProduct(torch.autograd.Function):
         return matrix @ x
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, None, Tensor]:
         """The gradient of ``x`` alone: the graph is given."""
         return None, None, ctx.transposed @ gradient  # type: ignore[attr-defined]

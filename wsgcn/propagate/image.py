@@ -54,5 +54,7 @@ def gcn_scores(
     matrix = to_torch(extended)
     nodes = torch.from_numpy(np.ascontiguousarray(features.reshape(len(features), -1).T))  # (F, h, w) -> (N, F)
     diffused = walk(to_torch(walk_operator(graph, beta)), nodes, params.feature_steps)
-    probs, losses = fit(matrix, to_torch(extended.T.tocsr()), walk(matrix, diffused, 1), objective, params, generator)
+    probs, losses = fit(
+        matrix, to_torch(extended.transpose().tocsr()), walk(matrix, diffused, 1), objective, params, generator
+    )
     return probs.T.numpy().reshape(classes, *grid).copy(), labels, losses.numpy()

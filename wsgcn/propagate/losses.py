@@ -72,7 +72,7 @@ class QuadraticForm(torch.autograd.Function):
         return (x * product).sum()
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, Tensor]:
         """The gradient of ``x`` alone."""
         (product,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return None, 2 * gradient * product

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,9 +70,10 @@ def confident_labels(
 def _top_share(cam: NDArray[np.floating], region: NDArray[np.bool_], share: float, floor: float) -> NDArray[np.bool_]:
     """The ``share`` of a class's own region (CAM above ``floor``) where its CAM is highest."""
     values = np.sort(cam[region & (cam > floor)])
-    if values.size == 0:
+    kept = math.ceil(share * values.size)
+    if kept == 0:
         return np.zeros_like(region)
-    threshold = values[min(int(values.size * (1 - share)), values.size - 1)]
+    threshold = values[-kept]
     return region & (cam >= threshold) & (cam > floor)
 
 

@@ -55,7 +55,7 @@ def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Se
         if not torch.isfinite(loss):
             raise UsageError(f"segtrain: the loss is {loss.item()} at step {number}: choose a smaller segtrain.lr")
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
         yield Step(number, loss.item(), lr)
