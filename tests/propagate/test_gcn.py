@@ -133,8 +133,8 @@ def _learn_dense(graph, features, given_labels, rgb, numbers, objective):
     optimizer = torch.optim.Adam([w1, w2], lr=numbers.lr, weight_decay=numbers.weight_decay)
     history = []
     for _ in range(numbers.steps):
-        keep = torch.empty(len(features), numbers.hidden, dtype=torch.float64)
-        keep.bernoulli_(1 - numbers.dropout, generator=generator)
+        draw = torch.rand((len(features), numbers.hidden), generator=generator)
+        keep = (draw >= numbers.dropout).double()
         hidden = torch.relu(graph @ features @ w1) * keep / (1 - numbers.dropout)
         logits = graph @ hidden @ w2
         parts = reference.all_losses(logits, given_labels, phi, objective)

@@ -97,9 +97,11 @@ def fit(
     gcn = Gcn(graph, transposed, w1, w2)
     optimizer = Adam([w1, w2], lr=params.lr, weight_decay=params.weight_decay)
     losses = torch.empty((params.steps, 5), dtype=dtype)
-    keep = torch.empty((propagated.shape[0], params.hidden), dtype=dtype)
+    draw = torch.empty((propagated.shape[0], params.hidden))
     for step in range(params.steps):
-        keep.bernoulli_(1 - params.dropout, generator=generator).div_(1 - params.dropout)
+        # Comparing uniform draws is five times as fast as drawing from Bernoulli's distribution.
+        torch.rand(draw.shape, generator=generator, out=draw)
+        keep = (draw >= params.dropout).to(dtype).div_(1 - params.dropout)
         terms = objective(gcn.log_probs(propagated, keep))
         optimizer.zero_grad()
         terms[0].backward()
