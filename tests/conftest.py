@@ -5,12 +5,14 @@ Fixtures, each made anew for a test, so that a test may change or delete what it
 - ``tiny_voc``: folder of a VOC devkit with 6 training and 3 validation pictures of about 48 × 64 pixels.
 - ``tiny_params``: the real ``params.yaml``, shrunk to seconds; ``dataset.root`` is ``tiny_voc``.
 - ``tiny_index``: the index of ``tiny_voc``, as the stage ``dataset`` would write it.
+- ``made``: the artifacts of a pipeline that has run on all that from ``dataset`` to ``crf``.
 
 ``changed(tiny_params, {"propagate.steps": 3})`` gives the same parameters with other values.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
-from wsgcn.artifacts import ImageRecord, Index
+from wsgcn.artifacts import Artifacts, ImageRecord, Index, save_index
 from wsgcn.labels import palette
 from wsgcn.params import Params, parse_params
 
@@ -191,3 +193,26 @@ def tiny_index(tiny_voc: Path) -> Index:
         for number, (image_id, class_ids) in enumerate(TINY_SHOWN.items())
     )
     return Index("tiny", str(tiny_voc), TINY_CLASSES, images)
+
+
+# ---------------------------------------------------------------- a pipeline that has run
+
+
+@pytest.fixture(scope="session")
+def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("made") / "artifacts"
+
+
+@pytest.fixture
+def made(_store: Path, tmp_path: Path, tiny_params: Params, tiny_index: Index) -> Artifacts:
+    """Every stage from ``dataset`` to ``crf`` has run on ``tiny_voc`` with ``tiny_params``; really so only once."""
+    from tests import chain
+
+    artifacts = Artifacts(tmp_path / "artifacts")
+    if not _store.exists():
+        save_index(artifacts.index, tiny_index)
+        chain.run_stages(chain.UP_TO_CRF[1:], tiny_params, artifacts)
+        shutil.copytree(artifacts.root, _store)
+    shutil.copytree(_store, artifacts.root, dirs_exist_ok=True)
+    save_index(artifacts.index, tiny_index)
+    return artifacts

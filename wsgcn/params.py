@@ -174,6 +174,7 @@ class AffinityTraining(SgdTraining):
 
     epochs: Positive
     backbone_lr_factor: Factor
+    offset_share: Annotated[float, Field(gt=0, le=1)]
 
 
 class Affinity(Section):
@@ -191,6 +192,7 @@ class Affinity(Section):
 class PartialLabels(Section):
     """From CAMs to the partial pseudo labels P."""
 
+    cam_cut: Annotated[float, Field(ge=0, lt=1)]
     alphas: tuple[Size, Size]
     crf: Crf
     min_prob: Fraction

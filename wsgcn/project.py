@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +34,8 @@ def init_project(folder: Path, preset: str, data: Path | None, weights: Path | N
         weights: file of ImageNet weights for the preset's backbones; None keeps the preset's.
 
     Raises:
-        UsageError: the preset is unknown, the folder is a project already, or the data are not there.
+        UsageError: the preset is unknown, the folder is a project already or cannot be written, or the data are not
+            there.
     """
     if preset not in PRESETS:
         raise UsageError(f"no preset is called {preset!r}: known are {', '.join(PRESETS)}")
@@ -40,15 +43,19 @@ def init_project(folder: Path, preset: str, data: Path | None, weights: Path | N
         if (folder / name).exists():
             raise UsageError(f"{folder / name} exists: choose another folder, nothing was changed")
     params = params_text(preset, data, weights)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(params)
-    (folder / "dvc.yaml").write_text(pipeline_text(preset))
-    _write_new(folder / ".gitignore", _GITIGNORE)
-    _init_dvc(folder)
-    (folder / ".dvcignore").write_text(_DVCIGNORE)
-    code = folder / "wsgcn"
-    if not code.exists():
-        code.symlink_to(PACKAGE, target_is_directory=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_new(folder / ".gitignore", _GITIGNORE)
+        _write_new(folder / ".dvcignore", _DVCIGNORE)
+        code = folder / "wsgcn"
+        if not code.exists():
+            code.symlink_to(PACKAGE, target_is_directory=True)
+        _init_dvc(folder)
+        # Last, so that what failed before them can be tried again.
+        (folder / "dvc.yaml").write_text(pipeline_text(preset))
+        (folder / "params.yaml").write_text(params)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot become a project ({error}): choose another folder") from error
 
 
 def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
@@ -86,6 +93,7 @@ def _devkit(data: Path) -> Path:
 
 def _replace(lines: list[str], key: str, value: str) -> list[str]:
     """Set every ``key`` whose value is not null; the comment behind it stays."""
+    value = json.dumps(value, ensure_ascii=False)  # quoted: a path may hold what YAML takes for its own
     changed = []
     for line in lines:
         before, found, after = line.partition(key)
@@ -104,11 +112,20 @@ def _write_new(path: Path, text: str) -> None:
 def _init_dvc(folder: Path) -> None:
     if (folder / ".dvc").exists():
         return
-    inside = subprocess.run(["git", "rev-parse", "--show-prefix"], cwd=folder, capture_output=True, text=True)
-    below = ["--subdir"] if inside.stdout.strip() else []
-    _dvc(folder, "init", "--quiet", *(below if inside.returncode == 0 else ["--no-scm"]))
+    _dvc(folder, "init", "--quiet", *_place(folder))
     for name, value in _DVC_SETTINGS:
         _dvc(folder, "config", name, value)
+
+
+def _place(folder: Path) -> list[str]:
+    """What ``dvc init`` must be told of git: nothing at the top of a repository."""
+    git = shutil.which("git")
+    if git is None:
+        return ["--no-scm"]
+    prefix = subprocess.run([git, "rev-parse", "--show-prefix"], cwd=folder, capture_output=True, text=True)
+    if prefix.returncode != 0:
+        return ["--no-scm"]
+    return ["--subdir"] if prefix.stdout.strip() else []
 
 
 def _dvc(folder: Path, *arguments: str) -> None:

@@ -17,7 +17,7 @@ from wsgcn.ops.augment import ParameterGroup, poly_schedule, random_view, sgd
 from wsgcn.ops.batches import batches, step_count
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.runtime import progress_bar
+from wsgcn.runtime import generator_for, progress_bar
 
 if TYPE_CHECKING:
     from wsgcn.params import AffinityTraining
@@ -62,6 +62,7 @@ def train_affinity(
     steps = step_count(params.epochs, len(items), params.batch)
     optimizer = sgd(_groups(net, params), momentum=params.momentum, weight_decay=params.weight_decay)
     schedule = poly_schedule(optimizer, steps, params.poly_power)
+    generator = generator_for(run_seed, label, "offsets")
     net.train()
     history = []
     feed = batches(items, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
@@ -70,7 +71,7 @@ def train_affinity(
             x, seeds = (torch.stack(part).to(device) for part in zip(*samples))
             cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
             maps = net.affinity_maps(net.node_features(x, grid))
-            loss = pair_loss(maps, cells, net.affinity, offsets)
+            loss = pair_loss(maps, cells, net.affinity, _some(offsets, params.offset_share, generator))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -79,6 +80,12 @@ def train_affinity(
             advance()
     net.eval()
     return history
+
+
+def _some(offsets: list[tuple[int, int]], share: float, generator: torch.Generator) -> list[tuple[int, int]]:
+    """A random ``share`` of the offsets, at least one: an estimate of the loss over all at a share of its cost."""
+    count = max(1, round(share * len(offsets)))
+    return [offsets[position] for position in torch.randperm(len(offsets), generator=generator)[:count].tolist()]
 
 
 def _groups(net: AffinityNetwork, params: AffinityTraining) -> list[ParameterGroup]:

@@ -42,12 +42,18 @@ def boundary_affinity(boundary: Tensor, offset: tuple[int, int]) -> Tensor:
     """
     height, width = boundary.shape[2:]
     rows, columns = overlap(*offset, height, width)[0]
-    highest: Tensor | None = None
-    for y, x in path_cells(*offset):
-        shifted = boundary[:, 0, rows.start + y : rows.stop + y, columns.start + x : columns.stop + x]
-        highest = shifted if highest is None else torch.maximum(highest, shifted)
-    assert highest is not None  # a path has its two ends
-    return 1 - highest
+    values = boundary[:, 0]
+    # The maximum is one cell's value: finding the cell needs no gradient, and taking its value has a cheap one.
+    with torch.no_grad():
+        cells = torch.arange(height * width, device=values.device).reshape(height, width)[rows, columns]
+        highest = torch.full_like(values[:, rows, columns], -1)
+        where = torch.zeros(highest.shape, dtype=torch.long, device=values.device)
+        for y, x in path_cells(*offset):
+            shifted = values[:, rows.start + y : rows.stop + y, columns.start + x : columns.stop + x]
+            where.masked_fill_(shifted > highest, y * width + x)
+            torch.maximum(highest, shifted, out=highest)
+        where += cells
+    return 1 - values.flatten(1).gather(1, where.flatten(1)).reshape(where.shape)
 
 
 def feature_affinity(features: Tensor, offset: tuple[int, int]) -> Tensor:
@@ -100,18 +106,21 @@ def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Seq
 
     Source: IRNet's section 4.2 and PSA's section 3.3; both public implementations weigh alike.
     """
-    height, width = labels.shape[1:]
-    sums = maps.new_zeros(3)
-    counts = maps.new_zeros(3)
-    for offset in offsets:
-        here, there = overlap(*offset, height, width)
-        first, second = labels[:, *here], labels[:, *there]
-        sure = (first != IGNORE) & (second != IGNORE)
-        same = sure & (first == second)
-        groups = torch.stack([same & (first == BACKGROUND), same & (first != BACKGROUND), sure & (first != second)])
+    groups = [_pair_groups(labels, offset) for offset in offsets]
+    counts = torch.stack([group.flatten(1).sum(1) for group in groups]).sum(0).clamp(min=1)
+    shares = maps.new_tensor([0.25, 0.25, 0.5]) / counts
+    total = maps.new_zeros(())
+    for offset, (background, foreground, different) in zip(offsets, groups):
         pairs = affinity(maps, offset)
-        alike, apart = -torch.log(pairs + _EPSILON), -torch.log(1 + _EPSILON - pairs)
-        costs = torch.stack([alike, alike, apart])  # (3, B, h', w')
-        sums = sums + (costs * groups).flatten(1).sum(1)
-        counts = counts + groups.flatten(1).sum(1)
-    return (maps.new_tensor([0.25, 0.25, 0.5]) * sums / counts.clamp(min=1)).sum()
+        cost = -torch.log(torch.where(different, 1 - pairs, pairs) + _EPSILON)
+        total = total + (cost * (background * shares[0] + foreground * shares[1] + different * shares[2])).sum()
+    return total
+
+
+def _pair_groups(labels: Tensor, offset: tuple[int, int]) -> Tensor:
+    """``(3, B, h', w')`` bool: pairs of background, of one foreground class, and of two different labels."""
+    here, there = overlap(*offset, labels.shape[1], labels.shape[2])
+    first, second = labels[:, *here], labels[:, *there]
+    sure = (first != IGNORE) & (second != IGNORE)
+    same = sure & (first == second)
+    return torch.stack([same & (first == BACKGROUND), same & (first != BACKGROUND), sure & (first != second)])

@@ -27,7 +27,7 @@ def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     Args:
         cams: ``(K-1, h, w)`` in [0, 1].
         rgb_u8: ``(h, w, 3)`` photograph at the grid's resolution.
-        params: exponents, CRF and thresholds.
+        params: cut, exponents, CRF and thresholds.
 
     Returns:
         ``(h, w)`` uint8 positions among the image's K classes (0 = background), 255 = unlabelled.
@@ -35,6 +35,7 @@ def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity" (CVPR 2018), section 3.2; the confidence rules
     are those of the public WSGCN code.
     """
+    cams = above(cams, params.cam_cut)
     low, high = (dense_crf(_to_probs(with_background(cams, alpha)), rgb_u8, params.crf) for alpha in params.alphas)
     return confident_labels(cams, low, high, params)
 
