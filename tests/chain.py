@@ -120,8 +120,6 @@ def _lookup(path: str, known: dict[str, Any]) -> Any:
     return known
 
 
-
-
 # ---------------------------------------------------------------- parameters
 
 

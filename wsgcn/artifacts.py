@@ -286,8 +286,8 @@ class Scores:
     Attributes:
         class_ids: ``(K,)`` int64, background first.
         scores: ``(K, h, w)`` float32 ≥ 0: probabilities of the GCN, or the walk's scores with the background constant.
-        partial_labels: ``(h, w)`` uint8, the partial pseudo labels P that the GCN learned from, as positions among
-            ``class_ids``; 255 = unlabelled, everywhere for a random walk, which uses none.
+        partial_labels: ``(h, w)`` uint8 class ids, the partial pseudo labels P that the GCN learned from; 255 =
+            unlabelled, everywhere for a random walk, which uses none.
         losses: ``(steps, 5)`` float32, the GCN's total, fg, bg, ent and lap at every step; ``(0, 5)`` for a walk.
     """
 

@@ -34,11 +34,11 @@ from wsgcn.artifacts import (
     write_summary,
     write_table,
 )
-from wsgcn.labels import IGNORE
+from wsgcn.labels import BACKGROUND
 from wsgcn.nets.backbone import build_backbone, to_input
 from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.ops.photo import load_photo
-from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps
+from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
 from wsgcn.ops.stencil import half_disc
 from wsgcn.runtime import map_images, pick_device, seed_for
 
@@ -130,9 +130,8 @@ class MakeSeeds:
         grid = grid_size(height, width, self.params.stride)
         small, maps = downscale_rgb(rgb_u8, grid), resize_maps(cams.cams, grid)
         positions = self._seeds(maps, small)
-        lookup = np.full(256, IGNORE, dtype=np.uint8)
-        lookup[: len(cams.class_ids) + 1] = [0, *cams.class_ids]
-        labels = Image.fromarray(lookup[positions]).resize((width, height), Image.Resampling.NEAREST)
+        class_ids = to_class_ids(positions, np.concatenate([[BACKGROUND], cams.class_ids]))
+        labels = Image.fromarray(class_ids).resize((width, height), Image.Resampling.NEAREST)
         save_label_map(self.path(image), np.asarray(labels), mark)
         return True
 

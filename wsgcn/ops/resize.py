@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from wsgcn.labels import IGNORE
+
 
 def grid_size(height: int, width: int, stride: int) -> tuple[int, int]:
     """Rows and columns of the grid at a stride: ⌈H / stride⌉ × ⌈W / stride⌉."""
@@ -46,3 +48,10 @@ def upsample_labels(
     """
     labels: NDArray[np.uint8] = class_ids.astype(np.uint8)[resize_maps(scores, size).argmax(axis=0)]
     return labels
+
+
+def to_class_ids(positions: NDArray[np.uint8], class_ids: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Positions among an image's K classes, 255 = unlabelled, as the class ids ``(K,)`` at these positions."""
+    lookup = np.full(IGNORE + 1, IGNORE, dtype=np.uint8)
+    lookup[: len(class_ids)] = class_ids
+    return lookup[positions]

@@ -21,6 +21,15 @@ def with_background(cams: NDArray[np.float32], alpha: float) -> NDArray[np.float
     return np.concatenate([background, cams]).astype(np.float32)
 
 
+def above(cams: NDArray[np.float32], cut: float) -> NDArray[np.float32]:
+    """CAMs with ``cut`` as their zero, still in [0, 1].
+
+    The published exponents of the background take a CAM that is close to 0 on background for granted. A small or
+    briefly trained classifier's is not, and then next to nothing is labelled background.
+    """
+    return ((cams - cut).clip(0) / (1 - cut)).astype(np.float32)
+
+
 def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: PartialLabels) -> NDArray[np.uint8]:
     """Label the cells that are surely background or surely one class, and leave the rest unlabelled.
 

@@ -28,7 +28,7 @@ from wsgcn.artifacts import (
 from wsgcn.errors import DataError
 from wsgcn.labels import IGNORE, Method
 from wsgcn.ops.photo import load_photo
-from wsgcn.ops.resize import downscale_rgb
+from wsgcn.ops.resize import downscale_rgb, to_class_ids
 from wsgcn.propagate.graph import adjacency
 from wsgcn.propagate.image import gcn_scores
 from wsgcn.propagate.losses import LOSS_NAMES
@@ -122,9 +122,8 @@ class MakeScores:
             unlabelled = np.full(grid, IGNORE, dtype=np.uint8)
             return Scores(class_ids, scores, unlabelled, np.empty((0, len(LOSS_NAMES)), dtype=np.float32))
         rgb_u8 = downscale_rgb(load_photo(photo), grid)
-        # Methods of one variant and of both must not share a draw by accident: the seed names the method and the image.
         generator = generator_for(self.run_seed, self.method.name, image_id)
-        fitted = gcn_scores(
+        probs, positions, losses = gcn_scores(
             cams.cams, affinity.features.astype(np.float32), graph, rgb_u8, self.gcn, self.walk.beta, generator
         )
-        return Scores(class_ids, *fitted)
+        return Scores(class_ids, probs, to_class_ids(positions, class_ids), losses)

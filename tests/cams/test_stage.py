@@ -1,0 +1,99 @@
+"""Training and CAMs on disk; what every per-image stage promises is in ``tests/test_stages.py``."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests import chain
+from tests.conftest import changed
+from wsgcn.artifacts import Artifacts, Cams, Index, load_record, read_json, read_table, save_index
+from wsgcn.errors import DataError, UsageError
+from wsgcn.labels import VARIANTS
+from wsgcn.ops.resize import grid_size
+
+each_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def train(params, artifacts, variant="I"):
+    chain.run_stage("cams-train", variant, params, artifacts)
+    return chain.contents(artifacts.folder("cams-train", variant))
+
+
+@pytest.fixture
+def fresh(tmp_path, tiny_index):
+    artifacts = Artifacts(tmp_path / "fresh")
+    save_index(artifacts.index, tiny_index)
+    return artifacts
+
+
+@each_variant
+def test_every_training_photograph_gets_maps_on_its_grid(made, tiny_params, tiny_index, variant):
+    images = tiny_index.split("train")
+    assert len(chain.contents(made.folder("cams", variant))) == len(images) == 6
+    for image in images:
+        record = load_record(made.arrays("cams", variant, image.id), Cams)
+        stride = tiny_params.cams.net(variant).grid_stride
+        assert record.class_ids.tolist() == list(image.class_ids)
+        assert record.cams.shape == (len(image.class_ids), *grid_size(image.height, image.width, stride))
+        assert record.cams.min() >= 0
+        assert set(record.cams.max(axis=(1, 2))) <= {0, 1}
+    summary = read_json(made.summary("cams", variant))
+    assert (summary["images"], summary["made"]) == (6, 6)
+    assert summary["seconds_per_image"] > 0
+
+
+def test_same_seed_same_network_whatever_ran_before(made, fresh, tiny_params):
+    before = chain.contents(made.folder("cams-train", "I"))
+    assert sorted(before) == ["checkpoint.pt", "history.csv"]
+    torch.manual_seed(99)
+    state = torch.random.get_rng_state()
+    assert train(tiny_params, fresh) == before
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert train(changed(tiny_params, {"runtime.seed": 43}), fresh) != before
+    assert train(tiny_params, fresh, "P")["history.csv"] != before["history.csv"]
+
+
+def test_history_has_every_step(made, tiny_params):
+    rows = read_table(made.history("cams-train", "P"))
+    assert [int(row["step"]) for row in rows] == [0, 1]
+    assert all(np.isfinite(float(row["loss"])) for row in rows)
+    assert float(rows[0]["lr"]) == pytest.approx(tiny_params.cams.train.lr)
+
+
+def test_neither_masks_nor_validation_pictures_are_read(fresh, made, tiny_voc, tiny_params):
+    for path in [*(tiny_voc / "SegmentationClass").iterdir(), *(tiny_voc / "JPEGImages").glob("v*")]:
+        path.unlink()
+    assert train(tiny_params, fresh) == chain.contents(made.folder("cams-train", "I"))
+
+
+def test_changed_labels_of_an_image_make_its_maps_again(made, tiny_params, tiny_index):
+    when = chain.times(made.folder("cams", "I"))
+    images = tuple(
+        image if image.id != "t1" else type(image)(**{**image.__dict__, "class_ids": (1, 2)})
+        for image in tiny_index.images
+    )
+    save_index(made.index, Index("changed", tiny_index.root, tiny_index.class_names, images))
+    chain.run_stage("cams", "I", tiny_params, made)
+    now = chain.times(made.folder("cams", "I"))
+    assert [one for one in now if now[one] != when[one]] == ["t1.npz"]
+
+
+def test_broken_photograph_stops_the_training_by_name(fresh, tiny_voc, tiny_params):
+    (tiny_voc / "JPEGImages" / "t2.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"t2\.jpg is no whole picture"):
+        train(tiny_params, fresh)
+    assert not fresh.folder("cams-train", "I").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"dataset.train_split": "none"}, DataError, "no photograph of split 'none'"),
+        ({"runtime.device": "tpu"}, UsageError, r"runtime\.device is 'tpu'"),
+        ({"cams.I.weights": "none.pth"}, DataError, r"none\.pth is missing"),
+    ],
+)
+def test_wrong_parameters_are_named(fresh, tiny_params, values, error, message):
+    with pytest.raises(error, match=message):
+        train(changed(tiny_params, values), fresh)
+    assert not fresh.folder("cams-train", "I").exists()

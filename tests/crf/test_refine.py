@@ -1,0 +1,59 @@
+"""From scores on the grid to a label for every pixel."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import changed
+from wsgcn.crf.refine import refine
+from wsgcn.ops.resize import resize_maps
+
+IDS = np.array([0, 2, 7])
+
+
+def scores(grid=(6, 8), seed=0, classes=3):
+    return np.random.default_rng(seed).random((classes, *grid), dtype=np.float32)
+
+
+def photo(size=(23, 31), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def crf(tiny_params, iterations):
+    return changed(tiny_params, {"crf.gcn.iterations": iterations}).crf.gcn
+
+
+@pytest.mark.parametrize("size", [(23, 31), (24, 32), (6, 8), (21, 29)])
+def test_without_iterations_the_best_upsampled_class_wins(tiny_params, size):
+    maps = scores()
+    labels = refine(IDS, maps, photo(size), crf(tiny_params, 0))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, IDS[resize_maps(maps, size).argmax(axis=0)])
+
+
+@pytest.mark.parametrize("iterations", [0, 3])
+def test_scores_count_in_proportion(tiny_params, iterations):
+    one = refine(IDS, scores(), photo(), crf(tiny_params, iterations))
+    ten = refine(IDS, 10 * scores(), photo(), crf(tiny_params, iterations))
+    np.testing.assert_array_equal(one, ten)
+
+
+def test_crf_follows_the_edges_of_the_photograph(tiny_params):
+    """Scores are blurred over an edge at column 16; the labels end at the edge."""
+    rgb_u8 = np.full((32, 32, 3), 30, np.uint8)
+    rgb_u8[:, 16:] = 220
+    ramp = np.clip((np.arange(8) - 2.2) / 3, 0.05, 0.95).astype(np.float32)
+    maps = np.stack([np.tile(1 - ramp, (8, 1)), np.tile(ramp, (8, 1))])
+    labels = refine(np.array([0, 5]), maps, rgb_u8, crf(tiny_params, 10))
+    before = refine(np.array([0, 5]), maps, rgb_u8, crf(tiny_params, 0))
+    expected = np.where(np.arange(32) >= 16, 5, 0)
+    assert (before != expected).any()
+    assert (labels == expected).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-12, 0.5])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_scores_that_say_nothing_give_labels_of_the_image(tiny_params, value, classes):
+    maps = np.full((classes, 6, 8), value, np.float32)
+    labels = refine(IDS[:classes], maps, photo(), crf(tiny_params, 3))
+    assert labels.shape == (23, 31)
+    assert set(np.unique(labels)) <= set(IDS[:classes])

@@ -1,0 +1,68 @@
+"""Pseudo labels on disk; what every per-image stage promises is in ``tests/test_stages.py``."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import chain
+from tests.conftest import changed
+from wsgcn.artifacts import Scores, load_label_map, load_record, read_json, save_record
+from wsgcn.crf.refine import refine
+from wsgcn.labels import METHODS, palette
+from wsgcn.ops.photo import load_photo
+
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+@each_method
+def test_every_training_photograph_gets_a_complete_palette_picture(made, tiny_index, method):
+    images = tiny_index.split("train")
+    assert list(chain.contents(made.folder("crf", method))) == [f"{image.id}.png" for image in images]
+    for image in images:
+        path = made.label_map("crf", method, image.id)
+        labels = load_label_map(path)
+        assert labels.shape == (image.height, image.width)
+        assert set(np.unique(labels)) <= {0, *image.class_ids}
+        with Image.open(path) as picture:
+            assert picture.mode == "P"
+            assert picture.getpalette() == palette()[: len(picture.getpalette())]
+    summary = read_json(made.summary("crf", method))
+    assert (summary["images"], summary["made"]) == (6, 6)
+
+
+@each_method
+def test_labels_are_the_refined_scores_with_the_methods_own_numbers(made, tiny_params, tiny_index, method):
+    params = changed(tiny_params, {"crf.gcn.iterations": 1, "crf.random_walk.iterations": 4})
+    chain.run_stage("crf", method, params, made)
+    image = tiny_index.split("train")[2]
+    record = load_record(made.arrays("propagate", method, image.id), Scores)
+    settings = params.crf.gcn if method.startswith("WSGCN") else params.crf.random_walk
+    expected = refine(record.class_ids, record.scores, load_photo(tiny_index.photo_path(image)), settings)
+    np.testing.assert_array_equal(load_label_map(made.label_map("crf", method, image.id)), expected)
+
+
+def test_each_propagation_has_numbers_of_its_own(made, tiny_params):
+    when = {method: chain.times(made.folder("crf", method)) for method in METHODS}
+    params = changed(tiny_params, {"crf.random_walk.bilateral_compat": 9})
+    for method in METHODS:
+        chain.run_stage("crf", method, params, made)
+    same = {method for method in METHODS if chain.times(made.folder("crf", method)) == when[method]}
+    assert same == {"WSGCN-I", "WSGCN-P"}
+
+
+def test_run_that_makes_nothing_keeps_the_measured_time(made, tiny_params):
+    before = read_json(made.summary("crf", "PSA"))
+    chain.run_stage("crf", "PSA", tiny_params, made)
+    assert read_json(made.summary("crf", "PSA")) == before
+    made.label_map("crf", "PSA", "t0").unlink()
+    chain.run_stage("crf", "PSA", tiny_params, made)
+    assert read_json(made.summary("crf", "PSA"))["made"] == 1
+
+
+def test_changed_scores_of_an_image_make_its_labels_again(made, tiny_params):
+    path = made.arrays("propagate", "WSGCN-I", "t3")
+    when = chain.times(made.folder("crf", "WSGCN-I"))
+    save_record(path, load_record(path, Scores), "propagated anew")
+    chain.run_stage("crf", "WSGCN-I", tiny_params, made)
+    now = chain.times(made.folder("crf", "WSGCN-I"))
+    assert [one for one in now if now[one] != when[one]] == ["t3.png"]
