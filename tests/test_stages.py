@@ -39,15 +39,19 @@ def input_of(stage: str, name: str, artifacts: Artifacts, image_id: str):
     return artifacts.arrays("affinity", METHODS[name].variant, image_id)
 
 
-@each_case
-def test_same_files_from_scratch_in_another_order_by_two_workers(made, tiny_params, tiny_index, stage, name):
+@pytest.mark.parametrize(
+    ("stage", "name", "workers"),
+    [(*case, 2 if case[1] in ("P", "WSGCN-P") else 1) for case in CASES],
+    ids=lambda value: value,
+)
+def test_same_files_from_scratch_in_another_order(made, tiny_params, tiny_index, stage, name, workers):
     folder = made.folder(stage, name)
     before = chain.contents(folder)
     assert [path.split(".")[0] for path in before] == TRAIN
     shutil.rmtree(folder)
     turned = Index("turned", tiny_index.root, tiny_index.class_names, tiny_index.images[::-1])
     save_index(made.index, turned)
-    chain.run_stage(stage, name, changed(tiny_params, {"runtime.workers": 2}), made)
+    chain.run_stage(stage, name, changed(tiny_params, {"runtime.workers": workers}), made)
     assert chain.contents(folder) == before
 
 

@@ -17,6 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -380,6 +381,7 @@ def fingerprint(room: str, params: Iterable[Mapping[str, Any]], inputs: Iterable
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
+@cache
 def code_version(room: str) -> str:
     """Digest of the Python sources that decide a stage's result: its room, ``nets``, ``ops`` and this floor."""
     digest = hashlib.sha256()

@@ -61,7 +61,7 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         weights = cams_net.weights if own.backbone == "weights" else None
         backbone = build_backbone(cams_net.backbone, cams_net.output_stride, weights)
         if own.backbone == "cams":
-            load_part(artifacts.checkpoint("cams-train", variant), f"cams/{variant}", "backbone.", backbone)
+            load_part(artifacts.checkpoint("cams-train", variant), "cams", "backbone.", backbone)
         net = build_affinity_network(variant, backbone, freeze=own.freeze_backbone)
     history = train_affinity(
         net.to(pick_device(params.runtime.device)),

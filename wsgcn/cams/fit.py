@@ -27,7 +27,6 @@ def train_classifier(
     load: Callable[[str], NDArray[np.uint8]],
     params: CamsTraining,
     run_seed: int,
-    *,
     label: str,
 ) -> list[tuple[int, float, float]]:
     """Minimise the multi-label cross-entropy over random views of the photographs; ``net`` is changed in place.

@@ -18,14 +18,17 @@ from wsgcn.artifacts import (
     fingerprint,
     load_index,
     read_fingerprint,
+    read_table,
     remove_others,
     save_record,
     write_summary,
     write_table,
+    write_text,
 )
 from wsgcn.cams.cam import class_activation_maps
 from wsgcn.cams.fit import train_classifier
 from wsgcn.cams.net import CamNet, build_cam_net, net_settings
+from wsgcn.labels import VARIANTS
 from wsgcn.nets.backbone import to_input
 from wsgcn.nets.checkpoint import load_checkpoint, save_checkpoint
 from wsgcn.ops.photo import load_photo
@@ -38,26 +41,50 @@ if TYPE_CHECKING:
 
 
 def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
-    """Train the multi-label classifier of a variant on image-level labels; save its checkpoint and history."""
+    """Train the multi-label classifier of a variant on image-level labels; save its checkpoint and history.
+
+    Where both variants have the same classifier, the second takes the first one's: training it again from the same
+    seed would give the same weights.
+    """
     index = load_index(artifacts.index)
     images = index.split(params.dataset.train_split)
     settings, classes = params.cams.net(variant), len(index.class_names)
+    seed = params.runtime.seed
     with torch.random.fork_rng():
-        torch.manual_seed(seed_for(params.runtime.seed, "cams", variant))
+        torch.manual_seed(seed_for(seed, "cams"))
         net = build_cam_net(settings, classes, pretrained=True).to(pick_device(params.runtime.device))
     photos = {image.id: index.photo_path(image) for image in images}
-    history = train_classifier(
-        net,
-        {image.id: image.class_ids for image in images},
-        lambda image_id: load_photo(photos[image_id]),
-        params.cams.train,
-        params.runtime.seed,
-        label=f"cams-train {variant}",
+    mark = fingerprint(
+        "cams",
+        [net_settings(settings, classes), params.cams.train.model_dump(), {"seed": seed}],
+        [(settings.weights and file_digest(Path(settings.weights))) or "", *map(file_digest, photos.values())]
+        + [f"{image.id} {image.class_ids}" for image in images],
     )
-    save_checkpoint(
-        artifacts.checkpoint("cams-train", variant), f"cams/{variant}", net_settings(settings, classes), net
-    )
-    write_table(artifacts.history("cams-train", variant), ("step", "loss", "lr"), history)
+    twin = _trained_already(artifacts, mark)
+    if twin is None:
+        ids = {image.id: image.class_ids for image in images}
+        load = photos.__getitem__
+        history = train_classifier(net, ids, lambda one: load_photo(load(one)), params.cams.train, seed, "cams-train")
+        write_table(artifacts.history("cams-train", variant), ("step", "loss", "lr"), history)
+    else:
+        load_checkpoint(artifacts.checkpoint("cams-train", twin), "cams", net_settings(settings, classes), net)
+        rows = read_table(artifacts.history("cams-train", twin))
+        write_table(artifacts.history("cams-train", variant), list(rows[0]), [list(row.values()) for row in rows])
+    save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, classes), net)
+    write_text(_mark_file(artifacts, variant), mark)
+
+
+def _mark_file(artifacts: Artifacts, variant: Variant) -> Path:
+    return artifacts.folder("cams-train", variant) / "fingerprint.txt"
+
+
+def _trained_already(artifacts: Artifacts, mark: str) -> Variant | None:
+    """The variant whose classifier was trained from just this code, seed, parameters and photographs."""
+    for variant in VARIANTS:
+        path = _mark_file(artifacts, variant)
+        if path.exists() and path.read_text() == mark:
+            return variant
+    return None
 
 
 def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
@@ -121,5 +148,5 @@ class MakeCams:
 def _load(make: MakeCams) -> CamNet:
     net = build_cam_net(make.net, make.classes, pretrained=False)
     path = make.artifacts.checkpoint("cams-train", make.variant)
-    load_checkpoint(path, f"cams/{make.variant}", net_settings(make.net, make.classes), net)
+    load_checkpoint(path, "cams", net_settings(make.net, make.classes), net)
     return net.to(make.device)
