@@ -44,7 +44,7 @@ def test_every_training_photograph_gets_maps_on_its_grid(made, tiny_params, tiny
 
 def test_same_seed_same_network_whatever_ran_before(made, fresh, tiny_params):
     before = chain.contents(made.folder("cams-train", "I"))
-    assert sorted(before) == ["checkpoint.pt", "history.csv"]
+    assert sorted(before) == ["checkpoint.pt", "fingerprint.txt", "history.csv"]
     torch.manual_seed(99)
     state = torch.random.get_rng_state()
     assert train(tiny_params, fresh) == before

@@ -9,7 +9,16 @@ import numpy as np
 from PIL import Image
 
 from wsgcn.artifacts import (
-    Artifacts, Cams, ImageRecord, Index, Scores, save_index, save_label_map, save_record, write_json, write_table,
+    Artifacts,
+    Cams,
+    ImageRecord,
+    Index,
+    Scores,
+    save_index,
+    save_label_map,
+    save_record,
+    write_json,
+    write_table,
 )  # fmt: skip
 from wsgcn.labels import METHODS, Method
 from wsgcn.ops.resize import grid_size, resize_maps

@@ -56,7 +56,7 @@ def _build(name: str, output_stride: int) -> nn.Module:
     if name == "resnet-50":
         return ResNet(Bottleneck, (3, 4, 6, 3), 64, output_stride)
     if name == "resnet-small":
-        return ResNet(BasicBlock, (1, 1, 1, 1), 32, output_stride)
+        return ResNet(BasicBlock, (1, 1, 1, 1), 24, output_stride)
     raise ValueError(f"no backbone is called {name!r}")
 
 

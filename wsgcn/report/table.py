@@ -1,0 +1,119 @@
+"""The tables of the report, free of any format: what is in which cell, and which cell is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wsgcn.report.results import LOSSES, Result, all_classes
+
+MISSING = "–"
+PER_CLASS = (
+    ("Pseudo labels before the CRF", "pseudo_iou", "pseudo_miou"),
+    ("Pseudo labels after the CRF", "pseudo_iou_crf", "pseudo_miou_crf"),
+    ("Segmentation network before the CRF", "seg_iou", "seg_miou"),
+    ("Segmentation network after the CRF", "seg_iou_crf", "seg_miou_crf"),
+)
+"""Title, name of the per-class metric and name of its mean."""
+
+COMPARED = (
+    ("CAM mIoU", "cam_miou"),
+    ("Pseudo labels mIoU", "pseudo_miou"),
+    ("Pseudo labels + CRF mIoU", "pseudo_miou_crf"),
+    ("Segmentation val mIoU", "seg_miou"),
+    ("Segmentation + CRF val mIoU", "seg_miou_crf"),
+)
+"""Column and metric of the comparison."""
+
+LOSS_TITLES = {
+    "total": "Total",
+    "fg": "Foreground",
+    "bg": "Background",
+    "ent": "Entropy",
+    "lap": "Laplacian",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The text of a cell; ``best`` is shown bold."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a head of column names; the first cell of each row names the row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent with one decimal."""
+    return MISSING if value is None else f"{100 * value:.1f}"
+
+
+def _seconds(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def mark_best(
+    values: Sequence[float | None], show: Callable[[float | None], str] = percent, lowest: bool = False
+) -> list[Cell]:
+    """Cells of comparable values. All that read like the best are best; among fewer than two there is no best."""
+    texts = [show(value) for value in values]
+    known = [value for value in values if value is not None]
+    best = show(min(known) if lowest else max(known)) if len(known) > 1 else None
+    return [Cell(text, text == best) for text in texts]
+
+
+def comparison(results: Sequence[Result]) -> Table:
+    """One row a method: quality of every step, and speed."""
+    columns = [mark_best([one.number(metric) for one in results]) for _, metric in COMPARED]
+    columns.append(mark_best([one.seconds for one in results], _seconds, lowest=True))
+    rows = tuple((Cell(one.name), *(column[row] for column in columns)) for row, one in enumerate(results))
+    return Table("Comparison", ("Method", *(title for title, _ in COMPARED), "Seconds an image"), rows)
+
+
+def per_class(results: Sequence[Result]) -> list[Table]:
+    """IoU by class and method for each kind of labels, the mean last."""
+    tables = []
+    for title, metric, mean in PER_CLASS:
+        rows = [
+            (Cell(name), *mark_best([one.number(metric, name) for one in results])) for name in all_classes(results)
+        ]
+        rows.append((Cell("mean"), *mark_best([one.number(mean) for one in results])))
+        tables.append(Table(title, ("Class", *(one.name for one in results)), tuple(rows)))
+    return tables
+
+
+def partial_labels(results: Sequence[Result]) -> Table | None:
+    """Share and precision of the partial labels of each GCN method; None where no method has them."""
+    shown = [one for one in results if one.method.propagation == "gcn"]
+    if not shown:
+        return None
+    keys = [
+        ("all foreground", ("foreground_share",), ("foreground_precision",)),
+        *((name, ("share", name), ("precision", name)) for name in all_classes(shown)),
+    ]
+    rows = tuple(
+        (Cell(title), *(Cell(percent(one.number("partial", *path))) for one in shown for path in (share, precision)))
+        for title, share, precision in keys
+    )
+    heads = [f"{one.name} {what}" for one in shown for what in ("share", "precision")]
+    return Table("Partial pseudo labels", ("Class", *heads), rows)
+
+
+def losses(results: Sequence[Result]) -> Table | None:
+    """Mean losses of each GCN method; None where no method has a GCN."""
+    shown = [one for one in results if one.method.propagation == "gcn"]
+    if not shown:
+        return None
+    rows = tuple(
+        (Cell(one.name), *(Cell(f"{one.losses[key]:.4g}" if key in one.losses else MISSING) for key in LOSSES))
+        for one in shown
+    )
+    return Table("Mean GCN losses", ("Method", *(LOSS_TITLES[key] for key in LOSSES)), rows)
