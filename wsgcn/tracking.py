@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgcn import __version__
-from wsgcn.artifacts import PACKAGE, Artifacts, file_digest, read_json, read_table
+from wsgcn.artifacts import PACKAGE, Artifacts, file_digest, read_json, read_table, write_atomic
 from wsgcn.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,6 +43,15 @@ MAX_METRICS, MAX_PARAMS, MAX_VALUE, MAX_NAME = 1000, 100, 6000, 250
 
 SUPERSEDED = "superseded"
 """Tag of a run whose curves are not those on disk any more; it stays, for comparison."""
+
+RECORDED = "recorded"
+"""Tag with the digest of the files that are logged completely."""
+
+CHECKPOINT, HISTORY, LOSSES = "model", "tables/history.csv", "tables/losses.csv"
+"""Names of what is recorded in a way of its own."""
+
+MODEL_NEEDS = ("mlflow", "numpy", "pillow", "rich", "torch")
+"""What the model's code imports."""
 
 _away: set[str] = set()
 """Stores that failed in this process, that is, in this command: one warning is enough, and so is one wait."""
@@ -96,15 +105,32 @@ def record(params: Params, artifacts: Artifacts, method: Method, warn: Warn) -> 
 
 def _connect(uri: str) -> Any:
     """A client of the store, quiet, quick to give up, without telemetry."""
-    os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
+    os.environ.update(
+        MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"
+    )
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default is seven tries in minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    # Not catch_warnings: it swaps state of the whole process, and this may run beside a stage, in a thread.
+    warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)\b")
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    if uri.startswith("sqlite:///") and "?" not in uri:
+        _make_database(Path(uri.removeprefix("sqlite:///")), MlflowClient)
     return MlflowClient(uri)
+
+
+def _make_database(path: Path, client: Callable[[str], Any]) -> None:
+    """Make the SQLite file elsewhere: that takes seconds, and one killed half way leaves a file that never opens."""
+    if path.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "mlflow.db"
+        client(f"sqlite:///{made}")
+        if not path.exists():  # another stage may have been faster
+            write_atomic(path, lambda file: file.write(made.read_bytes()))
 
 
 def _troubles() -> tuple[type[Exception], ...]:
@@ -139,11 +165,9 @@ class _Run:
     """The run of one method with one set of parameters: found, or made where there is none."""
 
     def __init__(self, params: Params, method: Method):
-        self.described = _describe(params)
-        self.method = method.name
-        self._client = _connect(params.tracking.uri)
-        self._experiment = self._find_experiment(params.tracking.experiment)
-        digest = hashlib.sha256(json.dumps(self.described, sort_keys=True).encode()).hexdigest()[:16]
+        self.method = method
+        self._params = _describe(params)
+        digest = hashlib.sha256(json.dumps(self._params, sort_keys=True).encode()).hexdigest()[:16]
         self._tags = {
             "method": method.name,
             "variant": method.variant,
@@ -151,8 +175,271 @@ class _Run:
             "dataset": params.dataset.name,
             "parameters": digest,
             "mlflow.source.name": f"wsgcn {__version__}",
-        } | _git_tags()
+            **_git_tags(),
+        }
+        self.model_settings = {
+            "device": params.runtime.device,
+            "scales": list(params.evaluate.seg_scales),
+            "flip": params.evaluate.seg_flip,
+        }
+        self.client = _connect(params.tracking.uri)
+        self._experiment = self._find_experiment(params.tracking.experiment)
         self.id = self._find() or self._create()
         self._known: dict[str, dict[int, float]] = {}
 
-    def __getattr__(self, name: str) -> Any: ...
+    def _find_experiment(self, name: str) -> str:
+        experiment = self.client.get_experiment_by_name(name)
+        return experiment.experiment_id if experiment else self.client.create_experiment(name)
+
+    def _find(self) -> str | None:
+        same = " and ".join(f"tags.{name} = '{self._tags[name]}'" for name in ("method", "parameters"))
+        runs = self.client.search_runs([self._experiment], same)
+        return next((run.info.run_id for run in runs if SUPERSEDED not in run.data.tags), None)
+
+    def _create(self) -> str:
+        run = self.client.create_run(self._experiment, run_name=self.method.name, tags=self._tags)
+        return str(run.info.run_id)
+
+    def describe(self, status: str) -> None:
+        """Log the parameters that the run lacks, this commit's tags, and whether work goes on."""
+        from mlflow.entities import Param, RunTag
+
+        there = self.client.get_run(self.id).data.params
+        lacking = [Param(name, value) for name, value in self._params.items() if name not in there]
+        for some in _parts(lacking, MAX_PARAMS):
+            self.client.log_batch(self.id, params=some)
+        self.client.log_batch(self.id, tags=[RunTag(name, value) for name, value in self._tags.items()])
+        self.client.update_run(self.id, status=status)
+
+    def add(self, points: Sequence[_Point], whole: bool = False) -> None:
+        """Log the points that the run lacks.
+
+        A curve that differs from the run's is of other code or data: two of them in one plot would be a zigzag, so
+        the run is set aside and a new one takes the method's name.
+
+        Args:
+            points: of any curves.
+            whole: the curves have no other points.
+        """
+        fresh = self._lacking(points)
+        if self._contradict(fresh) or (whole and self._hold_others(points)):
+            self._start_anew()
+            fresh = list(points)
+        self._log(fresh)
+
+    def replace(self, numbers: Mapping[str, float]) -> None:
+        """Log numbers that have no step; one that changed replaces the older as the run's latest."""
+        now = _now()
+        self._log(self._lacking([_Point(name, 0, value, now) for name, value in numbers.items()]))
+
+    def _lacking(self, points: Sequence[_Point]) -> list[_Point]:
+        self._read({point.name for point in points})
+        return [point for point in points if not _same(self._known[point.name].get(point.step), point.value)]
+
+    def _contradict(self, fresh: Sequence[_Point]) -> bool:
+        return any(point.step in self._known[point.name] for point in fresh)
+
+    def _hold_others(self, points: Sequence[_Point]) -> bool:
+        given = {(point.name, point.step) for point in points}
+        names = {point.name for point in points}
+        return any((name, step) not in given for name in names for step in self._known[name])
+
+    def _read(self, names: set[str]) -> None:
+        """Learn what the run has of these curves; each is read once."""
+        unread = names - self._known.keys()
+        there = self.client.get_run(self.id).data.metrics if unread else {}
+        for name in unread:
+            history = self.client.get_metric_history(self.id, name) if name in there else []
+            history.sort(key=lambda metric: metric.timestamp)
+            self._known[name] = {metric.step: metric.value for metric in history}
+
+    def _start_anew(self) -> None:
+        self.client.set_tag(self.id, SUPERSEDED, "true")
+        self.client.update_run(self.id, status="FINISHED", name=f"{self.method.name} (superseded)")
+        self.id = self._create()
+        self._known = defaultdict(dict)
+        self.describe("RUNNING")
+
+    def _log(self, points: Sequence[_Point]) -> None:
+        from mlflow.entities import Metric
+
+        for some in _parts(points, MAX_METRICS):
+            metrics = [Metric(point.name, point.value, point.milliseconds, point.step) for point in some]
+            self.client.log_batch(self.id, metrics=metrics)
+        for point in points:
+            self._known[point.name][point.step] = point.value
+
+
+def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _same(known: float | None, value: float) -> bool:
+    """Stores keep infinity as a large number and single precision in some databases."""
+    if known is None:
+        return False
+    return not math.isfinite(value) or math.isclose(known, value, rel_tol=1e-6)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _describe(params: Params) -> dict[str, str]:
+    """The parameters that decide a result, flat, by dotted name."""
+    content = params.model_dump(mode="json", exclude={"runtime": {"device", "workers"}, "tracking": True})
+    flat = {}
+    for name, value in _flatten(content, "."):
+        flat[name[:MAX_NAME]] = (value if isinstance(value, str) else json.dumps(value))[:MAX_VALUE]
+    return flat
+
+
+def _flatten(content: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}{separator}{below}", one) for below, one in _flatten(value, separator))
+        else:
+            yield name, value
+
+
+def _git_tags() -> dict[str, str]:
+    """The commit of the project's folder; none where there is no git or no commit."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    commit = done.stdout.strip()
+    return {"git_commit": commit, "mlflow.source.git.commit": commit}
+
+
+# ---------------------------------------------------------------- live curves
+
+
+class _Sender(threading.Thread):
+    """Sends points in batches while a stage works; makes no run where no point ever comes."""
+
+    def __init__(self, params: Params, method: Method):
+        super().__init__(name="mlflow", daemon=True)
+        self.trouble: Exception | None = None
+        self._params, self._method = params, method
+        self._lock, self._done = threading.Lock(), threading.Event()
+        self._points: list[_Point] = []
+        self._status = "RUNNING"
+        self._run: _Run | None = None
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keep points for the next batch."""
+        now = _now()
+        with self._lock:
+            self._points += [_Point(name, step, float(value), now) for name, value in metrics.items()]
+
+    def finish(self, status: str) -> None:
+        """Send the rest and close the run."""
+        self._status = status
+        self._done.set()
+        self.join()
+
+    def run(self) -> None:
+        """Send until :meth:`finish`."""
+        try:
+            while not self._done.wait(SEND_EVERY):
+                self._send()
+            self._send()
+            if self._run is not None:
+                self._run.client.set_terminated(self._run.id, self._status)
+        except _troubles() as error:
+            self.trouble = error
+
+    def _send(self) -> None:
+        with self._lock:
+            points, self._points = self._points, []
+        if not points:
+            return
+        if self._run is None:
+            self._run = _Run(self._params, self._method)
+            self._run.describe("RUNNING")
+        self._run.add(points)
+
+
+# ---------------------------------------------------------------- the record
+
+
+def _complete(run: _Run, artifacts: Artifacts, warn: Warn) -> None:
+    """Log everything on disk, unless the run says that these very files are logged."""
+    files = _files(artifacts, run.method)
+    for name in [name for name, path in files.items() if not path.is_file()]:
+        warn(f"{files.pop(name)} is missing: MLflow's record of {run.method.name} is made without it")
+    digest = _digest(files)
+    if run.client.get_run(run.id).data.tags.get(RECORDED) == digest:
+        return
+    run.describe("RUNNING")
+    run.add(_curves(files), whole=True)
+    run.replace(_numbers(read_json(artifacts.metrics(run.method.name))))
+    for name, path in files.items():
+        if name != CHECKPOINT:
+            run.client.log_artifact(run.id, str(path), name.rpartition("/")[0] or None)
+    if CHECKPOINT in files:
+        _log_model(run, files[CHECKPOINT])
+    run.client.set_tag(run.id, RECORDED, digest)
+    run.client.set_terminated(run.id)
+
+
+def _files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
+    """What is recorded of a method, by name, with the folder among the run's artifacts."""
+    folder = artifacts.folder("evaluate", method.name)
+    files = {
+        "metrics.json": artifacts.metrics(method.name),
+        "tables/per_class.csv": folder / "per_class.csv",
+        HISTORY: artifacts.history("segtrain", method.name),
+        CHECKPOINT: artifacts.checkpoint("segtrain", method.name),
+    }
+    if method.propagation == "gcn":
+        files[LOSSES] = artifacts.losses(method.name)
+    return files | {str(path.relative_to(folder)): path for path in sorted(folder.glob("panels/**/*.png"))}
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    content = [__version__, *(f"{name} {file_digest(path)}" for name, path in sorted(files.items()))]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+
+
+def _curves(files: Mapping[str, Path]) -> list[_Point]:
+    """The GCN's losses over the image's position, and DeepLab's training."""
+    losses = read_table(files[LOSSES]) if LOSSES in files else []
+    history = read_table(files[HISTORY]) if HISTORY in files else []
+    rows = [("gcn", position, row) for position, row in enumerate(losses)]
+    rows += [("seg", int(row.pop("step")), row) for row in history]
+    now = _now()
+    return [
+        _Point(f"{prefix}_{name}", step, float(value), now)
+        for prefix, step, row in rows
+        for name, value in row.items()
+        if name != "id"
+    ]
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Every number of ``metrics.json``; those of a class as ``pseudo_iou/cat``."""
+    return {
+        re.sub(r"[^\w \0-]", "_", name).replace("\0", "/")[:MAX_NAME]: float(value)
+        for name, value in _flatten(metrics, "\0")  # a class may be called anything, a/b too
+        if isinstance(value, int | float)
+    }
+
+
+def _log_model(run: _Run, checkpoint: Path) -> None:
+    """The network as a model of MLflow: the checkpoint, this package's code to read it, and nothing pickled."""
+    from mlflow import pyfunc
+
+    # PyTorch's local version (2.12.0+cpu) is on no index.
+    needed = [f"{name}=={metadata.version(name).split('+')[0]}" for name in MODEL_NEEDS]
+    with tempfile.TemporaryDirectory() as folder:
+        pyfunc.save_model(
+            f"{folder}/model",
+            loader_module="wsgcn.segmenter",
+            data_path=str(checkpoint),
+            code_paths=[str(PACKAGE)],
+            pip_requirements=needed,
+            model_config=run.model_settings,
+        )
+        run.client.log_artifacts(run.id, f"{folder}/model", "model")

@@ -26,10 +26,10 @@ def metrics(name, base=0.5, classes=("background", EVIL)):
     for stage in ("cam", "pseudo", "seg"):
         for end in ("", "_crf"):
             found[f"{stage}_miou{end}"] = base
-            found[f"{stage}_iou{end}"] = {one: base for one in classes}
+            found[f"{stage}_iou{end}"] = dict.fromkeys(classes, base)
     if METHODS[name].propagation == "gcn":
         found["partial"] = {"foreground_share": 0.125, "foreground_precision": None}
-        found["partial"] |= {"share": {one: 0.25 for one in classes}, "precision": {one: None for one in classes}}
+        found["partial"] |= {"share": dict.fromkeys(classes, 0.25), "precision": dict.fromkeys(classes)}
     return found | {"seconds_per_image": {"propagate": 1.25, "crf": 0.25}}
 
 
