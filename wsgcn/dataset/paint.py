@@ -24,7 +24,7 @@ Map = NDArray[np.float64]
 
 TWO_CLASSES = 0.45  # share of pictures that show two classes
 TWINS = 0.1  # share that shows two objects of one class
-HEIGHT = (0.4, 0.6)  # of an object, in heights of the picture
+HEIGHT = (0.5, 0.75)  # of an object, in heights of the picture
 HIDDEN = 0.06  # share of an object that may lie over another
 SHARPNESS = 7.0  # of the figure's edge: it fades over 1/7 of the emblem's radius
 CONTRAST = 75.0  # least RGB distance between a body and the background near it
@@ -135,7 +135,7 @@ def _random_shape(rng: np.random.Generator, height: int, width: int) -> _Shape:
         (rows - rng.uniform(half, height - half)) / half,
         rng.uniform(-1.2, 1.2),
     )
-    radius = rng.uniform(0.31, 0.36)
+    radius = rng.uniform(0.36, 0.42)
     u, v = _turned(x - rng.uniform(-0.15, 0.15), y + 1 - radius, rng.uniform(0, np.pi))
     body = np.minimum(_torso(rng, x, y - 0.28), _limbs(rng, x, y - 0.3))
     return _Shape(body * half, (np.hypot(u, v) - radius) * half, u / radius, v / radius)

@@ -42,6 +42,8 @@ def photo_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
+            if image.format == "TIFF":
+                image.load()  # Pillow turns a TIFF upright as it loads, and only then knows its size
             width, height = image.size
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     except FileNotFoundError:
