@@ -38,6 +38,6 @@ class StageError(DataError):
         self.failures = dict(failures)
         listed = "; ".join(f"{image_id}: {reason}" for image_id, reason in sorted(failures.items()))
         super().__init__(
-            f"{stage}: {len(failures)} of {total} images failed, the others are done. "
-            f"Mend these and run it again: {listed}"
+            f"{stage}: {len(failures)} of {total} images failed. Mend these and run it again, "
+            f"what is done stays done: {listed}"
         )

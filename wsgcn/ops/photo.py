@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 from wsgcn.errors import DataError
 
 _EXIF_ORIENTATION = 0x0112
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a truncated, damaged or absurdly large picture."""
 
 
 def load_photo(path: Path) -> NDArray[np.uint8]:
@@ -27,7 +29,7 @@ def load_photo(path: Path) -> NDArray[np.uint8]:
             upright = ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is no whole picture ({error}): replace it or take it from the split list") from error
     if upright.mode.startswith("I") or upright.mode == "F":
         return _from_deep_grey(np.asarray(upright))
@@ -42,13 +44,12 @@ def photo_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            if image.format == "TIFF":
-                image.load()  # Pillow turns a TIFF upright as it loads, and only then knows its size
             width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            # Pillow reports a TIFF upright already.
+            turned = image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
     return (width, height) if turned else (height, width)
 
