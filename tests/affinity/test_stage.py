@@ -95,7 +95,7 @@ def test_backbone_of_the_classifier_must_be_there(made, tiny_params, harm):
     path = made.checkpoint("cams-train", "P")
     path.unlink()
     if harm == "other network":
-        shutil.copy(made.checkpoint("cams-train", "I"), path)
+        shutil.copy(made.checkpoint("affinity-train", "P"), path)
     with pytest.raises(
         DataError, match=rf"cams-train.P.checkpoint\.pt {'is missing' if harm == 'missing' else 'holds'}"
     ):

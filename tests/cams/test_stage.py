@@ -50,7 +50,15 @@ def test_same_seed_same_network_whatever_ran_before(made, fresh, tiny_params):
     assert train(tiny_params, fresh) == before
     assert torch.equal(torch.random.get_rng_state(), state)
     assert train(changed(tiny_params, {"runtime.seed": 43}), fresh) != before
-    assert train(tiny_params, fresh, "P")["history.csv"] != before["history.csv"]
+
+
+def test_variants_with_one_classifier_train_it_once(made, fresh, tiny_params, monkeypatch):
+    before = chain.contents(made.folder("cams-train", "I"))
+    train(tiny_params, fresh)
+    monkeypatch.setattr("wsgcn.cams.stage.train_classifier", None)  # a second training would fail
+    assert train(tiny_params, fresh, "P") == before
+    with pytest.raises(TypeError):
+        train(changed(tiny_params, {"cams.P.output_stride": 16}), fresh, "P")
 
 
 def test_history_has_every_step(made, tiny_params):
