@@ -145,6 +145,7 @@ class AffinitySeeds(Section):
     """Confident regions that teach AffinityNet."""
 
     stride: Positive
+    cam_cut: Annotated[float, Field(ge=0, lt=1)]
     alphas: tuple[Size, Size]
     crf: Crf
 

@@ -9,7 +9,16 @@ from PIL import Image
 
 from tests.conftest import changed
 from tests.evaluate.project import IRNET, WSGCN_I, read_mask
-from wsgcn.artifacts import Scores, load_label_map, load_record, read_json, read_table, save_label_map, save_record
+from wsgcn.artifacts import (
+    Scores,
+    load_label_map,
+    load_record,
+    read_json,
+    read_table,
+    save_label_map,
+    save_record,
+    write_json,
+)
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.evaluate.confusion import confusion, scores
 from wsgcn.evaluate.stage import run
@@ -183,6 +192,13 @@ def test_a_missing_input_of_the_method_is_one_line(tiny_params, artifacts, missi
     }[missing]
     path.unlink()
     with pytest.raises(DataError, match=f"{path.name} is missing"):
+        run(tiny_params, artifacts, WSGCN_I)
+
+
+@pytest.mark.parametrize("content", [{}, [1], {"seconds_per_image": None}])
+def test_a_summary_without_its_number_is_one_line(tiny_params, artifacts, content):
+    write_json(artifacts.summary("crf", "WSGCN-I"), content)
+    with pytest.raises(DataError, match=r"WSGCN-I.summary.json is no summary"):
         run(tiny_params, artifacts, WSGCN_I)
 
 

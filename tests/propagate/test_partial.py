@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import changed
 from tests.reference.propagate import partial_labels_dense
-from wsgcn.propagate.partial import confident_labels, partial_labels, with_background
+from wsgcn.ops.scores import above, with_background
+from wsgcn.propagate.partial import confident_labels, partial_labels
 
 RULE = {"min_prob": 0.4, "confident_share": 0.3, "cam_floor": 0.1, "min_background": 0.8}
 
@@ -104,3 +105,9 @@ def test_nothing_activated_is_all_background(tiny_params):
     rgb = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
     labels = partial_labels(np.zeros((2, 6, 7), dtype=np.float32), rgb, tiny_params.propagate.partial_labels)
     assert (labels == 0).all()
+
+
+def test_cut_is_the_new_zero():
+    cams = np.array([[[0.0, 0.2, 0.6, 1.0]]], np.float32)
+    np.testing.assert_allclose(above(cams, 0.2), [[[0, 0, 0.5, 1]]], atol=1e-7)
+    np.testing.assert_array_equal(above(cams, 0), cams)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wsgcn.labels import BACKGROUND, IGNORE
 from wsgcn.ops.densecrf import dense_crf, label_probs
+from wsgcn.ops.scores import above, to_probs, with_background
 
 if TYPE_CHECKING:
     from wsgcn.params import AffinitySeeds, BoundarySeeds
@@ -39,12 +40,10 @@ def affinity_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
 
     Shapes are those of :func:`boundary_seeds`.
     """
+    cams = above(cams, params.cam_cut)
 
     def refined(alpha: float) -> NDArray[np.intp]:
-        background = (1 - cams.max(axis=0, keepdims=True)) ** alpha
-        scores = np.concatenate([background, cams])
-        probs = (scores / scores.sum(axis=0).clip(1e-8)).astype(np.float32)
-        return dense_crf(probs, rgb_u8, params.crf).argmax(axis=0)
+        return dense_crf(to_probs(with_background(cams, alpha)), rgb_u8, params.crf).argmax(axis=0)
 
     low, high = (refined(alpha) for alpha in params.alphas)
     labels = _combine(low, high)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from wsgcn.ops.densecrf import CrfParams, dense_crf
 from wsgcn.ops.resize import resize_maps
+from wsgcn.ops.scores import to_probs
 
 
 def refine(
@@ -26,5 +27,4 @@ def refine(
     Source: section 3.2 of the paper.
     """
     upsampled = resize_maps(scores, (rgb_u8.shape[0], rgb_u8.shape[1]))  # (K, h, w) -> (K, H, W)
-    probs = upsampled / upsampled.sum(axis=0, keepdims=True).clip(1e-8)
-    return class_ids[dense_crf(probs, rgb_u8, params).argmax(axis=0)].astype(np.uint8)
+    return class_ids[dense_crf(to_probs(upsampled), rgb_u8, params).argmax(axis=0)].astype(np.uint8)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.artifacts import Artifacts, ImageRecord, load_index, read_json, write_atomic, write_json, write_table
-from wsgcn.errors import StageError
+from wsgcn.errors import DataError, StageError
 from wsgcn.evaluate.confusion import confusion, partial_quality, scores
 from wsgcn.evaluate.job import Job
 from wsgcn.evaluate.network import segment_all
@@ -51,8 +52,7 @@ def run(params: Params, artifacts: Artifacts, method: Method) -> dict[str, Any]:
         StageError: some photographs failed; the metrics are not written, as they would be of other photographs.
     """
     job = Job(params, artifacts, method, load_index(artifacts.index))
-    timing = {stage: artifacts.summary(stage, method.name) for stage in ("propagate", "crf")}
-    seconds = {stage: float(read_json(path)["seconds_per_image"]) for stage, path in timing.items()}
+    seconds = {stage: _seconds_per_image(artifacts.summary(stage, method.name)) for stage in ("propagate", "crf")}
     scored = job.index.split(params.dataset.score_split)
     val = job.index.split(params.dataset.val_split)
     shutil.rmtree(job.folder, ignore_errors=True)
@@ -64,6 +64,14 @@ def run(params: Params, artifacts: Artifacts, method: Method) -> dict[str, Any]:
     }
     _write(job, counts, metrics)
     return metrics
+
+
+def _seconds_per_image(path: Path) -> float:
+    summary = read_json(path)
+    try:
+        return float(summary["seconds_per_image"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is no summary of its stage ({error!r}): delete it and run that stage again") from error
 
 
 def _count(job: Job, scored: list[ImageRecord], val: list[ImageRecord]) -> Counts:

@@ -10,24 +10,10 @@ from numpy.typing import NDArray
 
 from wsgcn.labels import IGNORE
 from wsgcn.ops.densecrf import dense_crf
+from wsgcn.ops.scores import above, to_probs, with_background
 
 if TYPE_CHECKING:
     from wsgcn.params import PartialLabels
-
-
-def with_background(cams: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
-    """``(K-1, h, w)`` CAMs to ``(K, h, w)`` scores with the background (1 - max CAM)^α in front."""
-    background = (1 - cams.max(axis=0, keepdims=True)) ** alpha
-    return np.concatenate([background, cams]).astype(np.float32)
-
-
-def above(cams: NDArray[np.float32], cut: float) -> NDArray[np.float32]:
-    """CAMs with ``cut`` as their zero, still in [0, 1].
-
-    The published exponents of the background take a CAM that is close to 0 on background for granted. A small or
-    briefly trained classifier's is not, and then next to nothing is labelled background.
-    """
-    return ((cams - cut).clip(0) / (1 - cut)).astype(np.float32)
 
 
 def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: PartialLabels) -> NDArray[np.uint8]:
@@ -45,7 +31,7 @@ def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     are those of the public WSGCN code.
     """
     cams = above(cams, params.cam_cut)
-    low, high = (dense_crf(_to_probs(with_background(cams, alpha)), rgb_u8, params.crf) for alpha in params.alphas)
+    low, high = (dense_crf(to_probs(with_background(cams, alpha)), rgb_u8, params.crf) for alpha in params.alphas)
     return confident_labels(cams, low, high, params)
 
 
@@ -85,8 +71,3 @@ def _top_share(cam: NDArray[np.floating], region: NDArray[np.bool_], share: floa
         return np.zeros_like(region)
     threshold = values[-kept]
     return region & (cam >= threshold) & (cam > floor)
-
-
-def _to_probs(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Mean field ignores a factor common to all classes of a pixel, so this changes only what is clipped.
-    return scores / scores.sum(axis=0, keepdims=True).clip(1e-8)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsgcn.ops.scores import with_background
 from wsgcn.propagate.graph import Sparse, to_torch, walk_operator
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def background_walk(cams: NDArray[np.float32], operator: Tensor, log2_steps: int
     Returns:
         ``(K, h, w)`` scores in [0, 1], background first.
     """
-    background = (1 - cams.max(axis=0, keepdims=True)) ** alpha
-    return walk_scores(np.concatenate([background, cams]).astype(np.float32), operator, log2_steps).astype(np.float32)
+    return walk_scores(with_background(cams, alpha), operator, log2_steps).astype(np.float32)
 
 
 def random_walk_scores(
