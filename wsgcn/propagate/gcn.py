@@ -95,7 +95,7 @@ def fit(
     w1 = initial_weights(propagated.shape[1], params.hidden, generator, dtype)
     w2 = initial_weights(params.hidden, classes, generator, dtype)
     gcn = Gcn(graph, transposed, w1, w2)
-    optimizer = Adam([w1, w2], lr=params.lr, weight_decay=params.weight_decay)
+    optimizer = Adam([w1, w2], lr=params.lr, weight_decay=params.weight_decay, fused=True)
     losses = torch.empty((params.steps, 5), dtype=dtype)
     draw = torch.empty((propagated.shape[0], params.hidden))
     for step in range(params.steps):

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.utils import get_laplacian
 
 from wsgcn.labels import IGNORE
 from wsgcn.ops.stencil import half_square, overlap
@@ -53,6 +52,8 @@ def colour_affinity(
 
 def laplacian(affinity: Sparse) -> Tensor:
     """D - Φ as a torch CSR tensor in the precision of Φ; self-loops cancel."""
+    from torch_geometric.utils import get_laplacian  # takes seconds to import, which a random walk need not wait for
+
     edges = affinity.tocoo()
     index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
     keep = index[0] != index[1]
