@@ -69,7 +69,7 @@ def test_seeds_are_made_again_only_for_other_numbers(made, tiny_params, variant)
     (seeds / "old.png").write_bytes(b"")
     train(changed(tiny_params, {"affinity.train.lr": 0.01}), made, variant)
     assert chain.times(seeds) == when
-    values = {"affinity.I.seeds.foreground": 0.5, "affinity.P.seeds.alphas": (3, 33)}
+    values = {"affinity.I.seeds.foreground": 0.6, "affinity.P.seeds.alphas": (3, 33)}
     train(changed(tiny_params, values), made, variant)
     now = chain.times(seeds)
     assert sorted(now) == sorted(when)
