@@ -18,10 +18,10 @@ PER_CLASS = (
 
 COMPARED = (
     ("CAM mIoU", "cam_miou"),
-    ("Pseudo labels mIoU", "pseudo_miou"),
-    ("Pseudo labels + CRF mIoU", "pseudo_miou_crf"),
-    ("Segmentation val mIoU", "seg_miou"),
-    ("Segmentation + CRF val mIoU", "seg_miou_crf"),
+    ("Pseudo mIoU", "pseudo_miou"),
+    ("Pseudo + CRF mIoU", "pseudo_miou_crf"),
+    ("Seg. val mIoU", "seg_miou"),
+    ("Seg. + CRF val mIoU", "seg_miou_crf"),
 )
 """Column and metric of the comparison."""
 
