@@ -18,7 +18,6 @@ from wsgcn.artifacts import (
     fingerprint,
     load_index,
     read_fingerprint,
-    read_table,
     remove_others,
     save_record,
     write_summary,
@@ -63,13 +62,11 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     twin = _trained_already(artifacts, mark)
     if twin is None:
         ids = {image.id: image.class_ids for image in images}
-        load = photos.__getitem__
-        history = train_classifier(net, ids, lambda one: load_photo(load(one)), params.cams.train, seed, "cams-train")
+        history = train_classifier(net, ids, lambda one: load_photo(photos[one]), params.cams.train, seed, "cams-train")
         write_table(artifacts.history("cams-train", variant), ("step", "loss", "lr"), history)
     else:
         load_checkpoint(artifacts.checkpoint("cams-train", twin), "cams", net_settings(settings, classes), net)
-        rows = read_table(artifacts.history("cams-train", twin))
-        write_table(artifacts.history("cams-train", variant), list(rows[0]), [list(row.values()) for row in rows])
+        write_text(artifacts.history("cams-train", variant), artifacts.history("cams-train", twin).read_text())
     save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, classes), net)
     write_text(_mark_file(artifacts, variant), mark)
 
