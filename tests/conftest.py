@@ -96,6 +96,7 @@ def tiny_params(tiny_voc: Path) -> Params:
         "propagate.feature_steps": 4,
         "propagate.random_walk.I.log2_steps": 3,
         "propagate.random_walk.P.log2_steps": 3,
+        "segtrain.weights": None,
         "segtrain.iterations": 2,
         "segtrain.batch": 2,
         "segtrain.crop": 32,

@@ -221,7 +221,7 @@ def test_record_round_trip_keeps_values_and_types(tmp_path, record):
 )
 def test_record_refuses_bad_arrays(tmp_path, make, values):
     path = tmp_path / "a.npz"
-    with pytest.raises(ValueError, match=r"\w"):
+    with pytest.raises(DataError, match=r"\w"):
         make(**values)
     good = make()
     np.savez(path, **vars(good) | values)

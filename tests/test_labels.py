@@ -3,7 +3,7 @@
 import pytest
 
 from wsgcn.errors import UsageError
-from wsgcn.labels import BACKGROUND, IGNORE, METHODS, VARIANTS, VOC_CLASSES, find_method, palette
+from wsgcn.labels import BACKGROUND, IGNORE, METHODS, VARIANTS, find_method, palette
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,6 @@ def test_unknown_method_lists_the_known_ones(variant, propagation):
 def test_methods_are_every_variant_with_every_propagation():
     pairs = {(m.variant, m.propagation) for m in METHODS.values()}
     assert pairs == {(v, p) for v in VARIANTS for p in ("gcn", "random-walk")}
-
-
-def test_voc_has_21_classes_background_first():
-    assert len(set(VOC_CLASSES)) == 21
-    assert VOC_CLASSES[BACKGROUND] == "background"
-    assert (VOC_CLASSES[1], VOC_CLASSES[15], VOC_CLASSES[20]) == ("aeroplane", "person", "tvmonitor")
 
 
 @pytest.mark.parametrize(

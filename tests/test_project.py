@@ -172,6 +172,8 @@ def test_missing_weights_unknown_presets_and_data_for_the_demo_are_refused(tmp_p
     refused("none.pth is missing", tmp_path / "made", "voc12", None, tmp_path / "none.pth")
     refused("no preset is called 'voc13': known are demo, voc12", tmp_path / "made", "voc13")
     refused("makes its own", tmp_path / "made", "demo", devkit)
+    (tmp_path / "some.pth").touch()
+    refused("start from scratch", tmp_path / "made", "demo", None, tmp_path / "some.pth")
 
 
 def test_failure_of_dvc_is_one_line_and_can_be_tried_again(tmp_path, monkeypatch):

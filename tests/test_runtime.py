@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import os
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from wsgcn import runtime
+from wsgcn.artifacts import Artifacts, read_json
 from wsgcn.errors import DataError, StageError, UsageError
 
 IDS = "abcd"
@@ -140,3 +143,55 @@ def test_nothing_to_do_is_no_error(workers):
 def test_a_bug_is_not_swallowed():
     with pytest.raises(RuntimeError, match="a bug at a"):
         _map(_crash, "a", 1)
+
+
+def _write_slowly(folder: Path, image: Picture) -> bool:
+    time.sleep(0.05)
+    (folder / image.id).touch()
+    return True
+
+
+def test_interrupt_does_not_wait_for_the_images_that_wait(tmp_path):
+    def interrupt(image_id):
+        raise KeyboardInterrupt
+
+    ids = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
+    with pytest.raises(KeyboardInterrupt):
+        _map(functools.partial(_write_slowly, tmp_path), ids, 2, interrupt)
+    assert 1 <= len(list(tmp_path.iterdir())) < len(ids) // 2
+
+
+def _die(image: Picture) -> bool:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+
+def test_killed_worker_is_one_line_about_memory():
+    with pytest.raises(UsageError, match=r"worker process was killed.*fewer runtime\.workers"):
+        _map(_die, "ab", 2)
+
+
+def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert runtime.core_count() == os.cpu_count()
+
+
+def test_per_image_stage_clears_makes_and_sums_up(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    folder = artifacts.folder("crf", "PSA")
+    folder.mkdir(parents=True)
+    (folder / "gone.png").touch()
+
+    def work(image: Picture) -> bool:
+        artifacts.label_map("crf", "PSA", image.id).touch()
+        return image.id == "a"
+
+    done: list[str] = []
+    images = [Picture("a"), Picture("c")]
+    runtime.make_files(
+        work, images, artifacts=artifacts, stage="crf", name="PSA", suffix=".png", workers=1, finished=done.append
+    )
+    assert sorted(one.name for one in folder.iterdir()) == ["a.png", "c.png"]
+    assert done == ["a", "c"]
+    summary = read_json(artifacts.summary("crf", "PSA"))
+    assert (summary["images"], summary["made"]) == (2, 1)

@@ -226,7 +226,7 @@ def load_index(path: Path) -> Index:
 
 def _check(condition: bool, message: str) -> None:
     if not condition:
-        raise ValueError(message)
+        raise DataError(message)
 
 
 def _check_arrays(record: Cams | Affinity | Scores) -> None:
@@ -304,8 +304,8 @@ class Scores:
         _check(bool(np.isfinite(self.scores).all()), "scores that are not finite")
 
 
-_BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
-"""What NumPy and zipfile raise for a broken ``.npz``; RuntimeError covers flags that zipfile does not know."""
+_BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, DataError)
+"""What NumPy, zipfile and the records raise for a broken ``.npz``; RuntimeError: flags unknown to zipfile."""
 
 
 def _open_npz(file: BinaryIO) -> np.lib.npyio.NpzFile:
@@ -362,7 +362,7 @@ def load_label_map(path: Path) -> NDArray[np.uint8]:
             return np.array(image, dtype=np.uint8)
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, DataError) as error:
         raise DataError(f"{path} is not a label map ({error})") from error
 
 

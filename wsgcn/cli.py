@@ -5,7 +5,6 @@ Nothing here imports torch or mlflow before a stage needs them, so that ``wsgcn 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -207,6 +206,3 @@ def main() -> None:
     except WsgcnError as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        # Workers die with this process; files that are done stay, and the stage goes on from there.
-        os._exit(130)

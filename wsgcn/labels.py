@@ -1,4 +1,4 @@
-"""The vocabulary of the project: label values, variants, methods, class names and the palette."""
+"""The vocabulary of the project: label values, variants, methods, losses and the palette."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ Propagation = Literal["gcn", "random-walk"]
 
 VARIANTS: tuple[Variant, ...] = ("I", "P")
 
-VOC_CLASSES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
-"""The 21 classes of PASCAL VOC 2012 in the order of their ids."""
+LOSS_NAMES = ("total", "fg", "bg", "ent", "lap")
+"""The GCN's losses, in the order of eq. (2)."""
 
 
 @dataclass(frozen=True)

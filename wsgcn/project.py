@@ -72,7 +72,9 @@ def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
     if weights is not None:
         if not weights.is_file():
             raise UsageError(f"{weights} is missing: --weights names a file of published ImageNet weights")
-        lines = _replace(lines, "weights: ", str(weights.resolve()))
+        before, lines = lines, _replace(lines, "weights: ", str(weights.resolve()))
+        if lines == before:
+            raise UsageError(f"--weights does not go with the preset {preset}, whose networks start from scratch")
     return "".join(lines)
 
 
@@ -92,12 +94,12 @@ def _devkit(data: Path) -> Path:
 
 
 def _replace(lines: list[str], key: str, value: str) -> list[str]:
-    """Set every ``key`` whose value is not null; the comment behind it stays."""
+    """Set every ``key`` that names a file; the comment behind it stays."""
     value = json.dumps(value, ensure_ascii=False)  # quoted: a path may hold what YAML takes for its own
     changed = []
     for line in lines:
         before, found, after = line.partition(key)
-        if found and not before.strip() and not after.startswith("null"):
+        if found and not before.strip() and not after.startswith(("null", "cams")):
             _, mark, comment = after.partition(" #")
             line = f"{before}{key}{value}{mark}{comment}" if mark else f"{before}{key}{value}\n"
         changed.append(line)

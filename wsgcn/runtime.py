@@ -6,18 +6,21 @@ import hashlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from typing import Protocol, TypeVar
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from wsgcn.artifacts import Artifacts, remove_others, write_summary
 from wsgcn.errors import StageError, UsageError, WsgcnError
 
 
@@ -50,9 +53,14 @@ def generator_for(run_seed: int, *names: str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(run_seed, *names))
 
 
+def core_count() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
+
+
 def worker_count(workers: int) -> int:
     """The number of worker processes: ``workers``, or one a core where it is 0."""
-    return workers if workers > 0 else len(os.sched_getaffinity(0))
+    return workers if workers > 0 else core_count()
 
 
 @contextmanager
@@ -121,11 +129,13 @@ def map_images(
 
     Raises:
         StageError: some images failed.
+        UsageError: a worker process was killed.
     """
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
-    with progress_bar(label, len(images)) as advance:
-        for image_id, outcome in _outcomes(work, images, min(worker_count(workers), len(images))):
+    outcomes = _outcomes(work, images, min(worker_count(workers), len(images)))
+    with progress_bar(label, len(images)) as advance, closing(outcomes):
+        for image_id, outcome in outcomes:
             if isinstance(outcome, WsgcnError):
                 failures[image_id] = str(outcome)
             else:
@@ -139,11 +149,43 @@ def map_images(
     return seconds
 
 
+def make_files(
+    work: Callable[[Image], bool],
+    images: Sequence[Image],
+    *,
+    artifacts: Artifacts,
+    stage: str,
+    name: str,
+    suffix: str,
+    workers: int,
+    finished: Callable[[str], None] | None = None,
+) -> None:
+    """A per-image stage as a whole: leftovers go, missing files are made, the summary says how long an image took.
+
+    Args:
+        work: as of :func:`map_images`; makes ``<id><suffix>`` in the stage's folder.
+        images: the images of the stage.
+        artifacts: where files lie.
+        stage: word of the stage.
+        name: its variant or method.
+        suffix: of each image's file, with the dot.
+        workers: as of :func:`map_images`.
+        finished: as of :func:`map_images`.
+
+    Raises:
+        StageError: some images failed.
+        UsageError: a worker process was killed.
+    """
+    remove_others(artifacts.folder(stage, name), [f"{image.id}{suffix}" for image in images])
+    seconds = map_images(work, images, stage=stage, label=f"{stage} {name}", workers=workers, finished=finished)
+    write_summary(artifacts.summary(stage, name), len(images), seconds)
+
+
 Outcome = float | None | WsgcnError
 """Seconds that an image took, None where nothing was to do, or the error."""
 
 
-def _outcomes(work: Callable[[Image], bool], images: Sequence[Image], workers: int) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(work: Callable[[Image], bool], images: Sequence[Image], workers: int) -> Generator[tuple[str, Outcome]]:
     if workers <= 1:
         with threads(1):
             for image in images:
@@ -152,14 +194,19 @@ def _outcomes(work: Callable[[Image], bool], images: Sequence[Image], workers: i
     # A fork server has imported the stage once, has no threads yet, and forks workers in milliseconds.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([getattr(work, "func", work).__module__])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        try:
-            jobs: dict[Future[Outcome], str] = {pool.submit(_timed, work, image): image.id for image in images}
-            for job in as_completed(jobs):
-                yield jobs[job], job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        jobs: dict[Future[Outcome], str] = {pool.submit(_timed, work, image): image.id for image in images}
+        for job in as_completed(jobs):
+            yield jobs[job], job.result()
+    except BrokenProcessPool as error:
+        raise UsageError(
+            "a worker process was killed, most likely for want of memory: choose fewer runtime.workers and run it "
+            "again, what is done stays done"
+        ) from error
+    finally:
+        # Leaving a `with` block would do all the images that wait before an interrupt or an error gets out.
+        pool.shutdown(cancel_futures=True)
 
 
 def _timed(work: Callable[[Image], bool], image: Image) -> Outcome:
@@ -172,8 +219,9 @@ def _timed(work: Callable[[Image], bool], image: Image) -> Outcome:
 
 
 def _start_worker() -> None:
-    """One thread a worker, and no worker survives its parent."""
+    """One thread a worker, no worker survives its parent, and Ctrl-C is the parent's to handle."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()

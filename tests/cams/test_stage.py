@@ -61,6 +61,21 @@ def test_variants_with_one_classifier_train_it_once(made, fresh, tiny_params, mo
         train(changed(tiny_params, {"cams.P.output_stride": 16}), fresh, "P")
 
 
+@pytest.mark.parametrize("name", ["checkpoint.pt", "history.csv"])
+def test_damaged_classifier_is_trained_again(made, fresh, tiny_params, name):
+    before = train(tiny_params, fresh)
+    damaged = fresh.folder("cams-train", "I") / name
+    damaged.unlink()
+    assert train(tiny_params, fresh) == before == chain.contents(made.folder("cams-train", "I"))
+
+
+def test_training_that_runs_away_stops_with_the_rate_to_change(fresh, tiny_params):
+    wild = {"cams.train.lr": 1e30, "cams.train.epochs": 9}
+    with pytest.raises(UsageError, match=r"cams\.train: the loss is .* choose a smaller cams\.train\.lr"):
+        train(changed(tiny_params, wild), fresh)
+    assert not fresh.checkpoint("cams-train", "I").exists()
+
+
 def test_history_has_every_step(made, tiny_params):
     rows = read_table(made.history("cams-train", "P"))
     assert [int(row["step"]) for row in rows] == [0, 1]

@@ -54,6 +54,14 @@ def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
     assert digests(tmp_path) == before
 
 
+def test_a_shorter_demo_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    few = SMALL.model_copy(update={"train_images": 2, "val_images": 1})
+    make_demo(tmp_path / "one", CLASSES, SMALL)
+    make_demo(tmp_path / "one", CLASSES, few)
+    make_demo(tmp_path / "two", CLASSES, few)
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+
+
 def test_a_picture_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
     make_demo(tmp_path / "few", CLASSES, SMALL.model_copy(update={"train_images": 2, "val_images": 1}))
     make_demo(tmp_path / "many", CLASSES, SMALL)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from wsgcn.errors import UsageError
 from wsgcn.nets.backbone import to_input
-from wsgcn.ops.augment import poly_schedule, random_view, sgd
+from wsgcn.ops.augment import finite, poly_schedule, random_view, sgd
 from wsgcn.runtime import generator_for
 
 
@@ -125,3 +126,10 @@ def test_poly_schedule_equals_its_formula(steps, power):
         assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(expected)
         optimizer.step()
         schedule.step()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_loss_that_is_not_finite_names_the_rate_to_change(value):
+    with pytest.raises(UsageError, match=r"cams\.train: the loss is (nan|inf) at step 3: .* cams\.train\.lr"):
+        finite(torch.tensor(value), "cams.train", 3)
+    assert finite(torch.tensor(0.5), "cams.train", 3) == 0.5

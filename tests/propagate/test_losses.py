@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.propagate.cases import GRIDS, LABEL_KINDS, labels, normal, picture
 from tests.reference import propagate as reference
-from wsgcn.propagate.losses import LOSS_NAMES, QuadraticForm, build_objective, colour_affinity, laplacian
+from wsgcn.labels import LOSS_NAMES
+from wsgcn.propagate.losses import QuadraticForm, build_objective, colour_affinity, laplacian
 
 PHI = (6, 200, 255)
 OBJECTIVES = ("paper", "reference")

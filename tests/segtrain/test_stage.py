@@ -6,8 +6,10 @@ import torch
 
 from tests.conftest import changed
 from wsgcn.artifacts import Artifacts, load_label_map, read_table, save_index, save_label_map
+from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.errors import DataError, UsageError
 from wsgcn.labels import METHODS
+from wsgcn.nets.checkpoint import save_checkpoint
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.ops.photo import load_photo
 from wsgcn.segtrain.stage import run
@@ -103,6 +105,20 @@ def test_interrupted_training_leaves_the_earlier_checkpoint_whole(tiny_params, a
     assert outputs(artifacts) == ["checkpoint.pt", "history.csv"]
 
 
+def test_backbone_of_the_variants_own_classifier_is_where_training_starts(tiny_params, artifacts, monkeypatch):
+    settings = tiny_params.cams.I
+    for variant in ("I", "P"):
+        classifier = build_cam_net(settings, 3, pretrained=False)
+        save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, 3), classifier)
+        if variant == METHOD.variant:
+            expected = classifier.backbone.state_dict()
+    monkeypatch.setattr("wsgcn.segtrain.stage.fit", lambda network, batches, params: iter(()))
+    train(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts)
+    found = state(artifacts)
+    assert expected
+    assert all(torch.equal(found[f"backbone.{key}"], one) for key, one in expected.items())
+
+
 # ---------------------------------------------------------------- bad inputs
 
 
@@ -161,6 +177,10 @@ def test_weights_of_another_network_are_named(tiny_params, artifacts, tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.pth")
     params = changed(tiny_params, {"segtrain.weights": str(tmp_path / "weights.pth")})
     refused(params, artifacts, r"weights\.pth does not hold weights of resnet-small")
+
+
+def test_missing_classifier_is_named(tiny_params, artifacts):
+    refused(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts, r"cams-train.I.checkpoint\.pt is missing")
 
 
 def test_unknown_split_and_device_are_named(tiny_params, artifacts):

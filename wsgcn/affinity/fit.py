@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from wsgcn.affinity.net import AffinityNetwork
 from wsgcn.affinity.pairs import pair_loss
-from wsgcn.ops.augment import ParameterGroup, poly_schedule, random_view, sgd
+from wsgcn.ops.augment import ParameterGroup, finite, poly_schedule, random_view, sgd
 from wsgcn.ops.batches import batches, step_count
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
@@ -50,6 +50,9 @@ def train_affinity(
 
     Returns:
         Step, loss and learning rate of the heads for every step.
+
+    Raises:
+        UsageError: the loss is no longer finite.
     """
     device = next(net.parameters()).device
     grid = grid_size(params.crop, params.crop, grid_stride)
@@ -72,10 +75,11 @@ def train_affinity(
             cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
             maps = net.affinity_maps(net.node_features(x, grid))
             loss = pair_loss(maps, cells, net.affinity, _some(offsets, params.offset_share, generator))
+            value = finite(loss, "affinity.train", step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            history.append((step, loss.item(), float(schedule.get_last_lr()[0])))
+            history.append((step, value, float(schedule.get_last_lr()[0])))
             schedule.step()
             advance()
     net.eval()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wsgcn.labels import BACKGROUND, IGNORE
 from wsgcn.ops.densecrf import dense_crf, label_probs
-from wsgcn.ops.scores import above, to_probs, with_background
+from wsgcn.ops.scores import above, to_probs, with_background, with_constant
 
 if TYPE_CHECKING:
     from wsgcn.params import AffinitySeeds, BoundarySeeds
@@ -28,8 +28,7 @@ def boundary_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     """
 
     def refined(threshold: float) -> NDArray[np.intp]:
-        background = np.full((1, *cams.shape[1:]), threshold, dtype=np.float32)
-        labels = np.concatenate([background, cams]).argmax(axis=0)
+        labels = with_constant(cams, threshold).argmax(axis=0)
         return dense_crf(label_probs(labels, len(cams) + 1, params.gt_prob), rgb_u8, params.crf).argmax(axis=0)
 
     return _combine(refined(params.foreground), refined(params.background))

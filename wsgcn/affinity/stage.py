@@ -31,7 +31,6 @@ from wsgcn.artifacts import (
     require_fingerprint,
     save_label_map,
     save_record,
-    write_summary,
     write_table,
 )
 from wsgcn.labels import BACKGROUND
@@ -40,7 +39,7 @@ from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
 from wsgcn.ops.stencil import half_disc
-from wsgcn.runtime import map_images, pick_device, seed_for
+from wsgcn.runtime import make_files, map_images, pick_device, seed_for
 
 if TYPE_CHECKING:
     from wsgcn.labels import Variant
@@ -53,6 +52,7 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     images = index.split(params.dataset.train_split)
     own, cams_net = params.affinity.net(variant), params.cams.net(variant)
     seeds = MakeSeeds(artifacts, index.root, variant, own.seeds)
+    remove_others(artifacts.folder("affinity-train", variant), [seeds.folder.name, "checkpoint.pt", "history.csv"])
     remove_others(seeds.folder, [f"{image.id}.png" for image in images])
     label = f"affinity-seeds {variant}"
     map_images(seeds, images, stage="affinity-train", label=label, workers=params.runtime.workers)
@@ -93,10 +93,8 @@ def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         checkpoint_digest=file_digest(artifacts.checkpoint("affinity-train", variant)),
     )
     make.network()  # a checkpoint that does not fit is one error, not one for each image
-    remove_others(artifacts.folder("affinity", variant), [f"{image.id}.npz" for image in images])
     workers = params.runtime.workers if device.type == "cpu" else 1
-    seconds = map_images(make, images, stage="affinity", label=f"affinity {variant}", workers=workers)
-    write_summary(artifacts.summary("affinity", variant), len(images), seconds)
+    make_files(make, images, artifacts=artifacts, stage="affinity", name=variant, suffix=".npz", workers=workers)
 
 
 @dataclass(frozen=True)

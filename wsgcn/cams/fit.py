@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.backbone import freeze_norms
-from wsgcn.ops.augment import poly_schedule, random_view, sgd
+from wsgcn.ops.augment import finite, poly_schedule, random_view, sgd
 from wsgcn.ops.batches import batches, step_count
 from wsgcn.runtime import progress_bar
 
@@ -44,6 +44,7 @@ def train_classifier(
 
     Raises:
         WsgcnError: a photograph could not be loaded.
+        UsageError: the loss is no longer finite.
     """
     device = next(net.parameters()).device
     foreground = net.classifier.out_channels
@@ -72,10 +73,11 @@ def train_classifier(
         for step, samples in enumerate(feed):
             x, target = (torch.stack(part).to(device) for part in zip(*samples))
             loss = functional.multilabel_soft_margin_loss(net(x), target)
+            value = finite(loss, "cams.train", step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            history.append((step, loss.item(), float(schedule.get_last_lr()[0])))
+            history.append((step, value, float(schedule.get_last_lr()[0])))
             schedule.step()
             advance()
     net.eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,21 +18,20 @@ from wsgcn.artifacts import (
     fingerprint,
     load_index,
     read_fingerprint,
-    remove_others,
     save_record,
-    write_summary,
     write_table,
     write_text,
 )
 from wsgcn.cams.cam import class_activation_maps
 from wsgcn.cams.fit import train_classifier
 from wsgcn.cams.net import CamNet, build_cam_net, net_settings
+from wsgcn.errors import DataError
 from wsgcn.labels import VARIANTS
 from wsgcn.nets.backbone import to_input
 from wsgcn.nets.checkpoint import load_checkpoint, save_checkpoint
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import grid_size
-from wsgcn.runtime import map_images, pick_device, seed_for
+from wsgcn.runtime import make_files, pick_device, seed_for
 
 if TYPE_CHECKING:
     from wsgcn.labels import Variant
@@ -59,13 +58,13 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         [(settings.weights and file_digest(Path(settings.weights))) or "", *map(file_digest, photos.values())]
         + [f"{image.id} {image.class_ids}" for image in images],
     )
-    twin = _trained_already(artifacts, mark)
+    twin = _take_trained(artifacts, mark, net_settings(settings, classes), net)
+    _mark_file(artifacts, variant).unlink(missing_ok=True)  # from here on it would not tell of what lies beside it
     if twin is None:
         ids = {image.id: image.class_ids for image in images}
         history = train_classifier(net, ids, lambda one: load_photo(photos[one]), params.cams.train, seed, "cams-train")
         write_table(artifacts.history("cams-train", variant), ("step", "loss", "lr"), history)
     else:
-        load_checkpoint(artifacts.checkpoint("cams-train", twin), "cams", net_settings(settings, classes), net)
         write_text(artifacts.history("cams-train", variant), artifacts.history("cams-train", twin).read_text())
     save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, classes), net)
     write_text(_mark_file(artifacts, variant), mark)
@@ -75,11 +74,16 @@ def _mark_file(artifacts: Artifacts, variant: Variant) -> Path:
     return artifacts.folder("cams-train", variant) / "fingerprint.txt"
 
 
-def _trained_already(artifacts: Artifacts, mark: str) -> Variant | None:
-    """The variant whose classifier was trained from just this code, seed, parameters and photographs."""
+def _take_trained(artifacts: Artifacts, mark: str, settings: dict[str, Any], net: CamNet) -> Variant | None:
+    """Load into ``net`` a classifier trained from just this code, seed, parameters and photographs; whose it is."""
     for variant in VARIANTS:
         path = _mark_file(artifacts, variant)
-        if path.exists() and path.read_text() == mark:
+        history = artifacts.history("cams-train", variant)
+        if path.exists() and path.read_text() == mark and history.exists():
+            try:
+                load_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", settings, net)
+            except DataError:
+                continue  # deleted or damaged since: train it again
             return variant
     return None
 
@@ -100,10 +104,8 @@ def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         checkpoint_digest=file_digest(artifacts.checkpoint("cams-train", variant)),
     )
     make.network()  # a checkpoint that does not fit is one error, not one for each image
-    remove_others(artifacts.folder("cams", variant), [f"{image.id}.npz" for image in images])
     workers = params.runtime.workers if device.type == "cpu" else 1
-    seconds = map_images(make, images, stage="cams", label=f"cams {variant}", workers=workers)
-    write_summary(artifacts.summary("cams", variant), len(images), seconds)
+    make_files(make, images, artifacts=artifacts, stage="cams", name=variant, suffix=".npz", workers=workers)
 
 
 @dataclass(frozen=True)

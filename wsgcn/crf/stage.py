@@ -15,15 +15,13 @@ from wsgcn.artifacts import (
     load_index,
     load_record,
     read_fingerprint,
-    remove_others,
     require_fingerprint,
     save_label_map,
-    write_summary,
 )
 from wsgcn.crf.refine import refine
 from wsgcn.labels import Method
 from wsgcn.ops.photo import load_photo
-from wsgcn.runtime import map_images
+from wsgcn.runtime import make_files
 
 if TYPE_CHECKING:
     from wsgcn.params import Crf, Params
@@ -35,9 +33,15 @@ def run(params: Params, artifacts: Artifacts, method: Method) -> None:
     images = index.split(params.dataset.train_split)
     settings = params.crf.gcn if method.propagation == "gcn" else params.crf.random_walk
     make = MakeLabels(artifacts, index.root, method, settings)
-    remove_others(artifacts.folder("crf", method.name), [f"{image.id}.png" for image in images])
-    seconds = map_images(make, images, stage="crf", label=f"crf {method.name}", workers=params.runtime.workers)
-    write_summary(artifacts.summary("crf", method.name), len(images), seconds)
+    make_files(
+        make,
+        images,
+        artifacts=artifacts,
+        stage="crf",
+        name=method.name,
+        suffix=".png",
+        workers=params.runtime.workers,
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from PIL import Image
 
-from wsgcn.artifacts import write_atomic, write_text
+from wsgcn.artifacts import remove_others, write_atomic, write_text
 from wsgcn.dataset.paint import FIGURES, Picture, draw_picture
 from wsgcn.errors import UsageError
 from wsgcn.labels import palette
@@ -49,6 +49,9 @@ def make_demo(root: Path, class_names: Sequence[str], demo: Demo) -> None:
         _write_split(root, split, ids)
         if split == "train":
             _write_split(root, "trainaug", ids)  # the name of VOC's longer list
+    every_id = [f"{split}_{number:04}" for split, count in splits.items() for number in range(count)]
+    for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "xml"), ("SegmentationClass", "png")):
+        remove_others(root / folder, [f"{one}.{suffix}" for one in every_id])  # of an earlier, longer demo
 
 
 def _claim(root: Path) -> None:

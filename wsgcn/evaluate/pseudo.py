@@ -16,6 +16,7 @@ from wsgcn.evaluate.panels import Tile, draw_panel, heat_overlay, label_overlay
 from wsgcn.evaluate.truth import at_cells, load_checked
 from wsgcn.labels import BACKGROUND, IGNORE
 from wsgcn.ops.resize import resize_maps, upsample_labels
+from wsgcn.ops.scores import with_constant
 
 Record = TypeVar("Record", Cams, Scores)
 
@@ -44,9 +45,8 @@ class PseudoLabels:
 
 def cam_labels(cams: Cams, background: float, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Raw CAMs as ``(*size)`` labels, where background has the constant score ``background`` everywhere."""
-    constant = np.full((1, *cams.cams.shape[1:]), background, dtype=np.float32)
     class_ids = np.concatenate([[BACKGROUND], cams.class_ids])
-    return upsample_labels(class_ids, np.concatenate([constant, cams.cams]), size)
+    return upsample_labels(class_ids, with_constant(cams.cams, background), size)
 
 
 def load_pseudo_labels(job: Job, image: ImageRecord) -> PseudoLabels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict, overload
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import PolynomialLR
 
+from wsgcn.errors import UsageError
 from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import to_input
 
@@ -114,6 +116,18 @@ def sgd(groups: Iterable[ParameterGroup], *, momentum: float, weight_decay: floa
     and so trains without any.
     """
     return SGD([dict(group) for group in groups], lr=0.0, momentum=momentum, weight_decay=weight_decay)
+
+
+def finite(loss: Tensor, section: str, step: int) -> float:
+    """The loss of one step as a number.
+
+    Raises:
+        UsageError: it is not finite; the message names ``section`` of the parameters.
+    """
+    value = loss.item()
+    if not math.isfinite(value):
+        raise UsageError(f"{section}: the loss is {value} at step {step}: choose a smaller {section}.lr")
+    return value
 
 
 def poly_schedule(optimizer: SGD, steps: int, power: float) -> PolynomialLR:

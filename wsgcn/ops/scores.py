@@ -15,6 +15,11 @@ def above(cams: NDArray[np.float32], cut: float) -> NDArray[np.float32]:
     return ((cams - cut).clip(0) / (1 - cut)).astype(np.float32)
 
 
+def with_constant(cams: NDArray[np.float32], background: float) -> NDArray[np.float32]:
+    """``(K-1, h, w)`` CAMs to ``(K, h, w)`` scores with ``background`` everywhere in front, as IRNet has it."""
+    return np.concatenate([np.full((1, *cams.shape[1:]), background), cams]).astype(np.float32)
+
+
 def with_background(cams: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
     """``(K-1, h, w)`` CAMs to ``(K, h, w)`` scores with the background (1 - max CAM)^α in front.
 

@@ -21,8 +21,6 @@ from wsgcn.propagate.graph import Sparse, adjacency, to_torch
 REFERENCE_CLASSES = 21
 """The public code averages the entropy over all classes of VOC, also those that an image does not show."""
 
-LOSS_NAMES = ("total", "fg", "bg", "ent", "lap")
-
 
 def colour_affinity(
     rgb_u8: NDArray[np.uint8], colour_variance: float, distance_variance: float, colour_scale: float, window: int
@@ -102,7 +100,7 @@ class Objective:
     laplacian_weight: float
 
     def __call__(self, log_probs: Tensor) -> Tensor:
-        """``(N, K)`` log q to the five numbers ``(5,)`` of :data:`LOSS_NAMES`; the first is what is minimised."""
+        """``(N, K)`` log q to the five numbers ``(5,)`` of ``LOSS_NAMES``; the first is what is minimised."""
         probs = log_probs.exp()
         foreground = -(self.foreground * log_probs).sum()  # eq. (3)
         background = -(self.background * log_probs).sum()  # eq. (4)

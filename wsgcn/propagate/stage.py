@@ -19,21 +19,18 @@ from wsgcn.artifacts import (
     load_index,
     load_record,
     read_fingerprint,
-    remove_others,
     require_fingerprint,
     save_record,
-    write_summary,
     write_table,
 )
 from wsgcn.errors import DataError
-from wsgcn.labels import IGNORE, Method
+from wsgcn.labels import IGNORE, LOSS_NAMES, Method
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import downscale_rgb, to_class_ids
 from wsgcn.propagate.graph import adjacency
 from wsgcn.propagate.image import gcn_scores
-from wsgcn.propagate.losses import LOSS_NAMES
 from wsgcn.propagate.walk import random_walk_scores
-from wsgcn.runtime import LogMetrics, generator_for, map_images
+from wsgcn.runtime import LogMetrics, generator_for, make_files
 
 if TYPE_CHECKING:
     from wsgcn.params import Params, Propagate, Walk
@@ -61,12 +58,16 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
         if gcn:
             log({f"gcn_{name}": value for name, value in make.losses(image_id).items()}, position[image_id])
 
-    remove_others(artifacts.folder("propagate", method.name), [f"{image.id}.npz" for image in images])
-    label = f"propagate {method.name}"
-    seconds = map_images(
-        make, images, stage="propagate", label=label, workers=params.runtime.workers, finished=finished
+    make_files(
+        make,
+        images,
+        artifacts=artifacts,
+        stage="propagate",
+        name=method.name,
+        suffix=".npz",
+        workers=params.runtime.workers,
+        finished=finished,
     )
-    write_summary(artifacts.summary("propagate", method.name), len(images), seconds)
     rows = [[image.id, *make.losses(image.id).values()] for image in images] if gcn else []
     write_table(artifacts.losses(method.name), ("id", *LOSS_NAMES), rows)
 

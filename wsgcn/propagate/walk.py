@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsgcn.ops.scores import with_background
+from wsgcn.ops.scores import with_background, with_constant
 from wsgcn.propagate.graph import Sparse, to_torch, walk_operator
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def boundary_walk(
     """
     walked = walk_scores((cams * (1 - boundary)).astype(np.float32), operator, log2_steps)
     peak = walked.max()
-    constant = np.full((1, *cams.shape[1:]), background, dtype=np.float32)
-    return np.concatenate([constant, walked / peak if peak > 0 else walked]).astype(np.float32)
+    return with_constant(walked / peak if peak > 0 else walked, background)
 
 
 def background_walk(cams: NDArray[np.float32], operator: Tensor, log2_steps: int, alpha: float) -> NDArray[np.float32]:

@@ -9,9 +9,6 @@ from typing import Any
 
 from wsgcn.labels import Method
 
-LOSSES = ("total", "fg", "bg", "ent", "lap")
-"""Columns of the GCN's losses, in the order of the report."""
-
 
 @dataclass(frozen=True)
 class Picture:

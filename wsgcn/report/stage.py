@@ -16,9 +16,9 @@ from rich.text import Text
 
 from wsgcn.artifacts import Artifacts, read_json, read_table, write_text
 from wsgcn.errors import DataError
-from wsgcn.labels import METHODS, Method
+from wsgcn.labels import LOSS_NAMES, METHODS, Method
 from wsgcn.report.page import html_page, markdown_page
-from wsgcn.report.results import LOSSES, Picture, Result
+from wsgcn.report.results import Picture, Result
 from wsgcn.report.table import Table, comparison
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _mean_losses(path: Path) -> dict[str, float]:
     if not rows:
         return {}
     try:
-        means = {name: fmean(float(row[name]) for row in rows) for name in LOSSES}
+        means = {name: fmean(float(row[name]) for row in rows) for name in LOSS_NAMES}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no table of losses ({error}): make it again (dvc repro)") from error
     return {name: mean for name, mean in means.items() if math.isfinite(mean)}

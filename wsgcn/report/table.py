@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wsgcn.report.results import LOSSES, Result, all_classes
+from wsgcn.labels import LOSS_NAMES
+from wsgcn.report.results import Result, all_classes
 
 MISSING = "–"
 PER_CLASS = (
@@ -113,7 +114,7 @@ def losses(results: Sequence[Result]) -> Table | None:
     if not shown:
         return None
     rows = tuple(
-        (Cell(one.name), *(Cell(f"{one.losses[key]:.4g}" if key in one.losses else MISSING) for key in LOSSES))
+        (Cell(one.name), *(Cell(f"{one.losses[key]:.4g}" if key in one.losses else MISSING) for key in LOSS_NAMES))
         for one in shown
     )
-    return Table("Mean GCN losses", ("Method", *(LOSS_TITLES[key] for key in LOSSES)), rows)
+    return Table("Mean GCN losses", ("Method", *(LOSS_TITLES[key] for key in LOSS_NAMES)), rows)

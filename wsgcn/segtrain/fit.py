@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsgcn.errors import UsageError
 from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
-from wsgcn.ops.augment import ParameterGroup, poly_schedule, sgd
+from wsgcn.ops.augment import ParameterGroup, finite, poly_schedule, sgd
 
 if TYPE_CHECKING:
     from wsgcn.params import Segtrain
@@ -52,13 +51,12 @@ def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Se
         lr = float(schedule.get_last_lr()[0])
         scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
         loss = segmentation_loss(scaled_logits, labels.to(device))
-        if not torch.isfinite(loss):
-            raise UsageError(f"segtrain: the loss is {loss.item()} at step {number}: choose a smaller segtrain.lr")
+        value = finite(loss, "segtrain", number)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        yield Step(number, loss.item(), lr)
+        yield Step(number, value, lr)
 
 
 def parameter_groups(network: DeepLabV2, lr: float, head_lr_factor: float) -> list[ParameterGroup]:

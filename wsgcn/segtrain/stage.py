@@ -16,7 +16,7 @@ from torch import Tensor
 from wsgcn.artifacts import ImageRecord, Index, load_index, load_label_map, write_table
 from wsgcn.errors import DataError
 from wsgcn.labels import IGNORE
-from wsgcn.nets.checkpoint import save_checkpoint
+from wsgcn.nets.checkpoint import load_part, save_checkpoint
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.ops.augment import random_view
 from wsgcn.ops.batches import batches
@@ -36,7 +36,8 @@ LOG_EVERY = 10
 def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
     """Train on the training split's pseudo labels; write the checkpoint and the history when all is done.
 
-    Initial weights and views depend on the run's seed alone, so that methods are compared on equal terms.
+    New weights and views depend on the run's seed alone, so that methods are compared on equal terms; with
+    ``weights: cams`` the backbone starts as the variant's classifier left it.
 
     Args:
         params: the whole of ``params.yaml``.
@@ -45,7 +46,8 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
         log: takes ``seg_loss`` (mean over the last ten steps) and ``seg_lr`` with the step, while training.
 
     Raises:
-        DataError: a pseudo label or photograph is missing or broken, or the two differ in size.
+        DataError: a pseudo label or photograph is missing or broken, or the two differ in size, or the weights to
+            start from are missing or another network's.
         UsageError: the device is not there, or the loss is no longer finite.
     """
     index = load_index(artifacts.index)
@@ -57,7 +59,7 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
         "classes": len(index.class_names),
         "dilations": list(params.segtrain.aspp_dilations),
     }
-    network = _new_network(settings, params).to(pick_device(params.runtime.device))
+    network = _new_network(settings, params, artifacts, method).to(pick_device(params.runtime.device))
     make = partial(_view, index=index, artifacts=artifacts, method=method, params=params)
     steps = fit(network, _batches(images, make, params), params.segtrain)
     rows = []
@@ -87,10 +89,14 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
             )
 
 
-def _new_network(settings: Mapping[str, object], params: Params) -> DeepLabV2:
+def _new_network(settings: Mapping[str, object], params: Params, artifacts: Artifacts, method: Method) -> DeepLabV2:
+    from_cams = params.segtrain.weights == "cams"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(params.runtime.seed, NETWORK))
-        return build_deeplab(settings, params.segtrain.weights)
+        network = build_deeplab(settings, None if from_cams else params.segtrain.weights)
+    if from_cams:
+        load_part(artifacts.checkpoint("cams-train", method.variant), "cams", "backbone.", network.backbone)
+    return network
 
 
 def _batches(
