@@ -47,11 +47,10 @@ def train_classifier(
         UsageError: the loss is no longer finite.
     """
     device = next(net.parameters()).device
-    foreground = net.classifier.out_channels
 
     def sample(image_id: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         view, _ = random_view(load(image_id), None, params.crop, params.scale, generator)
-        return view, multi_hot(class_ids[image_id], foreground)
+        return view, multi_hot(class_ids[image_id], net.classifier.out_channels)
 
     steps = step_count(params.epochs, len(class_ids), params.batch)
     optimizer = sgd(
@@ -67,7 +66,7 @@ def train_classifier(
     if params.freeze_norm:
         freeze_norms(net)
     history = []
-    ids = {image_id: image_id for image_id in class_ids}
+    ids = {one: one for one in class_ids}
     feed = batches(ids, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
     with progress_bar(label, steps) as advance:
         for step, samples in enumerate(feed):
