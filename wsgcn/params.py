@@ -190,16 +190,28 @@ class Affinity(Section):
         return self.I if variant == "I" else self.P
 
 
+class LabelSource(Section):
+    """The scores of one variant that partial labels come from."""
+
+    scores: Literal["cams", "walk"]
+    cut: Annotated[float, Field(ge=0, lt=1)]
+
+
 class PartialLabels(Section):
     """From CAMs to the partial pseudo labels P."""
 
-    cam_cut: Annotated[float, Field(ge=0, lt=1)]
+    I: LabelSource
+    P: LabelSource
     alphas: tuple[Size, Size]
     crf: Crf
     min_prob: Fraction
     confident_share: Fraction
     cam_floor: Fraction
     min_background: Fraction
+
+    def source(self, variant: Variant) -> LabelSource:
+        """The scores of a variant."""
+        return self.I if variant == "I" else self.P
 
 
 class Walk(Section):
@@ -255,11 +267,17 @@ class Propagate(Section):
         return self
 
 
+class LabelCrf(Crf):
+    """The dense CRF that makes complete pseudo labels."""
+
+    softmax: bool
+
+
 class CrfStage(Section):
     """Section ``crf``."""
 
-    gcn: Crf
-    random_walk: Crf
+    gcn: LabelCrf
+    random_walk: LabelCrf
 
 
 class Segtrain(SgdTraining):

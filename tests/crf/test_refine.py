@@ -18,14 +18,15 @@ def photo(size=(23, 31), seed=0):
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
-def crf(tiny_params, iterations):
-    return changed(tiny_params, {"crf.gcn.iterations": iterations}).crf.gcn
+def crf(tiny_params, iterations, softmax=False):
+    return changed(tiny_params, {"crf.gcn.iterations": iterations, "crf.gcn.softmax": softmax}).crf.gcn
 
 
+@pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.parametrize("size", [(23, 31), (24, 32), (6, 8), (21, 29)])
-def test_without_iterations_the_best_upsampled_class_wins(tiny_params, size):
+def test_without_iterations_the_best_upsampled_class_wins(tiny_params, size, softmax):
     maps = scores()
-    labels = refine(IDS, maps, photo(size), crf(tiny_params, 0))
+    labels = refine(IDS, maps, photo(size), crf(tiny_params, 0, softmax))
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, IDS[resize_maps(maps, size).argmax(axis=0)])
 
@@ -50,10 +51,20 @@ def test_crf_follows_the_edges_of_the_photograph(tiny_params):
     assert (labels == expected).all()
 
 
+def test_softmax_leaves_certain_scores_open_to_the_photograph(tiny_params):
+    """A spot of one cell in a uniform picture, certain of another class: only the softmax lets the CRF remove it."""
+    maps = np.stack([np.full((8, 8), 0.9999, np.float32), np.full((8, 8), 1e-4, np.float32)])
+    maps[:, 4, 4] = maps[::-1, 4, 4]
+    grey = np.full((8, 8, 3), 128, np.uint8)
+    spot = [refine(np.array([0, 5]), maps, grey, crf(tiny_params, 10, softmax))[4, 4] for softmax in (False, True)]
+    assert spot == [5, 0]
+
+
+@pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.parametrize("value", [0.0, 1e-12, 0.5])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_scores_that_say_nothing_give_labels_of_the_image(tiny_params, value, classes):
+def test_scores_that_say_nothing_give_labels_of_the_image(tiny_params, value, classes, softmax):
     maps = np.full((classes, 6, 8), value, np.float32)
-    labels = refine(IDS[:classes], maps, photo(), crf(tiny_params, 3))
+    labels = refine(IDS[:classes], maps, photo(), crf(tiny_params, 3, softmax))
     assert labels.shape == (23, 31)
     assert set(np.unique(labels)) <= set(IDS[:classes])

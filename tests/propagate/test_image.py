@@ -8,6 +8,7 @@ from tests.propagate.cases import affinities, normal
 from tests.reference import propagate as reference
 from wsgcn.propagate.gcn import initial_weights
 from wsgcn.propagate.image import gcn_scores
+from wsgcn.propagate.partial import partial_labels
 from wsgcn.runtime import generator_for
 
 GRID = (6, 7)
@@ -24,11 +25,12 @@ def _inputs():
     cams[0, 1:4, 1:3], cams[1, 2:5, 4:6] = random.uniform(0.6, 1, (3, 2)), random.uniform(0.6, 1, (3, 2))
     features = normal(5, *GRID).float().numpy()
     rgb = random.integers(90, 110, (*GRID, 3), dtype=np.uint8)
-    return cams, features, affinities(GRID)[1].astype(np.float32), rgb
+    boundary = random.random(GRID, dtype=np.float32)
+    return cams, boundary, features, affinities(GRID)[1].astype(np.float32), rgb
 
 
 def _run(inputs, params, name="a"):
-    return gcn_scores(*inputs, params.propagate, 10, generator_for(42, name))
+    return gcn_scores(*inputs, params.propagate, "I", generator_for(42, name))
 
 
 def test_same_seed_and_id_give_the_same_bits(tiny_params):
@@ -55,15 +57,16 @@ def test_shapes_and_probabilities(tiny_params, objective, normalisation):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_mirrored_picture_gives_mirrored_probabilities(tiny_params, axis):
     params = changed(tiny_params, EXACT)
-    cams, features, graph, rgb = _inputs()
+    cams, boundary, features, graph, rgb = _inputs()
     order = np.flip(np.arange(graph.shape[0]).reshape(GRID), axis).ravel()
     mirrored = (
         np.flip(cams, axis + 1),
+        np.flip(boundary, axis),
         np.flip(features, axis + 1),
         graph[order][:, order].tocsr(),
         np.flip(rgb, axis).copy(),
     )
-    probs, labels, losses = _run((cams, features, graph, rgb), params)
+    probs, labels, losses = _run((cams, boundary, features, graph, rgb), params)
     flipped_probs, flipped_labels, flipped_losses = _run(mirrored, params)
     np.testing.assert_array_equal(flipped_labels, np.flip(labels, axis))
     np.testing.assert_allclose(flipped_probs, np.flip(probs, axis + 1), atol=1e-4)
@@ -72,8 +75,8 @@ def test_mirrored_picture_gives_mirrored_probabilities(tiny_params, axis):
 
 def test_first_losses_equal_the_dense_twins(tiny_params):
     params = changed(tiny_params, EXACT)
-    cams, features, graph, rgb = _inputs()
-    _, labels, losses = _run((cams, features, graph, rgb), params)
+    cams, boundary, features, graph, rgb = _inputs()
+    _, labels, losses = _run((cams, boundary, features, graph, rgb), params)
     generator = generator_for(42, "a")
     w1, w2 = (
         initial_weights(rows, columns, generator, normal(1).dtype)
@@ -90,10 +93,25 @@ def test_first_losses_equal_the_dense_twins(tiny_params):
 
 
 def test_empty_cams_and_single_cell_grid(tiny_params):
-    _, features, _, _ = _inputs()
+    _, _, features, _, _ = _inputs()
     graph = affinities((1, 1))[1].astype(np.float32)
-    cell = (np.zeros((1, 1, 1), np.float32), features[:, :1, :1], graph, np.zeros((1, 1, 3), np.uint8))
+    zeros = np.zeros((1, 1, 1), np.float32)
+    cell = (zeros, zeros[0], features[:, :1, :1], graph, np.zeros((1, 1, 3), np.uint8))
     probs, labels, losses = _run(cell, tiny_params)
     assert probs.shape == (2, 1, 1)
     assert labels.tolist() == [[0]]
     assert np.isfinite(losses).all()
+
+
+def test_partial_labels_of_the_walk_are_those_of_walked_cams(tiny_params):
+    params = changed(tiny_params, EXACT | {"propagate.partial_labels.I": {"scores": "walk", "cut": 0.25}})
+    cams, boundary, features, graph, rgb = _inputs()
+    numbers = params.propagate.random_walk.I
+    dense = reference.walk_operator_dense(graph.toarray(), numbers.beta)
+    walked = reference.random_walk_dense(cams * (1 - boundary), dense, numbers.log2_steps)
+    above = np.clip(walked / walked.max() - 0.25, 0, None) / 0.75
+    expected = partial_labels(above.astype(np.float32), rgb, params.propagate.partial_labels)
+    _, of_walk, _ = _run((cams, boundary, features, graph, rgb), params)
+    _, of_cams, _ = _run((cams, boundary, features, graph, rgb), changed(tiny_params, EXACT))
+    np.testing.assert_array_equal(of_walk, expected)
+    assert (of_walk != of_cams).any()

@@ -24,7 +24,7 @@ from wsgcn.ops.photo import load_photo
 from wsgcn.runtime import make_files
 
 if TYPE_CHECKING:
-    from wsgcn.params import Crf, Params
+    from wsgcn.params import LabelCrf, Params
 
 
 def run(params: Params, artifacts: Artifacts, method: Method) -> None:
@@ -51,7 +51,7 @@ class MakeLabels:
     artifacts: Artifacts
     root: str
     method: Method
-    params: Crf
+    params: LabelCrf
 
     def __call__(self, image: ImageRecord) -> bool:
         """Make one image's file; False where it is up to date."""

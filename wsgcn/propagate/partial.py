@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wsgcn.labels import IGNORE
 from wsgcn.ops.densecrf import dense_crf
-from wsgcn.ops.scores import above, to_probs, with_background
+from wsgcn.ops.scores import to_probs, with_background
 
 if TYPE_CHECKING:
     from wsgcn.params import PartialLabels
@@ -20,9 +20,9 @@ def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     """Label the cells that are surely background or surely one class, and leave the rest unlabelled.
 
     Args:
-        cams: ``(K-1, h, w)`` in [0, 1].
+        cams: ``(K-1, h, w)`` in [0, 1], close to 0 on background.
         rgb_u8: ``(h, w, 3)`` photograph at the grid's resolution.
-        params: cut, exponents, CRF and thresholds.
+        params: exponents, CRF and thresholds.
 
     Returns:
         ``(h, w)`` uint8 positions among the image's K classes (0 = background), 255 = unlabelled.
@@ -30,7 +30,6 @@ def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity" (CVPR 2018), section 3.2; the confidence rules
     are those of the public WSGCN code.
     """
-    cams = above(cams, params.cam_cut)
     low, high = (dense_crf(to_probs(with_background(cams, alpha)), rgb_u8, params.crf) for alpha in params.alphas)
     return confident_labels(cams, low, high, params)
 

@@ -33,7 +33,7 @@ from wsgcn.propagate.walk import random_walk_scores
 from wsgcn.runtime import LogMetrics, generator_for, make_files
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params, Propagate, Walk
+    from wsgcn.params import Params, Propagate
 
 
 def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
@@ -49,8 +49,7 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
         artifacts=artifacts,
         root=index.root,
         method=method,
-        gcn=params.propagate if gcn else None,
-        walk=params.propagate.random_walk.walk(method.variant),
+        params=params.propagate,
         run_seed=params.runtime.seed,
     )
 
@@ -79,8 +78,7 @@ class MakeScores:
     artifacts: Artifacts
     root: str
     method: Method
-    gcn: Propagate | None
-    walk: Walk
+    params: Propagate
     run_seed: int
 
     def __call__(self, image: ImageRecord) -> bool:
@@ -109,22 +107,32 @@ class MakeScores:
         return dict(zip(LOSS_NAMES, record.losses[-1].tolist()))
 
     def _settings(self) -> list[dict[str, Any]]:
-        # The GCN borrows nothing of the walk but its transition's exponent, and the walk nothing of the GCN.
-        if self.gcn is None:
-            return [self.walk.model_dump()]
-        return [self.gcn.model_dump(exclude={"random_walk"}), {"beta": self.walk.beta, "seed": self.run_seed}]
+        # The GCN borrows the transition of its variant's walk, never the background, and the walk nothing of the GCN.
+        walk = self.params.random_walk.walk(self.method.variant)
+        if self.method.propagation == "random-walk":
+            return [walk.model_dump()]
+        labels = self.params.partial_labels
+        return [
+            self.params.model_dump(exclude={"random_walk", "partial_labels"}),
+            labels.model_dump(exclude={"I", "P"}),
+            labels.source(self.method.variant).model_dump(),
+            {"beta": walk.beta, "log2_steps": walk.log2_steps, "seed": self.run_seed},
+        ]
 
     def _propagate(self, image_id: str, photo: Path, cams: Cams, affinity: Affinity) -> Scores:
         class_ids = np.concatenate([[0], cams.class_ids]).astype(np.int64)
         graph = adjacency(affinity.offsets, affinity.weights.astype(np.float32))
         grid = (affinity.weights.shape[1], affinity.weights.shape[2])
-        if self.gcn is None:
-            scores = random_walk_scores(cams.cams, affinity.boundary.astype(np.float32), graph, self.walk)
+        boundary = affinity.boundary.astype(np.float32)
+        variant = self.method.variant
+        if self.method.propagation == "random-walk":
+            scores = random_walk_scores(cams.cams, boundary, graph, self.params.random_walk.walk(variant))
             unlabelled = np.full(grid, IGNORE, dtype=np.uint8)
             return Scores(class_ids, scores, unlabelled, np.empty((0, len(LOSS_NAMES)), dtype=np.float32))
         rgb_u8 = downscale_rgb(load_photo(photo), grid)
         generator = generator_for(self.run_seed, self.method.name, image_id)
+        features = affinity.features.astype(np.float32)
         probs, positions, losses = gcn_scores(
-            cams.cams, affinity.features.astype(np.float32), graph, rgb_u8, self.gcn, self.walk.beta, generator
+            cams.cams, boundary, features, graph, rgb_u8, self.params, variant, generator
         )
         return Scores(class_ids, probs, to_class_ids(positions, class_ids), losses)

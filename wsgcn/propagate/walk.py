@@ -45,24 +45,30 @@ def walk_scores(scores: NDArray[np.floating], operator: Tensor, log2_steps: int)
     return walk(operator, columns, 2**log2_steps).T.numpy().reshape(scores.shape)
 
 
-def boundary_walk(
-    cams: NDArray[np.float32], boundary: NDArray[np.float32], operator: Tensor, log2_steps: int, background: float
+def walked_cams(
+    cams: NDArray[np.float32], boundary: NDArray[np.float32], operator: Tensor, log2_steps: int
 ) -> NDArray[np.float32]:
-    """IRNet's scores: CAMs off the boundary walk, are divided by their maximum, and face a constant background.
+    """CAMs off the boundary walk and are divided by their maximum.
 
     Args:
         cams: ``(K-1, h, w)`` in [0, 1].
         boundary: ``(h, w)`` in [0, 1].
         operator: ``(N, N)`` transition.
         log2_steps: t of 2^t steps.
-        background: score of the background everywhere, in [0, 1].
 
     Returns:
-        ``(K, h, w)`` scores in [0, 1], background first.
+        ``(K-1, h, w)`` in [0, 1].
     """
-    walked = walk_scores((cams * (1 - boundary)).astype(np.float32), operator, log2_steps)
+    walked = walk_scores((cams * (1 - boundary)).astype(np.float32), operator, log2_steps).astype(np.float32)
     peak = walked.max()
-    return with_constant(walked / peak if peak > 0 else walked, background)
+    return walked / peak if peak > 0 else walked
+
+
+def boundary_walk(
+    cams: NDArray[np.float32], boundary: NDArray[np.float32], operator: Tensor, log2_steps: int, background: float
+) -> NDArray[np.float32]:
+    """IRNet's scores: ``walked_cams`` and a constant ``background`` in [0, 1], ``(K, h, w)``, background first."""
+    return with_constant(walked_cams(cams, boundary, operator, log2_steps), background)
 
 
 def background_walk(cams: NDArray[np.float32], operator: Tensor, log2_steps: int, alpha: float) -> NDArray[np.float32]:
