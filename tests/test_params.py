@@ -141,6 +141,11 @@ def test_missing_file_says_what_to_do(tmp_path):
         load_params(tmp_path / "params.yaml")
 
 
+def test_folder_in_the_place_of_the_file_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match=r"^[^\n]*cannot be read[^\n]*$"):
+        load_params(tmp_path)
+
+
 @pytest.mark.parametrize("path", _section_paths())
 def test_every_section_is_frozen(path):
     section = dict(_sections(load_params(ROOT / "params.yaml")))[path]

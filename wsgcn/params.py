@@ -329,6 +329,8 @@ def load_params(path: Path) -> Params:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UsageError(f"{path} is missing: run this in a project folder, or make one with `wsgcn init`") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return parse_params(content, str(path))
