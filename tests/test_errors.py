@@ -36,3 +36,12 @@ def test_errors_come_back_whole_from_a_worker(kind):
     back = pickle.loads(pickle.dumps(kind("what is wrong")))  # noqa: S301
     assert type(back) is kind
     assert str(back) == "what is wrong"
+
+
+def test_stage_that_made_nothing_names_the_first_few():
+    failures = {f"{number:03}": f"{number:03}.npz is missing" for number in range(100)}
+    message = str(StageError("crf", failures, 100))
+    assert message.startswith("crf: 100 of 100 images failed")
+    assert message.endswith("002: 002.npz is missing; and so all the other 97")
+    assert "099" not in message
+    assert "098" in str(StageError("crf", failures, 101))

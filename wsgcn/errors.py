@@ -27,6 +27,10 @@ class DataError(WsgcnError):
     """A file is missing, broken, or does not fit the others."""
 
 
+SHOWN = 3
+"""Failures that are spelled out where every image failed."""
+
+
 class StageError(DataError):
     """A stage went through all its images and some of them failed.
 
@@ -36,7 +40,10 @@ class StageError(DataError):
 
     def __init__(self, stage: str, failures: Mapping[str, str], total: int):
         self.failures = dict(failures)
-        listed = "; ".join(f"{image_id}: {reason}" for image_id, reason in sorted(failures.items()))
+        reasons = [f"{image_id}: {reason}" for image_id, reason in sorted(failures.items())]
+        if len(reasons) == total > SHOWN:  # then the photographs are not at fault, and a thousand names say no more
+            reasons[SHOWN:] = [f"and so all the other {total - SHOWN}"]
+        listed = "; ".join(reasons)
         super().__init__(
             f"{stage}: {len(failures)} of {total} images failed. Mend these and run it again, "
             f"what is done stays done: {listed}"
