@@ -45,3 +45,9 @@ def test_stage_that_made_nothing_names_the_first_few():
     assert message.endswith("002: 002.npz is missing; and so all the other 97")
     assert "099" not in message
     assert "098" in str(StageError("crf", failures, 101))
+
+
+def test_stage_that_made_nothing_names_every_one_where_reasons_differ():
+    failures = {f"{number:03}": f"{number:03}.npz is missing" for number in range(99)} | {"099": "099.npz is broken"}
+    message = str(StageError("crf", failures, 100))
+    assert all(f"{image_id}: {reason}" in message for image_id, reason in failures.items())

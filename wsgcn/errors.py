@@ -28,7 +28,7 @@ class DataError(WsgcnError):
 
 
 SHOWN = 3
-"""Failures that are spelled out where every image failed."""
+"""Failures that are spelled out where every image failed for the same reason."""
 
 
 class StageError(DataError):
@@ -41,7 +41,8 @@ class StageError(DataError):
     def __init__(self, stage: str, failures: Mapping[str, str], total: int):
         self.failures = dict(failures)
         reasons = [f"{image_id}: {reason}" for image_id, reason in sorted(failures.items())]
-        if len(reasons) == total > SHOWN:  # then the photographs are not at fault, and a thousand names say no more
+        kinds = {reason.replace(image_id, "") for image_id, reason in failures.items()}
+        if len(kinds) == 1 and len(reasons) == total > SHOWN:  # a thousand names would say no more
             reasons[SHOWN:] = [f"and so all the other {total - SHOWN}"]
         listed = "; ".join(reasons)
         super().__init__(
