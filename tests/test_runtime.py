@@ -36,9 +36,23 @@ def _crash(image: Picture) -> bool:
     raise RuntimeError(f"a bug at {image.id}")
 
 
-def _map(work, ids: str, workers: int, finished=None) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Together:
+    """The same job for several at once: b is broken, d was there before."""
+
+    folder: Path
+
+    def __call__(self, image: Picture) -> bool:
+        return _write_random(self.folder, image)
+
+    def together(self, images) -> list[bool | DataError]:
+        (self.folder / "-".join(image.id for image in images)).touch()
+        return [DataError("b is no picture") if image.id == "b" else image.id != "d" for image in images]
+
+
+def _map(work, ids: str, workers: int, finished=None, groups=None) -> dict[str, float]:
     images = [Picture(one) for one in ids]
-    return runtime.map_images(work, images, stage="cams", label="x", workers=workers, finished=finished)
+    return runtime.map_images(work, images, stage="cams", label="x", workers=workers, finished=finished, groups=groups)
 
 
 def _failing_run(folder: Path, ids: str, workers: int) -> StageError:
@@ -133,6 +147,24 @@ def test_finished_is_called_for_each_success_and_seconds_are_of_those_made(tmp_p
     assert done == ["a", "c", "d"]
     assert list(seconds) == ["a", "c"]
     assert all(value >= 0 for value in seconds.values())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_groups_are_done_together(tmp_path, workers):
+    groups = [[Picture(one) for one in ids] for ids in ("cbd", "ef", "a")]
+    done = []
+    with pytest.raises(StageError) as caught:
+        _map(_Together(tmp_path), "abcdef", workers, done.append, groups)
+    assert caught.value.failures == {"b": "b is no picture"}
+    assert "1 of 6" in str(caught.value)
+    assert sorted(done) == ["a", "c", "d", "e", "f"]
+    assert {path.name for path in tmp_path.iterdir()} == {"c-b-d", "e-f", "a"}
+
+
+def test_a_group_shares_its_seconds(tmp_path):
+    seconds = _map(_Together(tmp_path), "cde", 1, groups=[[Picture(one) for one in "cde"]])
+    assert seconds.keys() == {"c", "e"}
+    assert seconds["c"] == seconds["e"]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from typing import Protocol, TypeVar
@@ -111,6 +111,7 @@ def map_images(
     label: str,
     workers: int,
     finished: Callable[[str], None] | None = None,
+    groups: Sequence[Sequence[Image]] | None = None,
 ) -> dict[str, float]:
     """Do ``work(image)`` for each image, in worker processes of one thread each.
 
@@ -123,6 +124,8 @@ def map_images(
         label: text before the progress bar.
         workers: number of processes; 1 works in this process, 0 takes one a core.
         finished: called in this process with the id of each image that succeeded.
+        groups: the same images, those that ``work.together(images)`` does at once in one list; it gives for each what
+            ``work`` would give, or the error. None = each image alone.
 
     Returns:
         Seconds by image id, of the images that were made.
@@ -133,7 +136,8 @@ def map_images(
     """
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
-    outcomes = _outcomes(work, images, min(worker_count(workers), len(images)))
+    groups = groups or [[image] for image in images]
+    outcomes = _outcomes(work, groups, min(worker_count(workers), len(groups)))
     with progress_bar(label, len(images)) as advance, closing(outcomes):
         for image_id, outcome in outcomes:
             if isinstance(outcome, WsgcnError):
@@ -159,6 +163,7 @@ def make_files(
     suffix: str,
     workers: int,
     finished: Callable[[str], None] | None = None,
+    groups: Sequence[Sequence[Image]] | None = None,
 ) -> None:
     """A per-image stage as a whole: leftovers go, missing files are made, the summary says how long an image took.
 
@@ -171,13 +176,15 @@ def make_files(
         suffix: of each image's file, with the dot.
         workers: as of :func:`map_images`.
         finished: as of :func:`map_images`.
+        groups: as of :func:`map_images`.
 
     Raises:
         StageError: some images failed.
         UsageError: a worker process was killed.
     """
     remove_others(artifacts.folder(stage, name), [f"{image.id}{suffix}" for image in images])
-    seconds = map_images(work, images, stage=stage, label=f"{stage} {name}", workers=workers, finished=finished)
+    label = f"{stage} {name}"
+    seconds = map_images(work, images, stage=stage, label=label, workers=workers, finished=finished, groups=groups)
     write_summary(artifacts.summary(stage, name), len(images), seconds)
 
 
@@ -185,20 +192,21 @@ Outcome = float | None | WsgcnError
 """Seconds that an image took, None where nothing was to do, or the error."""
 
 
-def _outcomes(work: Callable[[Image], bool], images: Sequence[Image], workers: int) -> Generator[tuple[str, Outcome]]:
+def _outcomes(
+    work: Callable[[Image], bool], groups: Sequence[Sequence[Image]], workers: int
+) -> Generator[tuple[str, Outcome]]:
     if workers <= 1:
         with threads(1):
-            for image in images:
-                yield image.id, _timed(work, image)
+            for group in groups:
+                yield from _do(work, group)
         return
     # A fork server has imported the stage once, has no threads yet, and forks workers in milliseconds.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([getattr(work, "func", work).__module__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     try:
-        jobs: dict[Future[Outcome], str] = {pool.submit(_timed, work, image): image.id for image in images}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
+        for job in as_completed([pool.submit(_do, work, group) for group in groups]):
+            yield from job.result()
     except BrokenProcessPool as error:
         raise UsageError(
             "a worker process was killed, most likely for want of memory: choose fewer runtime.workers and run it "
@@ -209,13 +217,19 @@ def _outcomes(work: Callable[[Image], bool], images: Sequence[Image], workers: i
         pool.shutdown(cancel_futures=True)
 
 
-def _timed(work: Callable[[Image], bool], image: Image) -> Outcome:
+def _do(work: Callable[[Image], bool], group: Sequence[Image]) -> list[tuple[str, Outcome]]:
     start = time.perf_counter()
+    made = work.together(group) if len(group) > 1 else [_try(work, image) for image in group]  # type: ignore[attr-defined]
+    seconds = (time.perf_counter() - start) / len(group)
+    outcomes = (one if isinstance(one, WsgcnError) else seconds if one else None for one in made)
+    return [(image.id, outcome) for image, outcome in zip(group, outcomes)]
+
+
+def _try(work: Callable[[Image], bool], image: Image) -> bool | WsgcnError:
     try:
-        made = work(image)
+        return work(image)
     except WsgcnError as error:
         return error
-    return time.perf_counter() - start if made else None
 
 
 def _start_worker() -> None:

@@ -1,5 +1,7 @@
 """The GCN of eq. (1) equals the dense twin and torch_geometric's layers, forward, backward and when learning."""
 
+import itertools
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +11,7 @@ from torch_geometric.nn import GCNConv
 
 from tests.propagate.cases import GRIDS, KINDS, affinities, labels, normal, picture, torch_graph
 from tests.reference import propagate as reference
-from wsgcn.propagate.gcn import Gcn, fit, initial_weights
+from wsgcn.propagate.gcn import Dropout, Gcn, Problem, fit, initial_weights
 from wsgcn.propagate.graph import normalise
 from wsgcn.propagate.losses import build_objective, colour_affinity
 
@@ -29,6 +31,18 @@ def _weights(classes=3):
     return normal(FEATURES, 16, seed=1).requires_grad_(), normal(16, classes, seed=2).requires_grad_()
 
 
+def _gcn(graphs, w1, w2):
+    """The batch of one."""
+    return Gcn(*graphs, w1[None], w2[None])
+
+
+def _fit_one(graphs, propagated, objective, numbers, seed):
+    classes = [objective.foreground.shape[1]]
+    problem = Problem(*graphs, propagated[None], objective, classes, [torch.Generator().manual_seed(seed)])
+    (probs,), (losses,) = fit(problem, numbers)
+    return probs, losses
+
+
 def _dense_graph(dense, kind):
     return torch.from_numpy(reference.normalise_dense(dense, kind))
 
@@ -44,9 +58,8 @@ def _fit(grid, numbers, seed=0, order=None, kind="row"):
     sparse = affinities(grid)[1][order][:, order].tocsr()
     phi = colour_affinity(picture(grid), 6, 200, 255, 5)[order][:, order].tocsr()
     objective = build_objective(labels("mixed", nodes, 3)[order], 3, phi, "reference", 10, 0.01)
-    matrix, transposed = torch_graph(sparse, kind)
-    propagated = matrix @ normal(nodes, FEATURES)[order]
-    return fit(matrix, transposed, propagated, objective, numbers, torch.Generator().manual_seed(seed))
+    graphs = torch_graph(sparse, kind)
+    return _fit_one(graphs, graphs[0] @ normal(nodes, FEATURES)[order], objective, numbers, seed)
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -55,8 +68,9 @@ def _fit(grid, numbers, seed=0, order=None, kind="row"):
 def test_forward_equals_the_dense_twin(grid, kind, classes):
     dense, sparse = affinities(grid)
     features, (w1, w2) = normal(len(dense), FEATURES), _weights(classes)
-    matrix, transposed = torch_graph(sparse, kind)
-    log_probs = Gcn(matrix, transposed, w1, w2).log_probs(matrix @ features)
+    graphs = torch_graph(sparse, kind)
+    gcn = _gcn(graphs, w1, w2)
+    log_probs = gcn.logits(gcn.hidden((graphs[0] @ features)[None])).log_softmax(1)
     _, probs = reference.gcn_forward_dense(_dense_graph(dense, kind), features, w1, w2)
     torch.testing.assert_close(log_probs.exp(), probs, rtol=0, atol=1e-10)
     torch.testing.assert_close(probs.sum(dim=1), torch.ones(len(dense), dtype=torch.float64))
@@ -66,7 +80,7 @@ def test_forward_equals_the_dense_twin(grid, kind, classes):
 def test_forward_equals_two_layers_of_torch_geometric(kind):
     _, sparse = affinities((4, 5))
     features, (w1, w2) = normal(20, FEATURES), _weights()
-    matrix, transposed = torch_graph(sparse, kind)
+    graphs = torch_graph(sparse, kind)
     layers = [GCNConv(*w.shape, normalize=False, bias=False).double() for w in (w1, w2)]
     for layer, weight in zip(layers, (w1, w2)):
         layer.lin.weight.data = weight.detach().T.clone()
@@ -74,7 +88,8 @@ def test_forward_equals_two_layers_of_torch_geometric(kind):
     edges = torch.from_numpy(np.stack([entries.col, entries.row])).long()  # from source j to target i
     hidden = layers[0](features, edges, torch.from_numpy(entries.data)).relu()
     expected = layers[1](hidden, edges, torch.from_numpy(entries.data)).log_softmax(dim=1)
-    fast = Gcn(matrix, transposed, w1, w2).log_probs(matrix @ features)
+    gcn = _gcn(graphs, w1, w2)
+    fast = gcn.logits(gcn.hidden((graphs[0] @ features)[None])).log_softmax(1)
     torch.testing.assert_close(fast, expected, rtol=0, atol=1e-10)
 
 
@@ -83,27 +98,84 @@ def test_forward_equals_two_layers_of_torch_geometric(kind):
 def test_gradients_of_the_weights_equal_the_dense_twins(grid, kind):
     dense, sparse = affinities(grid)
     features, (w1, w2) = normal(len(dense), FEATURES), _weights()
-    matrix, transposed = torch_graph(sparse, kind)
-    log_probs = Gcn(matrix, transposed, w1, w2).log_probs(matrix @ features)
+    graphs = torch_graph(sparse, kind)
+    gcn, propagated = _gcn(graphs, w1.detach(), w2.detach()), (graphs[0] @ features)[None]
+    hidden = gcn.hidden(propagated)
+    fast = tuple(one[0] for one in gcn.gradients(propagated, hidden, 2 * gcn.logits(hidden)))
     logits, _ = reference.gcn_forward_dense(_dense_graph(dense, kind), features, w1, w2)
-    fast, slow = (torch.autograd.grad((one**2).sum(), (w1, w2)) for one in (log_probs, logits.log_softmax(1)))
+    slow = torch.autograd.grad((logits**2).sum(), (w1, w2))
     torch.testing.assert_close(fast, slow, rtol=1e-10, atol=1e-10)
 
 
-def test_dropout_factors_scale_the_hidden_layer():
-    _, sparse = affinities((2, 3))
-    matrix, transposed = torch_graph(sparse, "row")
-    gcn, propagated = Gcn(matrix, transposed, *_weights()), normal(6, FEATURES)
-    nothing, everything = torch.zeros(6, 16, dtype=torch.float64), torch.ones(6, 16, dtype=torch.float64)
-    torch.testing.assert_close(gcn.log_probs(propagated, nothing).exp(), torch.full((6, 3), 1 / 3).double())
-    assert torch.equal(gcn.log_probs(propagated, everything), gcn.log_probs(propagated))
+class _Loss(torch.autograd.Function):
+    """The loss of a training step over both weights, with the written gradients, for gradcheck."""
+
+    @staticmethod
+    def forward(ctx, w1, w2, graphs, propagated, objective, rate):
+        gcn, dropout = _gcn(graphs, w1, w2), Dropout(rate, torch.tensor([0]))
+        hidden = dropout(gcn.hidden(propagated))
+        losses, d_logits = objective(gcn.logits(hidden))
+        ctx.save_for_backward(*(one[0] for one in gcn.gradients(propagated, hidden, d_logits, dropout.scale)))
+        return losses[0, 0]
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return *(gradient * one for one in ctx.saved_tensors), None, None, None, None
+
+
+@pytest.mark.parametrize("rate", [0, 0.3])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("objective", ["paper", "reference"])
+def test_gradcheck_of_a_training_step(objective, kind, rate):
+    graphs = torch_graph(affinities((2, 3))[1], kind)
+    propagated, built = (graphs[0] @ normal(6, FEATURES))[None], _objective((2, 3), objective)
+    assert torch.autograd.gradcheck(lambda *weights: _Loss.apply(*weights, graphs, propagated, built, rate), _weights())
+
+
+@pytest.mark.parametrize(("rate", "dropped"), [(0, 0), (0.3, 77 / 256), (0.5, 0.5), (0.999, 255 / 256)])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate, dropped):
+    dropout = Dropout(rate, torch.tensor([3]))
+    values = dropout(torch.ones(1, 500, 403))
+    assert dropout.scale == pytest.approx(1 / (1 - dropped))
+    assert values.unique().tolist() == pytest.approx([0, dropout.scale] if rate else [1])
+    assert (values == 0).float().mean() == pytest.approx(dropped, abs=0.004)
+    columns = (values == 0).float().mean(dim=(0, 1))
+    assert (columns - dropped).abs().max() < 0.12  # no place in the word of eight bytes is different
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**62, -(2**63)])
+def test_words_of_dropout_equal_a_plain_splitmix64(seed):
+    dropout = Dropout(0.5, torch.tensor([seed]))
+    dropout(torch.ones(1, 1, 1))  # its second call is looked at
+    kept = dropout(torch.ones(1, 3, 8))[0] > 0
+    for word in range(3):
+        expected = _splitmix64(seed + ((1 << 40) + word) * 0x9E3779B97F4A7C15).to_bytes(8, sys.byteorder)
+        assert kept[word].tolist() == [byte >= 128 for byte in expected]
+
+
+def _splitmix64(state):
+    state %= 2**64
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+    return state ^ (state >> 31)
+
+
+def test_dropout_draws_anew_each_time_and_for_each_image():
+    dropout = Dropout(0.5, torch.tensor([1, 2]))
+    one, again = dropout(torch.ones(2, 9, 5)), dropout(torch.ones(2, 9, 5))
+    masks = [*one, *again]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(masks, 2))
+
+
+def test_neither_padding_nor_the_other_images_change_a_mask():
+    alone = Dropout(0.5, torch.tensor([7]))(torch.ones(1, 9, 5))
+    among = Dropout(0.5, torch.tensor([1, 7]))(torch.ones(2, 11, 5))
+    assert torch.equal(among[1, :9], alone[0])
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(7, 16), (16, 3), (400, 4)])
 def test_initial_weights_are_uniform_within_their_bound(rows, columns):
     weights = initial_weights(rows, columns, torch.Generator().manual_seed(0), torch.float64)
-    assert weights.requires_grad
-    assert weights.is_leaf
     assert weights.shape == (rows, columns)
     assert weights.abs().max() <= columns**-0.5
     assert weights.abs().max() > 0.8 * columns**-0.5
@@ -115,11 +187,11 @@ def test_initial_weights_are_uniform_within_their_bound(rows, columns):
 def test_learning_equals_a_dense_loop(dropout, objective):
     grid, numbers = (3, 4), Numbers(dropout=dropout)
     dense, sparse = affinities(grid)
-    matrix, transposed = torch_graph(sparse, "row")
+    graphs = torch_graph(sparse, "row")
     features, given_labels = normal(12, FEATURES), labels("mixed", 12, 3)
     phi = colour_affinity(picture(grid), 6, 200, 255, 5)
     built = build_objective(given_labels, 3, phi, objective, 10, 0.01)
-    fast = fit(matrix, transposed, matrix @ features, built, numbers, torch.Generator().manual_seed(3))
+    fast = _fit_one(graphs, graphs[0] @ features, built, numbers, 3)
     slow = _learn_dense(_dense_graph(dense, "row"), features, given_labels, picture(grid), numbers, objective)
     torch.testing.assert_close(fast[0], slow[0], rtol=0, atol=1e-9)
     torch.testing.assert_close(fast[1], slow[1], rtol=0, atol=1e-9)
@@ -127,15 +199,15 @@ def test_learning_equals_a_dense_loop(dropout, objective):
 
 def _learn_dense(graph, features, given_labels, rgb, numbers, objective):
     generator = torch.Generator().manual_seed(3)
-    w1 = initial_weights(FEATURES, numbers.hidden, generator, torch.float64)
-    w2 = initial_weights(numbers.hidden, 3, generator, torch.float64)
+    w1 = initial_weights(FEATURES, numbers.hidden, generator, torch.float64).requires_grad_()
+    w2 = initial_weights(numbers.hidden, 3, generator, torch.float64).requires_grad_()
+    dropout = Dropout(numbers.dropout, torch.randint(2**63 - 1, (1,), generator=generator))
     phi = reference.colour_affinity_dense(rgb, 6, 200, 255, 5)
     optimizer = torch.optim.Adam([w1, w2], lr=numbers.lr, weight_decay=numbers.weight_decay)
     history = []
     for _ in range(numbers.steps):
-        draw = torch.rand((len(features), numbers.hidden), generator=generator)
-        keep = (draw >= numbers.dropout).double()
-        hidden = torch.relu(graph @ features @ w1) * keep / (1 - numbers.dropout)
+        factors = dropout(torch.ones((1, len(features), numbers.hidden), dtype=torch.float64))[0]
+        hidden = torch.relu(graph @ features @ w1) * factors
         logits = graph @ hidden @ w2
         parts = reference.all_losses(logits, given_labels, phi, objective)
         total = reference.total_loss(

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.propagate.cases import GRIDS, KINDS, RADIUS, affinities, normal, stencil, torch_graph
+from tests.propagate.cases import GRIDS, KINDS, RADIUS, affinities, stencil, torch_graph
 from tests.reference import propagate as reference
-from wsgcn.propagate.graph import SparseProduct, adjacency, normalise, to_torch, walk_operator
+from wsgcn.propagate.graph import adjacency, normalise, to_torch, walk_operator
 
 each_grid = pytest.mark.parametrize("grid", GRIDS)
 
@@ -84,11 +84,3 @@ def test_graph_is_symmetric_and_within_bounds(height, width, seed):
     assert ((dense >= 0) & (dense <= 1)).all()
     np.testing.assert_allclose(normalise(sparse, "row").sum(axis=1), 1, atol=1e-12)
     np.testing.assert_allclose(walk_operator(sparse, 10).sum(axis=1), 1, atol=1e-12)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradient_of_the_sparse_product(kind):
-    matrix, transposed = torch_graph(affinities((2, 3))[1], kind)
-    x = normal(6, 3).requires_grad_()
-    torch.testing.assert_close(SparseProduct.apply(matrix, transposed, x), matrix.to_dense() @ x, rtol=0, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda one: SparseProduct.apply(matrix, transposed, one), x)

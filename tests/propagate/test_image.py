@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import changed
 from tests.propagate.cases import affinities, normal
 from tests.reference import propagate as reference
 from wsgcn.propagate.gcn import initial_weights
-from wsgcn.propagate.image import gcn_scores
+from wsgcn.propagate.image import Photograph, gcn_scores
 from wsgcn.propagate.partial import partial_labels
 from wsgcn.runtime import generator_for
 
@@ -30,7 +31,9 @@ def _inputs():
 
 
 def _run(inputs, params, name="a"):
-    return gcn_scores(*inputs, params.propagate, "I", generator_for(42, name))
+    photograph = Photograph(*inputs, generator_for(42, name))
+    (result,) = gcn_scores([photograph], params.propagate, "I", torch.device("cpu"))
+    return result.probs, result.labels, result.losses
 
 
 def test_same_seed_and_id_give_the_same_bits(tiny_params):

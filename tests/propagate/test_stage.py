@@ -4,14 +4,16 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import changed
 from wsgcn.artifacts import Affinity, Artifacts, Cams, Index, Scores, load_record, read_table, save_index, save_record
-from wsgcn.errors import StageError
+from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.labels import METHODS
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.propagate.stage import run
+from wsgcn.propagate import stage
+from wsgcn.propagate.stage import MakeScores, _groups, run
 
 each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 TRAIN = [f"t{number}" for number in range(6)]
@@ -112,3 +114,42 @@ def test_a_broken_input_is_named_and_the_others_are_made(tmp_path, tiny_index, t
     assert list(caught.value.failures) == ["t1"]
     names = [path.name for path in files.folder("propagate", method.name).iterdir()]
     assert sorted(names) == [f"{one}.npz" for one in TRAIN if one != "t1"]
+
+
+def test_together_is_as_one_by_one_and_a_broken_one_keeps_its_place(tmp_path, tiny_index, tiny_params):
+    method = METHODS["WSGCN-I"]
+    alone, batch = (_prepare(tmp_path / name, tiny_index, tiny_params) for name in "ab")
+    _run(tiny_params, alone, method)
+    images = tiny_index.split("train")
+    batch.arrays("cams", "I", images[2].id).write_bytes(b"broken")
+    make = MakeScores(batch, tiny_index.root, method, tiny_params.propagate, tiny_params.runtime.seed, "cpu")
+    assert make(images[0]) is True
+    outcomes = make.together(images)
+    assert outcomes[0] is False
+    assert isinstance(outcomes[2], DataError)
+    assert outcomes[1:2] + outcomes[3:] == [True] * (len(images) - 2)
+    for image in [*images[:2], *images[3:]]:
+        one, other = (load_record(files.arrays("propagate", method.name, image.id), Scores) for files in (alone, batch))
+        np.testing.assert_array_equal(one.partial_labels, other.partial_labels)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("pixels", [1, 4000, 10**9])
+def test_groups_hold_all_photographs_and_no_more_than_fit(tiny_index, pixels):
+    images = tiny_index.split("train")
+    groups = _groups(images, pixels)
+    assert sorted(image.id for group in groups for image in group) == sorted(image.id for image in images)
+    sizes = [[image.height * image.width for image in group] for group in groups]
+    assert all(len(group) == 1 or len(group) * max(group) <= pixels for group in sizes)
+    assert (len(groups) == 1) == (pixels == 10**9)
+
+
+def test_too_small_a_gpu_is_one_line(tmp_path, tiny_index, tiny_params, monkeypatch):
+    def exhaust(*given):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(stage, "gcn_scores", exhaust)
+    files = _prepare(tmp_path, tiny_index, tiny_params)
+    make = MakeScores(files, tiny_index.root, METHODS["WSGCN-P"], tiny_params.propagate, 42, "cpu")
+    with pytest.raises(UsageError, match=r"fewer runtime\.workers"):
+        make.together(tiny_index.split("train"))

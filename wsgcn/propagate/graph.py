@@ -30,19 +30,26 @@ def adjacency(offsets: NDArray[np.integer], weights: NDArray[np.floating]) -> Sp
     Returns:
         ``(N, N)`` symmetric, with A_ii = 1, in the precision of ``weights``.
     """
-    height, width = weights.shape[1:]
-    cells = np.arange(height * width, dtype=np.int32).reshape(height, width)
-    rows, columns, values = [cells.ravel()], [cells.ravel()], [np.ones(cells.size, weights.dtype)]
-    for (dy, dx), weight in zip(offsets, weights):
+    count, height, width = weights.shape
+    # Row i of ``values`` holds the entries of cell i in the order of their columns: neighbours before it, the cell
+    # itself, neighbours after it. That is CSR already, once those that lie outside are dropped; nothing is sorted.
+    values = np.zeros((height, width, 2 * count + 1), weights.dtype)
+    inside = np.zeros(values.shape, dtype=bool)
+    values[..., count], inside[..., count] = 1, True
+    order = np.lexsort((offsets[:, 1], offsets[:, 0]))
+    for place, number in enumerate(order, start=1):
+        dy, dx = offsets[number].tolist()
         here, there = overlap(dy, dx, height, width)
-        start, end, value = cells[here].ravel(), cells[there].ravel(), weight[here].ravel()
-        rows += [start, end]
-        columns += [end, start]
-        values += [value, value]
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    matrix: Sparse = scipy.sparse.coo_array(entries, shape=(cells.size, cells.size)).tocsr()
-    matrix.eliminate_zeros()
-    return matrix
+        for cells, column in ((here, count + place), (there, count - place)):
+            values[*cells, column], inside[*cells, column] = weights[number][here], True
+    jumps = offsets[order] @ [width, 1]
+    steps = np.concatenate([-jumps[::-1], [0], jumps])
+    nodes = height * width
+    columns = (np.arange(nodes)[:, None] + steps).astype(np.int32)
+    flat = inside.reshape(nodes, -1)
+    ends = np.concatenate([[0], np.cumsum(flat.sum(axis=1))]).astype(np.int32)
+    entries = (values.reshape(nodes, -1)[flat], columns[flat], ends)
+    return csr_array(entries, shape=(nodes, nodes))
 
 
 def walk_operator(affinity: Sparse, beta: float) -> Sparse:
@@ -87,21 +94,3 @@ def to_torch(matrix: Sparse) -> Tensor:
             matrix.shape,
             check_invariants=False,
         )
-
-
-class SparseProduct(torch.autograd.Function):
-    """``matrix @ x`` whose gradient is ``transposed @ gradient``.
-
-    torch would transpose the CSR matrix anew in every backward pass; here it is done once an image.
-    """
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-        """``(N, N)`` CSR, its transpose, and ``(N, K)`` to ``(N, K)``."""
-        ctx.transposed = transposed  # type: ignore[attr-defined]
-        return matrix @ x
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, None, Tensor]:
-        """The gradient of ``x`` alone: the graph is given."""
-        return None, None, ctx.transposed @ gradient  # type: ignore[attr-defined]

@@ -6,12 +6,13 @@ nothing, and an empty set of nodes is a sum of zeros instead of a NaN.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import laplacian
 from torch import Tensor
 
 from wsgcn.labels import IGNORE
@@ -48,67 +49,84 @@ def colour_affinity(
     return adjacency(np.array(offsets, dtype=np.int64).reshape(-1, 2), weights)
 
 
-def laplacian(affinity: Sparse) -> Tensor:
-    """D - Φ as a torch CSR tensor in the precision of Φ; self-loops cancel."""
-    from torch_geometric.utils import get_laplacian  # takes seconds to import, which a random walk need not wait for
-
-    edges = affinity.tocoo()
-    index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
-    keep = index[0] != index[1]
-    index, weight = get_laplacian(index[:, keep], torch.from_numpy(edges.data)[keep], num_nodes=affinity.shape[0])
-    row, column = index.numpy()
-    return to_torch(Sparse((weight.numpy(), (row, column)), shape=affinity.shape))
-
-
-class QuadraticForm(torch.autograd.Function):
-    """tr(xᵀ L x) for a symmetric L, with the gradient 2 L x from the product that the value needs anyway."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, symmetric: Tensor, x: Tensor) -> Tensor:
-        """``(N, N)`` CSR and ``(N, K)`` to a scalar."""
-        product = symmetric @ x
-        ctx.save_for_backward(product)
-        return (x * product).sum()
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, Tensor]:
-        """The gradient of ``x`` alone."""
-        (product,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return None, 2 * gradient * product
-
-
 @dataclass(frozen=True)
 class Objective:
-    """Eq. (2) for one image, ready to be evaluated at every step.
+    """Eq. (2) for B images, ready to be evaluated at every step; N and K are those of the largest image.
 
     Attributes:
-        foreground: ``(N, K)``: 1 / |V_fg| at the label of each foreground node, else 0.
-        background: ``(N, K)``: 1 / |V_bg| at the label of each background node, else 0.
-        unlabelled: ``(N, 1)``: 1 / |V_ig| at each unlabelled node, else 0; divided by 21 for ``reference``.
-        laplacian: ``(N, N)`` CSR: D - Φ.
+        images: B.
+        foreground: ``(B N, K)``: 1 / |V_fg| at the label of each foreground node, else 0.
+        background: ``(B N, K)``: 1 / |V_bg| at the label of each background node, else 0.
+        unlabelled: ``(B N, 1)``: 1 / |V_ig| at each unlabelled node, else 0; divided by 21 for ``reference``.
+        laplacian: ``(B N, B N)`` CSR, block-diagonal: (D - Φ) / N with the image's own N.
+        absent: ``(B N, K)`` bool: columns that only other images have; None where there are none.
         on_log_probs: the Laplacian acts on log q (``reference``) instead of q (``paper``).
         entropy_weight: β1.
         laplacian_weight: β2.
     """
 
+    images: int
     foreground: Tensor
     background: Tensor
     unlabelled: Tensor
     laplacian: Tensor
+    absent: Tensor | None
     on_log_probs: bool
     entropy_weight: float
     laplacian_weight: float
 
-    def __call__(self, log_probs: Tensor) -> Tensor:
-        """``(N, K)`` log q to the five numbers ``(5,)`` of ``LOSS_NAMES``; the first is what is minimised."""
+    def __call__(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses, and the gradient of what is minimised.
+
+        The gradient is written out, since most of it is there already: D - Φ is symmetric, so that the product of
+        eq. (6) is half its own gradient, and q log q of eq. (5) is part of its own.
+
+        Args:
+            logits: ``(B N, K)``, of which q is the softmax.
+
+        Returns:
+            The five numbers of ``LOSS_NAMES`` of each image, ``(B, 5)``, and the gradient of the first of them,
+            ``(B N, K)``.
+        """
+        log_probs = self._log_probs(logits)
         probs = log_probs.exp()
-        foreground = -(self.foreground * log_probs).sum()  # eq. (3)
-        background = -(self.background * log_probs).sum()  # eq. (4)
-        entropy = -(self.unlabelled * probs * log_probs).sum()  # eq. (5)
+        if self.absent is not None:
+            log_probs = log_probs.masked_fill(self.absent, 0)
+        uncertain = self.unlabelled * probs * log_probs
         signal = log_probs if self.on_log_probs else probs
-        smooth = QuadraticForm.apply(self.laplacian, signal) / len(signal)  # eq. (6)
+        differences = self.laplacian @ signal
+        foreground = -self._sum(self.foreground * log_probs)  # eq. (3)
+        background = -self._sum(self.background * log_probs)  # eq. (4)
+        entropy = -self._sum(uncertain)  # eq. (5)
+        smooth = self._sum(signal * differences)  # eq. (6)
         total = foreground + background + self.entropy_weight * entropy + self.laplacian_weight * smooth  # eq. (2)
-        return torch.stack([total, foreground, background, entropy, smooth])
+
+        gradient = differences.mul_(2 * self.laplacian_weight)
+        if not self.on_log_probs:
+            gradient *= probs  # of log q from here on
+        gradient -= self.foreground
+        gradient -= self.background
+        gradient -= self.entropy_weight * (uncertain + self.unlabelled * probs)
+        gradient -= probs * gradient.sum(dim=1, keepdim=True)  # of the logits, through log softmax
+        return torch.stack([total, foreground, background, entropy, smooth], dim=1), gradient
+
+    def to(self, device: torch.device) -> Objective:
+        """The same on a device."""
+        parts: dict[str, Any] = {name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)}
+        return replace(self, **parts)
+
+    def probs(self, logits: Tensor) -> Tensor:
+        """Q of eq. (1), ``(B N, K)``, 0 in columns that only other images have."""
+        return self._log_probs(logits).exp()
+
+    def _log_probs(self, logits: Tensor) -> Tensor:
+        if self.absent is not None:
+            logits = logits.masked_fill(self.absent, -torch.inf)
+        # Over the rows of (K, B N): over the few columns of (B N, K) it takes three times as long.
+        return torch.log_softmax(logits.T.contiguous(), dim=0).T.contiguous()
+
+    def _sum(self, values: Tensor) -> Tensor:
+        return values.reshape(self.images, -1).sum(dim=1)
 
 
 def build_objective(
@@ -134,12 +152,16 @@ def build_objective(
     background[:, 1:] = 0
     foreground[:, 0] = 0
     unlabelled = torch.from_numpy(labels[:, None] == IGNORE).to(one_hot.dtype)
+    smoothness = laplacian(affinity).tocsr()  # self-loops cancel
+    smoothness.data /= len(labels)
     averaged = 1 if kind == "paper" else REFERENCE_CLASSES
     return Objective(
+        images=1,
         foreground=foreground / foreground.sum().clamp(min=1),
         background=background / background.sum().clamp(min=1),
         unlabelled=unlabelled / unlabelled.sum().clamp(min=1) / averaged,
-        laplacian=laplacian(affinity),
+        laplacian=to_torch(smoothness),
+        absent=None,
         on_log_probs=kind == "reference",
         entropy_weight=entropy_weight,
         laplacian_weight=laplacian_weight,

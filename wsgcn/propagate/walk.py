@@ -42,7 +42,7 @@ def walk(operator: Tensor, values: Tensor, steps: int) -> Tensor:
 def walk_scores(scores: NDArray[np.floating], operator: Tensor, log2_steps: int) -> NDArray[np.floating]:
     """Walk ``(K, h, w)`` scores for 2^log2_steps steps, as IRNet and PSA do with their CAMs."""
     columns = torch.from_numpy(np.ascontiguousarray(scores.reshape(len(scores), -1).T))  # (K, h, w) -> (N, K)
-    return walk(operator, columns, 2**log2_steps).T.numpy().reshape(scores.shape)
+    return walk(operator, columns.to(operator.device), 2**log2_steps).T.cpu().numpy().reshape(scores.shape)
 
 
 def walked_cams(

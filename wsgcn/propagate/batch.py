@@ -1,0 +1,71 @@
+"""Many images as one block-diagonal problem: what a GPU needs to be busy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wsgcn.propagate.gcn import Problem
+
+MATRICES = ("graph", "transposed", "laplacian")
+
+
+def collate(problems: Sequence[Problem]) -> Problem:
+    """One problem of B images from B problems of one image each, on the device of the first.
+
+    Images with fewer nodes or classes than the largest are padded: no edge, label or loss touches what is added, and
+    the results before it are those of the image alone, up to rounding.
+    """
+    from torch_geometric.data import Batch  # takes seconds to import, which a CPU, image by image, need not wait for
+
+    nodes = max(problem.propagated.shape[1] for problem in problems)
+    classes = [count for problem in problems for count in problem.classes]
+    batch = Batch.from_data_list([_as_data(problem, nodes, max(classes)) for problem in problems])
+    matrices = {name: _to_csr(batch[f"{name}_index"], batch[name], batch.num_nodes) for name in MATRICES}
+    objective = replace(
+        problems[0].objective,
+        images=len(problems),
+        foreground=batch.foreground,
+        background=batch.background,
+        unlabelled=batch.unlabelled,
+        laplacian=matrices["laplacian"],
+        absent=batch.absent if batch.absent.any() else None,
+    )
+    return Problem(
+        graph=matrices["graph"],
+        transposed=matrices["transposed"],
+        propagated=batch.propagated.unflatten(0, (len(problems), nodes)),
+        objective=objective,
+        classes=classes,
+        generators=[generator for problem in problems for generator in problem.generators],
+    )
+
+
+def _as_data(problem: Problem, nodes: int, classes: int):  # type: ignore[no-untyped-def]  # its class is imported late
+    """One image for torch_geometric, which shifts what is called ``…_index`` by the nodes before it."""
+    from torch_geometric.data import Data
+
+    objective = problem.objective
+    missing = nodes - problem.propagated.shape[1]
+    matrices = dict(zip(MATRICES, (problem.graph, problem.transposed, objective.laplacian)))
+    return Data(
+        num_nodes=nodes,
+        propagated=functional.pad(problem.propagated[0], (0, 0, 0, missing)),
+        foreground=functional.pad(objective.foreground, (0, classes - problem.classes[0], 0, missing)),
+        background=functional.pad(objective.background, (0, classes - problem.classes[0], 0, missing)),
+        unlabelled=functional.pad(objective.unlabelled, (0, 0, 0, missing)),
+        absent=(torch.arange(classes, device=problem.propagated.device) >= problem.classes[0]).expand(nodes, classes),
+        **{f"{name}_index": matrix.to_sparse_coo().indices() for name, matrix in matrices.items()},
+        **{name: matrix.values() for name, matrix in matrices.items()},
+    )
+
+
+def _to_csr(index: Tensor, values: Tensor, nodes: int) -> Tensor:
+    """CSR with 32-bit indices from entries that are sorted already, since those of each image are."""
+    counts = torch.bincount(index[0], minlength=nodes)
+    starts = functional.pad(counts.cumsum(0), (1, 0)).to(torch.int32)
+    return torch.sparse_csr_tensor(starts, index[1].to(torch.int32), values, (nodes, nodes), check_invariants=False)
