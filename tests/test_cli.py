@@ -86,8 +86,8 @@ def run_main(monkeypatch, capsys, *words):
 # ---------------------------------------------------------------- help
 
 
-def test_a_command_for_each_stage_and_one_to_begin():
-    assert list(COMMANDS) == ["init", *STAGES]
+def test_a_command_for_each_stage_one_to_begin_and_one_to_measure():
+    assert list(COMMANDS) == ["init", *STAGES, "bench"]
 
 
 @each_command
@@ -170,6 +170,12 @@ def test_report_records_the_methods_that_have_scores(here, tracked, monkeypatch)
     assert done.stdout.startswith("table of artifacts\n")
     assert os.path.join("report", "index.html") in done.stdout
     assert sorted(tracked.recorded) == ["IRNet", "WSGCN-P"]
+
+
+def test_evaluate_records_its_method(here, received, tracked):
+    assert CliRunner().invoke(cli.app, ["evaluate", "--variant", "P"]).exit_code == 0
+    assert [call[0] for call in received] == ["evaluate"]
+    assert tracked.recorded == ["WSGCN-P"]
 
 
 # ---------------------------------------------------------------- errors

@@ -19,6 +19,7 @@ from wsgcn.labels import METHODS
 from wsgcn.nets.checkpoint import save_checkpoint
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.params import parse_params
+from wsgcn.record import git_tags
 
 METHOD = METHODS["WSGCN-I"]
 NAMES = ("total", "fg", "bg", "ent", "lap")
@@ -209,7 +210,7 @@ def test_commit_is_tagged(project):
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    commit = tracking._git_tags()["git_commit"]
+    commit = git_tags()["git_commit"]
     assert len(commit) == 40
 
 

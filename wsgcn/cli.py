@@ -56,6 +56,12 @@ class PresetName(StrEnum):
     voc12_mobile = "voc12-mobile"
 
 
+class TwinName(StrEnum):
+    """What ``bench`` compares with."""
+
+    dense = "dense"
+
+
 VariantOption = Annotated[VariantName, typer.Option(help="I = IRNet's CAMs and affinity, P = PSA's.")]
 PropagationOption = Annotated[PropagationName, typer.Option(help="gcn = the paper, random-walk = the baseline.")]
 
@@ -142,9 +148,12 @@ def segtrain(variant: VariantOption, propagation: PropagationOption = Propagatio
 @app.command()
 def evaluate(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
     """Score CAMs, pseudo labels and the segmentation network against ground truth."""
+    from wsgcn import tracking
     from wsgcn.evaluate import stage
 
-    stage.run(*_project(), find_method(variant, propagation))
+    (params, artifacts), method = _project(), find_method(variant, propagation)
+    stage.run(params, artifacts, method)
+    tracking.record(params, artifacts, method, _warn)
 
 
 @app.command()
@@ -160,6 +169,45 @@ def report() -> None:
             tracking.record(params, artifacts, method, _warn)
     Console().print(table)
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
+
+
+@app.command()
+def bench(
+    grid: Annotated[
+        list[str] | None, typer.Option(metavar="HxW", help="Grid of a made-up photograph [94x125].")
+    ] = None,
+    features: Annotated[int, typer.Option(min=1, help="Channels of its node features.")] = 160,
+    classes: Annotated[int, typer.Option(min=2, max=13, help="Columns of its scores, background included.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Calls of each kernel; the fastest counts.")] = 3,
+    against: Annotated[TwinName | None, typer.Option(help="dense = N x N matrices, as in the public code.")] = None,
+    photographs: Annotated[int, typer.Option(min=0, help="So many of this project are propagated and refined.")] = 0,
+    variant: VariantOption = VariantName.I,
+    propagation: PropagationOption = PropagationName.gcn,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows there.")] = None,
+) -> None:
+    """Time every kernel, and the per-image stages on photographs of this project: how long will a job take?"""
+    from wsgcn import tracking
+    from wsgcn.artifacts import PACKAGE, write_json
+    from wsgcn.bench import run
+    from wsgcn.bench.inputs import parse_case
+    from wsgcn.bench.table import bench_table
+    from wsgcn.params import load_params
+    from wsgcn.runtime import progress_bar
+
+    in_project = PARAMS_FILE.exists()
+    params = load_params(PARAMS_FILE if in_project else PACKAGE / "presets" / "voc12.yaml")
+    cases = [parse_case(one, features, classes) for one in grid or ["94x125"]]
+    work = run.plan(params, cases, repeats, against is not None, photographs, find_method(variant, propagation))
+    rows = []
+    with progress_bar("bench", len(work)) as advance:
+        for measure in work:
+            rows.append(measure())
+            advance()
+    Console().print(bench_table(rows))
+    if json is not None:
+        write_json(json, {"rows": [row.as_json() for row in rows]})
+    if in_project:
+        tracking.log_bench(params, {f"{row.what} {row.size}": row.as_json() for row in rows}, _warn)
 
 
 def _project() -> tuple[Params, Artifacts]:

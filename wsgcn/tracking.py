@@ -11,22 +11,30 @@ import json
 import logging
 import math
 import os
-import re
-import subprocess
 import tempfile
 import threading
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wsgcn import __version__
-from wsgcn.artifacts import PACKAGE, Artifacts, file_digest, read_json, read_table, write_atomic
+from wsgcn.artifacts import PACKAGE, Artifacts, read_json, write_atomic
 from wsgcn.errors import DataError
+from wsgcn.record import (
+    CHECKPOINT,
+    Point,
+    curves,
+    digest_of,
+    files_of,
+    flat_params,
+    git_tags,
+    milliseconds,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from wsgcn.labels import Method
@@ -38,17 +46,14 @@ Warn = Callable[[str], None]
 SEND_EVERY = 2.0
 """Seconds between two batches of live points."""
 
-MAX_METRICS, MAX_PARAMS, MAX_VALUE, MAX_NAME = 1000, 100, 6000, 250
-"""MLflow's own limits: metrics and parameters a batch, characters of a parameter's value and of a name."""
+MAX_METRICS, MAX_PARAMS = 1000, 100
+"""MLflow's own limits: metrics and parameters a batch."""
 
 SUPERSEDED = "superseded"
 """Tag of a run whose curves are not those on disk any more; it stays, for comparison."""
 
 RECORDED = "recorded"
 """Tag with the digest of the files that are logged completely."""
-
-CHECKPOINT, HISTORY, LOSSES = "model", "tables/history.csv", "tables/losses.csv"
-"""Names of what is recorded in a way of its own."""
 
 MODEL_NEEDS = ("mlflow", "numpy", "pillow", "rich", "torch")
 """What the model's code imports."""
@@ -100,6 +105,27 @@ def record(params: Params, artifacts: Artifacts, method: Method, warn: Warn) -> 
         _give_up(params, error, warn)
 
 
+def log_bench(params: Params, measured: Mapping[str, Mapping[str, Any]], warn: Warn) -> None:
+    """Record what one ``wsgcn bench`` measured as a run of its own, with a metric for each number.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        measured: numbers by row and column.
+        warn: told if the store is away.
+    """
+    try:
+        from mlflow.entities import Metric
+
+        client, now = _connect(params.tracking.uri), milliseconds()
+        tags = {"mlflow.source.name": f"wsgcn {__version__}", **git_tags()}
+        run = client.create_run(_experiment(client, params.tracking.experiment), run_name="bench", tags=tags)
+        metrics = [Metric(name, value, now, 0) for name, value in numbers(measured).items()]
+        client.log_batch(run.info.run_id, metrics=metrics)
+        client.set_terminated(run.info.run_id)
+    except _troubles() as error:
+        _give_up(params, error, warn)
+
+
 # ---------------------------------------------------------------- the store
 
 
@@ -120,6 +146,12 @@ def _connect(uri: str) -> Any:
     if uri.startswith("sqlite:///") and "?" not in uri:
         _make_database(Path(uri.removeprefix("sqlite:///")), MlflowClient)
     return MlflowClient(uri)
+
+
+def _experiment(client: Any, name: str) -> str:
+    """The number of the experiment, which is made where there is none."""
+    there = client.get_experiment_by_name(name)
+    return str(there.experiment_id if there else client.create_experiment(name))
 
 
 def _make_database(path: Path, client: Callable[[str], Any]) -> None:
@@ -154,19 +186,12 @@ def _give_up(params: Params, error: Exception, warn: Warn) -> None:
 # ---------------------------------------------------------------- a run
 
 
-class _Point(NamedTuple):
-    name: str
-    step: int
-    value: float
-    milliseconds: int
-
-
 class _Run:
     """The run of one method with one set of parameters: found, or made where there is none."""
 
     def __init__(self, params: Params, method: Method):
         self.method = method
-        self._params = _describe(params)
+        self._params = flat_params(params)
         digest = hashlib.sha256(json.dumps(self._params, sort_keys=True).encode()).hexdigest()[:16]
         self._tags = {
             "method": method.name,
@@ -175,7 +200,7 @@ class _Run:
             "dataset": params.dataset.name,
             "parameters": digest,
             "mlflow.source.name": f"wsgcn {__version__}",
-            **_git_tags(),
+            **git_tags(),
         }
         self.model_settings = {
             "device": params.runtime.device,
@@ -183,13 +208,9 @@ class _Run:
             "flip": params.evaluate.seg_flip,
         }
         self.client = _connect(params.tracking.uri)
-        self._experiment = self._find_experiment(params.tracking.experiment)
+        self._experiment = _experiment(self.client, params.tracking.experiment)
         self.id = self._find() or self._create()
         self._known: dict[str, dict[int, float]] = {}
-
-    def _find_experiment(self, name: str) -> str:
-        experiment = self.client.get_experiment_by_name(name)
-        return experiment.experiment_id if experiment else self.client.create_experiment(name)
 
     def _find(self) -> str | None:
         same = " and ".join(f"tags.{name} = '{self._tags[name]}'" for name in ("method", "parameters"))
@@ -211,7 +232,7 @@ class _Run:
         self.client.log_batch(self.id, tags=[RunTag(name, value) for name, value in self._tags.items()])
         self.client.update_run(self.id, status=status)
 
-    def add(self, points: Sequence[_Point], whole: bool = False) -> None:
+    def add(self, points: Sequence[Point], whole: bool = False) -> None:
         """Log the points that the run lacks.
 
         A curve that differs from the run's is of other code or data: two of them in one plot would be a zigzag, so
@@ -227,19 +248,19 @@ class _Run:
             fresh = list(points)
         self._log(fresh)
 
-    def replace(self, numbers: Mapping[str, float]) -> None:
+    def replace(self, values: Mapping[str, float]) -> None:
         """Log numbers that have no step; one that changed replaces the older as the run's latest."""
-        now = _now()
-        self._log(self._lacking([_Point(name, 0, value, now) for name, value in numbers.items()]))
+        now = milliseconds()
+        self._log(self._lacking([Point(name, 0, value, now) for name, value in values.items()]))
 
-    def _lacking(self, points: Sequence[_Point]) -> list[_Point]:
+    def _lacking(self, points: Sequence[Point]) -> list[Point]:
         self._read({point.name for point in points})
         return [point for point in points if not _same(self._known[point.name].get(point.step), point.value)]
 
-    def _contradict(self, fresh: Sequence[_Point]) -> bool:
+    def _contradict(self, fresh: Sequence[Point]) -> bool:
         return any(point.step in self._known[point.name] for point in fresh)
 
-    def _hold_others(self, points: Sequence[_Point]) -> bool:
+    def _hold_others(self, points: Sequence[Point]) -> bool:
         given = {(point.name, point.step) for point in points}
         names = {point.name for point in points}
         return any((name, step) not in given for name in names for step in self._known[name])
@@ -260,7 +281,7 @@ class _Run:
         self._known = defaultdict(dict)
         self.describe("RUNNING")
 
-    def _log(self, points: Sequence[_Point]) -> None:
+    def _log(self, points: Sequence[Point]) -> None:
         from mlflow.entities import Metric
 
         for some in _parts(points, MAX_METRICS):
@@ -281,37 +302,6 @@ def _same(known: float | None, value: float) -> bool:
     return not math.isfinite(value) or math.isclose(known, value, rel_tol=1e-6)
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
-def _describe(params: Params) -> dict[str, str]:
-    """The parameters that decide a result, flat, by dotted name."""
-    content = params.model_dump(mode="json", exclude={"runtime": {"device", "workers"}, "tracking": True})
-    flat = {}
-    for name, value in _flatten(content, "."):
-        flat[name[:MAX_NAME]] = (value if isinstance(value, str) else json.dumps(value))[:MAX_VALUE]
-    return flat
-
-
-def _flatten(content: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}{separator}{below}", one) for below, one in _flatten(value, separator))
-        else:
-            yield name, value
-
-
-def _git_tags() -> dict[str, str]:
-    """The commit of the project's folder; none where there is no git or no commit."""
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    commit = done.stdout.strip()
-    return {"git_commit": commit, "mlflow.source.git.commit": commit}
-
-
 # ---------------------------------------------------------------- live curves
 
 
@@ -323,15 +313,15 @@ class _Sender(threading.Thread):
         self.trouble: Exception | None = None
         self._params, self._method = params, method
         self._lock, self._done = threading.Lock(), threading.Event()
-        self._points: list[_Point] = []
+        self._points: list[Point] = []
         self._status = "RUNNING"
         self._run: _Run | None = None
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep points for the next batch."""
-        now = _now()
+        now = milliseconds()
         with self._lock:
-            self._points += [_Point(name, step, float(value), now) for name, value in metrics.items()]
+            self._points += [Point(name, step, float(value), now) for name, value in metrics.items()]
 
     def finish(self, status: str) -> None:
         """Send the rest and close the run."""
@@ -366,15 +356,15 @@ class _Sender(threading.Thread):
 
 def _complete(run: _Run, artifacts: Artifacts, warn: Warn) -> None:
     """Log everything on disk, unless the run says that these very files are logged."""
-    files = _files(artifacts, run.method)
+    files = files_of(artifacts, run.method)
     for name in [name for name, path in files.items() if not path.is_file()]:
         warn(f"{files.pop(name)} is missing: MLflow's record of {run.method.name} is made without it")
-    digest = _digest(files)
+    digest = digest_of(files)
     if run.client.get_run(run.id).data.tags.get(RECORDED) == digest:
         return
     run.describe("RUNNING")
-    run.add(_curves(files), whole=True)
-    run.replace(_numbers(read_json(artifacts.metrics(run.method.name))))
+    run.add(curves(files), whole=True)
+    run.replace(numbers(read_json(artifacts.metrics(run.method.name))))
     for name, path in files.items():
         if name != CHECKPOINT:
             run.client.log_artifact(run.id, str(path), name.rpartition("/")[0] or None)
@@ -382,49 +372,6 @@ def _complete(run: _Run, artifacts: Artifacts, warn: Warn) -> None:
         _log_model(run, files[CHECKPOINT])
     run.client.set_tag(run.id, RECORDED, digest)
     run.client.set_terminated(run.id)
-
-
-def _files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
-    """What is recorded of a method, by name, with the folder among the run's artifacts."""
-    folder = artifacts.folder("evaluate", method.name)
-    files = {
-        "metrics.json": artifacts.metrics(method.name),
-        "tables/per_class.csv": folder / "per_class.csv",
-        HISTORY: artifacts.history("segtrain", method.name),
-        CHECKPOINT: artifacts.checkpoint("segtrain", method.name),
-    }
-    if method.propagation == "gcn":
-        files[LOSSES] = artifacts.losses(method.name)
-    return files | {str(path.relative_to(folder)): path for path in sorted(folder.glob("panels/**/*.png"))}
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    content = [__version__, *(f"{name} {file_digest(path)}" for name, path in sorted(files.items()))]
-    return hashlib.sha256("\n".join(content).encode()).hexdigest()
-
-
-def _curves(files: Mapping[str, Path]) -> list[_Point]:
-    """The GCN's losses over the image's position, and DeepLab's training."""
-    losses = read_table(files[LOSSES]) if LOSSES in files else []
-    history = read_table(files[HISTORY]) if HISTORY in files else []
-    rows = [("gcn", position, row) for position, row in enumerate(losses)]
-    rows += [("seg", int(row.pop("step")), row) for row in history]
-    now = _now()
-    return [
-        _Point(f"{prefix}_{name}", step, float(value), now)
-        for prefix, step, row in rows
-        for name, value in row.items()
-        if name != "id"
-    ]
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Every number of ``metrics.json``; those of a class as ``pseudo_iou/cat``."""
-    return {
-        re.sub(r"[^\w \0-]", "_", name).replace("\0", "/")[:MAX_NAME]: float(value)
-        for name, value in _flatten(metrics, "\0")  # a class may be called anything, a/b too
-        if isinstance(value, int | float)
-    }
 
 
 def _log_model(run: _Run, checkpoint: Path) -> None:

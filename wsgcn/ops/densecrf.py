@@ -45,18 +45,25 @@ def dense_crf(probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: Crf
         raise ValueError(f"photograph {rgb_u8.shape} does not fit probabilities {probs.shape}")
     if params.iterations == 0 or classes == 1:
         return probs
-    crf = pydensecrf.densecrf.DenseCRF2D(width, height, classes)
     unary = -np.log(np.clip(probs, 1e-5, 1.0)).reshape(classes, -1)
-    crf.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
+    return mean_field(np.ascontiguousarray(unary, dtype=np.float32), np.ascontiguousarray(rgb_u8), params)
+
+
+def mean_field(unary: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams) -> NDArray[np.float32]:
+    """The library's own call, on what it takes: energies ``(K, H W)`` and ``(H, W, 3)``, both contiguous.
+
+    Returns:
+        ``(K, H, W)`` probabilities.
+    """
+    height, width = rgb_u8.shape[:2]
+    crf = pydensecrf.densecrf.DenseCRF2D(width, height, len(unary))
+    crf.setUnaryEnergy(unary)
     crf.addPairwiseGaussian(sxy=params.gaussian_sxy, compat=params.gaussian_compat)
     crf.addPairwiseBilateral(
-        sxy=params.bilateral_sxy,
-        srgb=params.bilateral_srgb,
-        rgbim=np.ascontiguousarray(rgb_u8),
-        compat=params.bilateral_compat,
+        sxy=params.bilateral_sxy, srgb=params.bilateral_srgb, rgbim=rgb_u8, compat=params.bilateral_compat
     )
     refined = crf.inference(params.iterations)
-    return np.array(refined, dtype=np.float32).reshape(classes, height, width)
+    return np.array(refined, dtype=np.float32).reshape(-1, height, width)
 
 
 def label_probs(labels: NDArray[np.integer], classes: int, gt_prob: float) -> NDArray[np.float32]:

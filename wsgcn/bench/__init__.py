@@ -1,0 +1,1 @@
+"""Times and peak memory of the kernels and the per-image stages."""

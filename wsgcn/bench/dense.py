@@ -1,0 +1,75 @@
+"""The same work with N × N matrices, as the public code of this field does it: what ``--against dense`` runs.
+
+Only for timing: tests check the fast kernels against twins of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Adam
+
+from wsgcn.bench.inputs import Case, make_picture
+from wsgcn.bench.kernels import Call, build_graph, photograph_of
+from wsgcn.propagate.gcn import initial_weights
+from wsgcn.propagate.image import gcn_problem
+from wsgcn.propagate.losses import Objective
+
+if TYPE_CHECKING:
+    from wsgcn.params import Params, Propagate
+
+GCN_STEPS = 5
+"""Steps of the dense GCN that are run; all are alike, so the whole takes as many times longer as it has more."""
+
+
+@dataclass(frozen=True)
+class DenseWalk:
+    """One squaring of the ``(N, N)`` transition, of which a walk of 2^t steps has t; picklable."""
+
+    case: Case
+    params: Params
+
+    def __call__(self) -> Call:
+        """The call, with its inputs made."""
+        graph = build_graph(make_picture(self.case), self.params.affinity.I.radius)
+        power = torch.from_numpy(graph.toarray()) ** self.params.propagate.random_walk.I.beta
+        transition = power / power.sum(dim=0)
+        del power
+        out = torch.empty_like(transition)
+        return lambda: torch.mm(transition, transition, out=out)
+
+
+@dataclass(frozen=True)
+class DenseGcn:
+    """:data:`GCN_STEPS` steps of the GCN with a dense Ã and a dense Laplacian; picklable."""
+
+    case: Case
+    params: Params
+
+    def __call__(self) -> Call:
+        """The call, with its inputs made."""
+        numbers = self.params.propagate
+        picture = make_picture(self.case)
+        problem, _ = gcn_problem(photograph_of(picture, self.params), numbers, "I", torch.device("cpu"))
+        extended, objective = problem.graph.to_dense(), problem.objective
+        nodes = torch.from_numpy(picture.features).flatten(1).T.contiguous()
+        dense = replace(objective, laplacian=objective.laplacian.to_dense())
+        return lambda: _train(extended, nodes, dense, numbers)
+
+
+def _train(extended: Tensor, nodes: Tensor, objective: Objective, params: Propagate) -> None:
+    generator = torch.Generator().manual_seed(0)
+    classes = objective.foreground.shape[1]
+    w1 = initial_weights(nodes.shape[1], params.hidden, generator, nodes.dtype).requires_grad_()
+    w2 = initial_weights(params.hidden, classes, generator, nodes.dtype).requires_grad_()
+    optimizer = Adam([w1, w2], lr=params.lr, weight_decay=params.weight_decay)
+    for _ in range(GCN_STEPS):
+        hidden = functional.dropout(torch.relu(extended @ (nodes @ w1)), params.dropout)
+        logits = extended @ (hidden @ w2)
+        optimizer.zero_grad()
+        logits.backward(objective(logits.detach())[1])
+        optimizer.step()

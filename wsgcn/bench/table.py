@@ -1,0 +1,36 @@
+"""The table that ``wsgcn bench`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from rich.table import Table
+
+from wsgcn.bench.run import Row
+
+
+def bench_table(rows: Sequence[Row]) -> Table:
+    """One line a row; columns that no row fills are left out."""
+    columns: list[tuple[str, Literal["left", "right"], Callable[[Row], str]]] = [
+        ("what", "left", lambda row: row.what),
+        ("size", "left", lambda row: row.size),
+        ("s / image", "right", lambda row: f"{row.seconds:.3g}"),
+        ("images / s", "right", lambda row: f"{row.images_per_second:.3g}"),
+        ("peak MB", "right", lambda row: f"{row.peak_mb:.0f}"),
+        ("own MB", "right", lambda row: f"{row.own_mb:.0f}"),
+        ("of bandwidth", "right", lambda row: _optional(row.bandwidth_share, lambda share: f"{100 * share:.0f} %")),
+        ("dense s", "right", lambda row: _optional(row.against_seconds, lambda seconds: f"{seconds:.3g}")),
+        ("times faster", "right", lambda row: _optional(row.ratio, lambda ratio: f"{ratio:.0f}")),
+    ]
+    table = Table(box=None, pad_edge=False)
+    for title, side, text in columns:
+        if any(text(row) for row in rows):
+            table.add_column(title, justify=side)
+    for row in rows:
+        table.add_row(*(text(row) for _, _, text in columns if any(text(one) for one in rows)))
+    return table
+
+
+def _optional(value: float | None, text: Callable[[float], str]) -> str:
+    return "" if value is None else text(value)
