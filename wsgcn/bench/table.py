@@ -19,14 +19,14 @@ def bench_table(rows: Sequence[Row]) -> Table:
         ("images / s", "right", lambda row: f"{row.images_per_second:.3g}"),
         ("peak MB", "right", lambda row: f"{row.peak_mb:.0f}"),
         ("own MB", "right", lambda row: f"{row.own_mb:.0f}"),
-        ("of bandwidth", "right", lambda row: _optional(row.bandwidth_share, lambda share: f"{100 * share:.0f} %")),
+        ("bandwidth", "right", lambda row: _optional(row.bandwidth_share, lambda share: f"{100 * share:.0f} %")),
         ("dense s", "right", lambda row: _optional(row.against_seconds, lambda seconds: f"{seconds:.3g}")),
         ("times faster", "right", lambda row: _optional(row.ratio, lambda ratio: f"{ratio:.0f}")),
     ]
     table = Table(box=None, pad_edge=False)
     for title, side, text in columns:
         if any(text(row) for row in rows):
-            table.add_column(title, justify=side)
+            table.add_column(title, justify=side, no_wrap=side == "left")  # a name cut short is no name
     for row in rows:
         table.add_row(*(text(row) for _, _, text in columns if any(text(one) for one in rows)))
     return table
