@@ -70,6 +70,7 @@ def measure(prepare: Prepare, repeats: int, threads: int = 1, family: bool = Fal
 
 def _measure_here(sender: Connection, prepare: Prepare, repeats: int, threads: int, family: bool) -> None:
     torch.set_num_threads(threads)
+    _warm_up()
     base = _resident("VmRSS")
     call = prepare()
     _forget_peak()
@@ -80,6 +81,13 @@ def _measure_here(sender: Connection, prepare: Prepare, repeats: int, threads: i
             call()
             times.append(time.perf_counter() - start)
     sender.send(Cost(min(times), max([_resident("VmHWM"), *peaks]), base))
+
+
+def _warm_up() -> None:
+    """Take the first step of an optimiser, which imports for a second what a worker imports once."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.grad = torch.zeros(1)
+    torch.optim.Adam([weight]).step()
 
 
 def _resident(field: str, pid: int | str = "self") -> float:
@@ -93,12 +101,12 @@ def _resident(field: str, pid: int | str = "self") -> float:
 
 @contextmanager
 def _watch(family: bool) -> Iterator[list[float]]:
-    """Look ten times a second at the ``family`` that this process has started; the list grows meanwhile."""
+    """Look once a second at the ``family`` that this process has started; the list grows meanwhile."""
     peaks: list[float] = []
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(0.1):
+        while not done.wait(1.0):  # more often would take a share of a core from what is measured
             peaks.extend(peak for pid in _descendants(os.getpid()) if not math.isnan(peak := _resident("VmHWM", pid)))
 
     thread = threading.Thread(target=look, daemon=True)
