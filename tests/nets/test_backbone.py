@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from wsgcn.errors import DataError
-from wsgcn.nets.backbone import build_backbone, features_of, freeze_norms, norms, to_input
+from wsgcn.errors import DataError, UsageError
+from wsgcn.nets.backbone import build_backbone, features_of, freeze_norms, freeze_stages, norms, to_input
 
 NAMES = ("resnet-small", "mobilenet-v2", "resnet-50")
+WIDE = ("resnet-38", "drn-d-105")  # of output stride 8 only
+LARGE = ("resnet-50-irnet", "resnet-101", "resnet-101-caffe", *WIDE)
 IMAGENET = Path(__file__).parents[3] / "shared" / "data" / "weights" / "mobilenet_v2-imagenet.pth"
 
 
@@ -30,10 +32,69 @@ def test_maps_have_their_strides(name, output_stride):
     ]
 
 
-@pytest.mark.parametrize(("name", "count"), [("resnet-50", 23_508_032), ("mobilenet-v2", 2_223_872)])
-def test_parameter_count_is_the_published_one_without_classifier(name, count):
-    """The published counts, 25,557,032 and 3,504,872, less 2048·1000 + 1000 and 1280·1000 + 1000 of the classifier."""
-    assert sum(one.numel() for one in build_backbone(name, 32, None).parameters()) == count
+@pytest.mark.parametrize("name", WIDE)
+def test_maps_of_networks_with_stride_8(name):
+    net = build_backbone(name, 8, None).eval()
+    with torch.no_grad():
+        maps = features_of(net, torch.zeros(1, 3, 33, 48))
+    assert [tuple(one.shape[1:]) for one in maps] == [
+        (channels, size_at(33, stride), size_at(48, stride)) for channels, stride in zip(net.channels, (2, 4, 8, 8, 8))
+    ]
+    with pytest.raises(UsageError, match=f"{name} has output stride 8, not 16"):
+        build_backbone(name, 16, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("mobilenet-v2", 3_504_872 - 1280 * 1000 - 1000),
+        ("resnet-50", 25_557_032 - 2048 * 1000 - 1000),
+        ("resnet-50-irnet", 25_557_032 - 2048 * 1000 - 1000),
+        ("resnet-101", 44_549_160 - 2048 * 1000 - 1000),
+        ("resnet-101-caffe", 44_549_160 - 2048 * 1000 - 1000),
+    ],
+)
+def test_parameter_count_is_torchvisions_without_its_classifier(name, count):
+    assert parameters(build_backbone(name, 8, None)) == count
+
+
+def parameters(net):
+    return sum(one.numel() for one in net.parameters())
+
+
+def bottlenecks(channels, width, count):
+    """Weights of a level of ``count`` bottlenecks: three convolutions, norms (two numbers a channel), one shortcut."""
+    inner = width * width * 9 + width * 4 * width + 2 * (2 * width + 4 * width)
+    return count * inner + channels * width + (count - 1) * 4 * width * width + channels * 4 * width + 2 * 4 * width
+
+
+def test_parameter_count_of_drn_d_105():
+    plain = sum(
+        a * b * k * k + 2 * b for a, b, k in [(3, 16, 7), (16, 16, 3), (16, 32, 3), (2048, 512, 3), (512, 512, 3)]
+    )
+    levels = [(32, 64, 3), (256, 128, 4), (512, 256, 23), (1024, 512, 3)]
+    expected = plain + sum(bottlenecks(*level) for level in levels)
+    assert parameters(build_backbone("drn-d-105", 8, None)) == expected
+    assert expected + 512 * 1000 + 1000 == pytest.approx(54.8e6, rel=1e-3)  # with its classifier; table 1 of the paper
+
+
+def test_parameter_count_of_resnet_38():
+    """Level by level: (blocks, in, width, out), a norm before each convolution, a shortcut where the level begins."""
+    expected = 3 * 64 * 9
+    for blocks, channels, width, out in [
+        (3, 64, 128, 128),
+        (3, 128, 256, 256),
+        (6, 256, 512, 512),
+        (3, 512, 512, 1024),
+    ]:
+        for number in range(blocks):
+            before = channels if number == 0 else out
+            expected += 2 * before + before * width * 9 + 2 * width + width * out * 9
+        expected += channels * out
+    for channels, out in [(1024, 2048), (2048, 4096)]:
+        expected += 2 * channels + channels * out // 4 + 2 * (out // 4) + (out // 4) * (out // 2) * 9
+        expected += 2 * (out // 2) + (out // 2) * out + channels * out
+    assert parameters(build_backbone("resnet-38", 8, None)) == expected + 2 * 4096
 
 
 @pytest.mark.parametrize(
@@ -60,9 +121,36 @@ def test_parameter_count_is_the_published_one_without_classifier(name, count):
                 "features.18.0.weight": (1280, 320, 1, 1),
             },
         ),
+        (
+            "resnet-101",
+            {"layer3.22.conv2.weight": (256, 256, 3, 3), "layer4.0.downsample.1.running_mean": (2048,)},
+        ),
+        (
+            "resnet-38",
+            {
+                "conv1a.weight": (64, 3, 3, 3),
+                "b2.conv_branch1.weight": (128, 64, 1, 1),
+                "b4_5.bn_branch2b1.running_var": (512,),
+                "b5.conv_branch2b1.weight": (1024, 512, 3, 3),
+                "b6.conv_branch2b1.weight": (1024, 512, 3, 3),
+                "b7.bn_branch2b2.bias": (2048,),
+                "bn7.weight": (4096,),
+            },
+        ),
+        (
+            "drn-d-105",
+            {
+                "layer0.0.weight": (16, 3, 7, 7),
+                "layer2.1.running_var": (32,),
+                "layer5.22.conv3.weight": (1024, 256, 1, 1),
+                "layer6.0.downsample.1.bias": (2048,),
+                "layer7.0.weight": (512, 2048, 3, 3),
+                "layer8.1.weight": (512,),
+            },
+        ),
     ],
 )
-def test_parameters_have_torchvisions_names(name, shapes):
+def test_parameters_have_the_published_names(name, shapes):
     state = build_backbone(name, 8, None).state_dict()
     assert {key: tuple(state[key].shape) for key in shapes} == shapes
 
@@ -83,6 +171,67 @@ def test_output_strides_share_weights_and_agree_where_nothing_moves(name):
     with torch.no_grad():
         every, few = features_of(dense, x)[-1], features_of(coarse, x)[-1]
     assert torch.allclose(every[..., ::2, ::2][..., 3:5, 3:5], few[..., 3:5, 3:5], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *LARGE])
+def test_a_photograph_moved_by_cells_moves_the_features(name):
+    """Away from the border, content 16 pixels further down and right is two cells of 8 further in the last map."""
+    net = build_backbone(name, 8, None).eval()
+    torch.manual_seed(0)
+    patch, x, moved = torch.randn(3, 16, 16), torch.zeros(1, 3, 161, 161), torch.zeros(1, 3, 161, 161)
+    x[0, :, 64:80, 64:80], moved[0, :, 80:96, 80:96] = patch, patch
+    with torch.no_grad():
+        first, second = features_of(net, x)[-1], features_of(net, moved)[-1]
+        blank = features_of(net, torch.zeros_like(x))[-1]
+    here, there = (first - blank)[..., 8:12, 8:12], (second - blank)[..., 10:14, 10:14]
+    peak = float(here.abs().max())
+    assert peak > 0
+    assert torch.allclose(here, there, atol=0.02 * peak)
+    assert not torch.allclose(here, (second - blank)[..., 9:13, 9:13], atol=0.2 * peak)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *LARGE])
+def test_stages_hold_every_parameter_once(name):
+    net = build_backbone(name, 8, None)
+    held = [id(one) for stage in net.stages() for module in stage for one in module.parameters()]
+    assert len(net.stages()) == 5
+    assert sorted(held) == sorted(id(one) for one in net.parameters())
+
+
+@pytest.mark.parametrize("name", ["mobilenet-v2", "resnet-50-irnet", "resnet-38"])
+def test_frozen_stages_get_no_gradient_and_the_others_do(name):
+    net = build_backbone(name, 8, None)
+    freeze_stages(net, 3)
+    features_of(net, torch.randn(1, 3, 40, 40))[-1].square().mean().backward()
+    early = [one for stage in net.stages()[:3] for module in stage for one in module.parameters()]
+    late = [one for stage in net.stages()[3:] for module in stage for one in module.parameters()]
+    assert early
+    assert all(one.grad is None for one in early)
+    assert all(one.grad is not None for one in late)
+
+
+def test_irnets_resnet_strides_less_without_dilating():
+    net = build_backbone("resnet-50-irnet", 16, None)
+    assert net.layer4[0].conv2.stride == (1, 1)
+    assert {module.dilation for module in net.modules() if isinstance(module, torch.nn.Conv2d)} == {(1, 1)}
+
+
+def test_caffes_resnet_strides_first_and_dilates_from_the_first_block():
+    net = build_backbone("resnet-101-caffe", 8, None)
+    assert (net.layer2[0].conv1.stride, net.layer2[0].conv2.stride) == ((2, 2), (1, 1))
+    assert [block.conv2.dilation[0] for block in (*net.layer3, *net.layer4)] == [2] * 23 + [4] * 3
+    with torch.no_grad():
+        assert features_of(net.eval(), torch.zeros(1, 3, 321, 321))[-1].shape[2:] == (41, 41)
+        assert features_of(net, torch.zeros(1, 3, 64, 64))[0].shape[2:] == (17, 17)  # 32 + 1, halved upwards
+
+
+def test_dilations_of_resnet_38_are_psas():
+    net = build_backbone("resnet-38", 8, None)
+    dilations = {key: one.dilation[0] for key, one in net.named_modules() if isinstance(one, torch.nn.Conv2d)}
+    assert {key: one for key, one in dilations.items() if one > 1} == {
+        "b5.conv_branch2b1": 2, "b5_1.conv_branch2a": 2, "b5_1.conv_branch2b1": 2, "b5_2.conv_branch2a": 2,
+        "b5_2.conv_branch2b1": 2, "b6.conv_branch2b1": 4, "b7.conv_branch2b1": 4,
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------- weight files
@@ -126,7 +275,7 @@ def test_weights_of_another_width_are_refused(published):
     path, _ = published
     state = torch.load(path, weights_only=True)
     torch.save(state | {"conv1.weight": torch.zeros(8, 3, 7, 7)}, path)
-    with pytest.raises(DataError, match=r"does not fit resnet-small.*conv1.weight"):
+    with pytest.raises(DataError, match=r"does not hold weights of resnet-small.*conv1.weight"):
         build_backbone("resnet-small", 8, str(path))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wsgcn.errors import DataError
+from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.checkpoint import check_keys, read_state
+from wsgcn.nets.drn import DrnD105
 from wsgcn.nets.mobilenet import MobileNetV2
-from wsgcn.nets.resnet import BasicBlock, Bottleneck, ResNet
+from wsgcn.nets.resnet import BasicBlock, Bottleneck, CaffeBottleneck, ResNet
+from wsgcn.nets.resnet38 import ResNet38
 
 _MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 _STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -28,36 +30,62 @@ class Backbone(Protocol):
     def __call__(self, x: Tensor) -> list[Tensor]:
         """``(B, 3, H, W)`` to five maps."""
 
+    def stages(self) -> list[list[nn.Module]]:
+        """What lies between two maps, in five lists."""
+
+
+_BY_STRIDE: dict[str, Callable[[int], nn.Module]] = {
+    "resnet-small": lambda stride: ResNet(BasicBlock, (1, 1, 1, 1), 24, stride),
+    "mobilenet-v2": MobileNetV2,
+    "resnet-50": lambda stride: ResNet(Bottleneck, (3, 4, 6, 3), 64, stride),
+    "resnet-50-irnet": lambda stride: ResNet(Bottleneck, (3, 4, 6, 3), 64, stride, dilate=False),
+    "resnet-101": lambda stride: ResNet(Bottleneck, (3, 4, 23, 3), 64, stride),
+    "resnet-101-caffe": lambda stride: ResNet(CaffeBottleneck, (3, 4, 23, 3), 64, stride),
+}
+"""Backbones of any output stride."""
+
+_FIXED: dict[str, Callable[[], nn.Module]] = {"resnet-38": ResNet38, "drn-d-105": DrnD105}
+"""Backbones of output stride 8."""
+
 
 def build_backbone(name: str, output_stride: int, weights: str | None) -> nn.Module:
     """A :class:`Backbone` with published ImageNet weights, or freshly initialised where ``weights`` is None.
 
     Raises:
         DataError: the weight file is missing, or belongs to another network.
+        UsageError: the network does not come with this output stride.
     """
     net = _build(name, output_stride)
     if weights is not None:
         path = Path(weights)
-        state = read_state(path)
-        state = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
-        # Files from before PyTorch 0.4.1 lack the batch counters, which only a running mean without momentum needs.
-        counters = {key for key in net.state_dict() if key.endswith("num_batches_tracked")}
-        check_keys(set(net.state_dict()) - counters, set(state) - counters, f"{path} does not hold weights of {name}")
-        try:
-            net.load_state_dict(state, strict=False)
-        except RuntimeError as error:
-            raise DataError(f"{path} does not fit {name}: {' '.join(str(error).split())}") from error
+        fill_backbone(net, read_state(path), f"{path} does not hold weights of {name}")
     return net
 
 
+def fill_backbone(net: nn.Module, state: dict[str, Tensor], message: str) -> None:
+    """Load published weights; a classifier among them is left out.
+
+    Raises:
+        DataError: a name or a shape does not fit; it begins with ``message`` and lists what is missing and unexpected.
+    """
+    own = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
+    # Files from before PyTorch 0.4.1 lack the batch counters, which only a running mean without momentum needs.
+    counters = {key for key in net.state_dict() if key.endswith("num_batches_tracked")}
+    check_keys(set(net.state_dict()) - counters, set(own) - counters, message)
+    try:
+        net.load_state_dict(own, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{message}: {' '.join(str(error).split())}") from error
+
+
 def _build(name: str, output_stride: int) -> nn.Module:
-    if name == "mobilenet-v2":
-        return MobileNetV2(output_stride)
-    if name == "resnet-50":
-        return ResNet(Bottleneck, (3, 4, 6, 3), 64, output_stride)
-    if name == "resnet-small":
-        return ResNet(BasicBlock, (1, 1, 1, 1), 24, output_stride)
-    raise ValueError(f"no backbone is called {name!r}")
+    if name in _BY_STRIDE:
+        return _BY_STRIDE[name](output_stride)
+    if name not in _FIXED:
+        raise ValueError(f"no backbone is called {name!r}")
+    if output_stride != 8:
+        raise UsageError(f"{name} has output stride 8, not {output_stride}: set output_stride: 8")
+    return _FIXED[name]()
 
 
 def features_of(net: nn.Module, x: Tensor) -> list[Tensor]:
@@ -74,6 +102,16 @@ def freeze_norms(net: nn.Module) -> None:
         module.eval()
         for parameter in module.parameters():
             parameter.requires_grad_(False)
+
+
+def freeze_stages(net: nn.Module, count: int) -> None:
+    """Keep the first ``count`` of a backbone's five stages as loaded, and spare their backward pass.
+
+    Source: IRNet's classifier learns nothing before its third residual stage, PSA's nothing in its first.
+    """
+    for stage in cast("Backbone", net).stages()[:count]:
+        for module in stage:
+            module.requires_grad_(False)
 
 
 def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:

@@ -82,3 +82,8 @@ class MobileNetV2(nn.Module):
             if position in _TAPS:
                 maps.append(x)
         return maps
+
+    def stages(self) -> list[list[nn.Module]]:
+        """The layers behind each map."""
+        layers, before = list(self.features), (-1, *_TAPS)
+        return [layers[first + 1 : last + 1] for first, last in zip(before, _TAPS)]

@@ -58,6 +58,17 @@ class Bottleneck(nn.Module):
         return self.relu(out)
 
 
+class CaffeBottleneck(Bottleneck):
+    """A bottleneck that strides in its first 1×1 convolution, and dilates from a stage's first block on.
+
+    Source: MSRA's Caffe models, which DeepLabv2's published weights come from (kazuto1011/deeplab-pytorch).
+    """
+
+    def __init__(self, channels_in: int, width: int, stride: int, dilation: int, dilation_in: int):
+        super().__init__(channels_in, width, stride, dilation, dilation)
+        self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
+
+
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and channels_in == channels_out:
         return None
@@ -68,27 +79,35 @@ class ResNet(nn.Module):
     """A ResNet without its classifier, giving the maps of its five stages.
 
     Args:
-        block: kind of residual block.
+        block: kind of residual block. With :class:`CaffeBottleneck` the stem's pooling rounds sizes up, as Caffe does.
         blocks: number of blocks of the four residual stages.
         width: channels of the stem and of the first stage's 3×3 convolutions; they double each stage.
-        output_stride: pixels a cell of the last map: 8, 16 or 32; later stages dilate instead of striding.
+        output_stride: pixels a cell of the last map: 8, 16 or 32; later stages do not stride.
+        dilate: a stage that does not stride dilates instead, so that each cell sees what it saw at stride 32; IRNet's
+            does not.
     """
 
     def __init__(
-        self, block: type[BasicBlock] | type[Bottleneck], blocks: Sequence[int], width: int, output_stride: int
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        blocks: Sequence[int],
+        width: int,
+        output_stride: int,
+        *,
+        dilate: bool = True,
     ):
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.maxpool = nn.MaxPool2d(3, 2, 1, ceil_mode=block is CaffeBottleneck)
         channels, stride, dilation = width, 4, 1
         self.channels = [width]
         for stage, count in enumerate(blocks):
             step, dilation_in = 1, dilation
             if stage > 0 and stride < output_stride:
                 step, stride = 2, stride * 2
-            elif stage > 0:
+            elif stage > 0 and dilate:
                 dilation *= 2
             layers = []
             for _ in range(count):
@@ -102,7 +121,14 @@ class ResNet(nn.Module):
         """``(B, 3, H, W)`` normalised photographs to five maps, the first two (stem and first stage) at stride 4."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         maps = [x]
-        for stage in range(1, len(self.channels)):
-            x = self.get_submodule(f"layer{stage}")(x)
+        for layer in self._layers():
+            x = layer(x)
             maps.append(x)
         return maps
+
+    def stages(self) -> list[list[nn.Module]]:
+        """The stem, and each residual stage."""
+        return [[self.conv1, self.bn1], *([layer] for layer in self._layers())]
+
+    def _layers(self) -> list[nn.Module]:
+        return [self.get_submodule(f"layer{stage}") for stage in range(1, len(self.channels))]
