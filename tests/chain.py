@@ -129,8 +129,8 @@ def shrunk(content: dict[str, Any], devkit: Path | str) -> dict[str, Any]:
     content["runtime"] |= {"device": "cpu", "workers": 1}
     demo = {"train_images": 8, "val_images": 4, "height": 48, "width": 64}
     content["dataset"] |= {"root": str(devkit), "demo": content["dataset"]["demo"] | demo}
-    for stage in ("cams", "affinity"):
-        content[stage]["train"] |= {"epochs": 1, "batch": 4, "crop": 32}
+    for net in (content[room][variant] for room in ("cams", "affinity") for variant in VARIANTS):
+        net["train"] |= {"epochs": 1, "batch": 4, "crop": 32}
     content["cams"]["infer"]["scales"] = [1.0]
     content["propagate"] |= {"steps": 4, "feature_steps": 4}
     content["segtrain"] |= {"iterations": 2, "batch": 2, "crop": 32, "aspp_dilations": [1, 2]}

@@ -104,8 +104,8 @@ def tiny_params(tiny_voc: Path) -> Params:
         "evaluate.classes": TINY_CLASSES,
         "evaluate.panels": 2,
     }
-    for room in ("cams", "affinity"):
-        values |= {f"{room}.train.{key}": value for key, value in small_training.items()}
+    for net in ("cams.I", "cams.P", "affinity.I", "affinity.P"):
+        values |= {f"{net}.train.{key}": value for key, value in small_training.items()}
     for use in (
         "affinity.I.seeds.crf",
         "affinity.P.seeds.crf",

@@ -152,7 +152,6 @@ def reads(tmp_path_factory) -> dict[tuple[str, str | None], set[str]]:
     """What each member of each stage reads of the parameters, on a demo of a few pictures."""
     root = tmp_path_factory.mktemp("reads")
     content = chain.shrunk(real_content(), root / "devkit")
-    content["affinity"]["P"]["freeze_backbone"] = False  # only then has the backbone a learning rate
     seen: dict[tuple[str, str | None], set[str]] = {}
     for entry in ENTRIES:
         found = seen.setdefault((entry.stage, entry.name), set())
@@ -190,8 +189,9 @@ def test_recorder_notes_values_dumps_and_what_methods_read():
     seen: set[str] = set()
     recorder = Recorder(params, "", seen)
     assert recorder.cams.net("P").grid_stride == params.cams.P.grid_stride
-    assert recorder.cams.net("I").model_dump(exclude={"weights"}) == params.cams.I.model_dump(exclude={"weights"})
-    assert seen == {"cams.P.grid_stride", *(f"cams.I.{one}" for one in ("backbone", "output_stride", "grid_stride"))}
+    assert recorder.segtrain.model_dump(exclude={"lr"}) == params.segtrain.model_dump(exclude={"lr"})
+    others = set(type(params.segtrain).model_fields) - {"lr"}
+    assert seen == {"cams.P.grid_stride", *(f"segtrain.{one}" for one in others)}
 
 
 # ---------------------------------------------------------------- the repository is its own demo project

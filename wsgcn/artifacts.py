@@ -29,6 +29,8 @@ from wsgcn.errors import DataError
 from wsgcn.labels import BACKGROUND, palette
 
 PACKAGE = Path(__file__).parent
+HISTORY = ("step", "loss", "lr")
+"""Columns of a training's history."""
 _FINGERPRINT = "fingerprint"
 
 

@@ -20,7 +20,16 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=0)]
 Size = Annotated[float, Field(gt=0)]
 Range = tuple[Size, Size]
-Backbone = Literal["resnet-small", "mobilenet-v2", "resnet-50"]
+Backbone = Literal[
+    "resnet-small",
+    "mobilenet-v2",
+    "resnet-50",
+    "resnet-50-irnet",
+    "resnet-101",
+    "resnet-101-caffe",
+    "resnet-38",
+    "drn-d-105",
+]
 
 
 class Section(BaseModel):
@@ -83,33 +92,54 @@ class Crf(Section):
     bilateral_compat: Factor
 
 
-class CamsNet(Section):
-    """The classifier of one variant."""
-
-    backbone: Backbone
-    weights: str | None
-    output_stride: Literal[8, 16, 32]
-    grid_stride: Literal[4, 8, 16]
-
-
 class SgdTraining(Section):
     """What every training by SGD with a poly schedule has."""
 
     batch: Positive
     crop: Annotated[int, Field(ge=32)]
-    scale: Range
     lr: Size
     momentum: Fraction
     weight_decay: Factor
     poly_power: Factor
 
 
+class Jitter(Section):
+    """Random changes of colour: each factor is drawn from 1 ± its number, hue from ± its share of the circle."""
+
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+    hue: Annotated[float, Field(ge=0, le=0.5)]
+
+
 class CamsTraining(SgdTraining):
-    """Training of the multi-label classifier."""
+    """Training of the multi-label classifier; exactly one of ``scale`` and ``long_side`` is given."""
 
     epochs: Positive
+    scale: Range | None
+    long_side: Range | None
+    jitter: Jitter | None
     head_lr_factor: Size
     freeze_norm: bool
+
+    @model_validator(mode="after")
+    def _one_size(self) -> CamsTraining:
+        if (self.scale is None) == (self.long_side is None):
+            raise ValueError("give scale (factors) or long_side (pixels), and null for the other")
+        return self
+
+
+class CamsNet(Section):
+    """The classifier of one variant."""
+
+    backbone: Backbone
+    weights: str | None
+    trained: str | None
+    output_stride: Literal[8, 16, 32]
+    grid_stride: Literal[4, 8, 16]
+    frozen_stages: Annotated[int, Field(ge=0, le=5)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    train: CamsTraining
 
 
 class CamsInference(Section):
@@ -123,7 +153,6 @@ class Cams(Section):
 
     I: CamsNet
     P: CamsNet
-    train: CamsTraining
     infer: CamsInference
 
     def net(self, variant: Variant) -> CamsNet:
@@ -150,32 +179,37 @@ class AffinitySeeds(Section):
     crf: Crf
 
 
+class AffinityTraining(SgdTraining):
+    """Training of either affinity network."""
+
+    epochs: Positive
+    scale: Range
+    jitter: Jitter | None
+    backbone_lr_factor: Factor
+    offset_share: Annotated[float, Field(gt=0, le=1)]
+
+
 class BoundaryNet(Section):
     """IRNet's boundary branch."""
 
     backbone: Literal["cams", "weights"]
-    freeze_backbone: bool
+    trained: str | None
+    displacement: bool
     radius: Annotated[int, Field(ge=2)]
     train_radius: Annotated[int, Field(ge=2)]
     seeds: BoundarySeeds
+    train: AffinityTraining
 
 
 class AffinityNet(Section):
     """PSA's AffinityNet."""
 
     backbone: Literal["cams", "weights"]
-    freeze_backbone: bool
+    trained: str | None
     radius: Annotated[int, Field(ge=2)]
     train_radius: Annotated[int, Field(ge=2)]
     seeds: AffinitySeeds
-
-
-class AffinityTraining(SgdTraining):
-    """Training of either affinity network."""
-
-    epochs: Positive
-    backbone_lr_factor: Factor
-    offset_share: Annotated[float, Field(gt=0, le=1)]
+    train: AffinityTraining
 
 
 class Affinity(Section):
@@ -183,7 +217,6 @@ class Affinity(Section):
 
     I: BoundaryNet
     P: AffinityNet
-    train: AffinityTraining
 
     def net(self, variant: Variant) -> BoundaryNet | AffinityNet:
         """The affinity network of a variant."""
@@ -285,9 +318,12 @@ class Segtrain(SgdTraining):
 
     backbone: Backbone
     weights: str | None
+    trained: str | None
     output_stride: Literal[8, 16]
     aspp_dilations: Annotated[tuple[Positive, ...], Field(min_length=1)]
     iterations: Positive
+    accumulate: Positive
+    scale: Range
     input_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
     head_lr_factor: Size
     freeze_norm: bool

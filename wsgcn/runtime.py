@@ -53,6 +53,14 @@ def generator_for(run_seed: int, *names: str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(run_seed, *names))
 
 
+@contextmanager
+def seeded(run_seed: int, *names: str) -> Iterator[None]:
+    """Seed torch's global generators, which new weights and dropout draw from, by :func:`seed_for` inside the block."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(run_seed, *names))
+        yield
+
+
 def core_count() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from tests.propagate.cases import GRIDS
 from tests.reference import affinity as reference
-from wsgcn.affinity.pairs import boundary_affinity, feature_affinity, pair_loss, path_cells, stencil_weights
+from wsgcn.affinity.pairs import (
+    boundary_affinity,
+    displacement_loss,
+    feature_affinity,
+    pair_loss,
+    path_cells,
+    stencil_weights,
+)
 from wsgcn.ops.stencil import half_disc
 from wsgcn.propagate.graph import adjacency
 
@@ -132,3 +139,23 @@ def test_certain_affinities_stay_finite(kernel, value):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(maps.grad).all()
+
+
+# ---------------------------------------------------------------- displacement
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(2, 4), st.integers(0, 999))
+def test_displacement_loss_equals_its_twin(height, width, radius, seed):
+    rng = np.random.default_rng(seed)
+    field, labels = rng.normal(size=(2, height, width)), rng.choice([0, 1, 2, 255], (height, width)).astype(np.uint8)
+    loss = displacement_loss(torch.from_numpy(field)[None], torch.from_numpy(labels)[None], half_disc(radius))
+    assert loss.item() == pytest.approx(reference.displacement_loss(field, labels, radius), abs=1e-10)
+
+
+def test_field_that_points_to_the_centre_costs_nothing():
+    rows, columns = torch.meshgrid(torch.arange(7.0), torch.arange(9.0), indexing="ij")
+    field = torch.stack([3 - rows, 4 - columns])[None]
+    labels = torch.ones(1, 7, 9, dtype=torch.uint8)
+    assert displacement_loss(field, labels, half_disc(4)).item() == pytest.approx(0, abs=1e-6)
+    assert displacement_loss(-field, labels, half_disc(4)).item() > 1
+    assert displacement_loss(torch.zeros_like(field), 0 * labels, half_disc(4)).item() == 0

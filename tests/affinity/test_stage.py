@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from tests import chain
 from tests.conftest import changed
@@ -67,7 +68,7 @@ def test_seeds_are_made_again_only_for_other_numbers(made, tiny_params, variant)
     seeds = made.folder("affinity-train", variant) / "seeds"
     when = chain.times(seeds)
     (seeds / "old.png").write_bytes(b"")
-    train(changed(tiny_params, {"affinity.train.lr": 0.01}), made, variant)
+    train(changed(tiny_params, {f"affinity.{variant}.train.lr": 0.01}), made, variant)
     assert chain.times(seeds) == when
     values = {"affinity.I.seeds.foreground": 0.6, "affinity.P.seeds.alphas": (3, 33)}
     train(changed(tiny_params, values), made, variant)
@@ -113,3 +114,26 @@ def test_cams_that_are_sure_of_nothing_train_to_no_nan(made, tiny_params, tiny_i
     record = load_record(made.arrays("affinity", variant, "t0"), Affinity)  # refuses what is not finite
     assert record.weights.max() > 0
     assert all(np.isfinite(float(row["loss"])) for row in read_table(made.history("affinity-train", variant)))
+
+
+def test_displacement_field_is_learned_and_centred(made, tiny_params):
+    params = changed(tiny_params, {"affinity.I.displacement": True, "affinity.I.train.epochs": 3})
+    train(params, made)
+    state = torch.load(made.checkpoint("affinity-train", "I"), weights_only=True)["state"]
+    assert state["displacement.last.weight"].shape == (2, 256, 1, 1)
+    assert (state["displacement.mean"] != 0).all()
+    assert "displacement.mean" not in torch.load(made.checkpoint("affinity-train", "P"), weights_only=True)["state"]
+    chain.run_stage("affinity", "I", params, made)
+    with pytest.raises(DataError, match=r"was made with .*'displacement': True.* train it again"):
+        chain.run_stage("affinity", "I", tiny_params, made)
+
+
+@each_variant
+def test_imported_weights_are_taken_without_training(made, tiny_params, monkeypatch, tmp_path, variant):
+    published = tmp_path / "published.pt"
+    shutil.copy(made.checkpoint("affinity-train", variant), published)
+    monkeypatch.setattr("wsgcn.affinity.stage.train_affinity", None)  # a training would fail
+    taken = train(changed(tiny_params, {f"affinity.{variant}.trained": str(published)}), made, variant)
+    assert taken["checkpoint.pt"] == published.read_bytes()
+    assert sorted(taken) == ["checkpoint.pt", "history.csv"]
+    assert not (made.folder("affinity-train", variant) / "seeds").exists()

@@ -6,7 +6,7 @@ import torch
 
 from tests.conftest import changed
 from wsgcn.cams.cam import class_activation_maps
-from wsgcn.cams.fit import multi_hot, train_classifier
+from wsgcn.cams.fit import multi_hot, scale_range, train_classifier
 from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.nets.backbone import features_of
 from wsgcn.ops.resize import grid_size
@@ -82,19 +82,26 @@ def test_labels_become_a_vector_without_background(class_ids, target):
 
 def test_training_learns_colours_and_follows_the_schedule(tiny_params):
     """Red photographs are class 1, blue ones class 2; the loss falls to a fraction."""
-    params = changed(tiny_params, {"cams.train.epochs": 15, "cams.train.batch": 4}).cams
+    params = changed(tiny_params, {"cams.I.train.epochs": 15, "cams.I.train.batch": 4}).cams.I
     torch.manual_seed(0)
-    net = build_cam_net(params.I, 3, pretrained=False)
+    net = build_cam_net(params, 3, pretrained=False)
     colours = {"r0": (200, 40, 40), "r1": (180, 60, 50), "b0": (40, 40, 200), "b1": (50, 60, 180)}
     labels = {name: (1,) if name[0] == "r" else (2,) for name in colours}
 
     def load(name):
         return np.full((40, 40, 3), colours[name], np.uint8)
 
-    history = train_classifier(net, labels, load, params.train, 0, label="cams I")
+    history = train_classifier(net, labels, load, params.train, 0, label="cams I", section="cams.I.train")
     assert [step for step, _, _ in history] == list(range(15))
     assert history[-1][1] < 0.3 * history[0][1]
     rates = [rate for _, _, rate in history]
     assert rates[0] == pytest.approx(params.train.lr)
     assert rates == sorted(rates, reverse=True)
     assert not net.training
+
+
+@pytest.mark.parametrize(("long_side", "expected"), [(500, (0.64, 1.28)), (320, (1.0, 2.0))])
+def test_range_of_the_longer_side_becomes_a_range_of_factors(tiny_params, long_side, expected):
+    values = {"cams.I.train.scale": None, "cams.I.train.long_side": (320, 640)}
+    assert scale_range(changed(tiny_params, values).cams.I.train, long_side) == expected
+    assert scale_range(tiny_params.cams.I.train, long_side) == tiny_params.cams.I.train.scale

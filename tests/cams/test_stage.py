@@ -1,5 +1,7 @@
 """Training and CAMs on disk; what every per-image stage promises is in ``tests/test_stages.py``."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,11 @@ import torch
 from tests import chain
 from tests.conftest import changed
 from wsgcn.artifacts import Artifacts, Cams, Index, load_record, read_json, read_table, save_index
+from wsgcn.cams.net import build_cam_net
 from wsgcn.errors import DataError, UsageError
 from wsgcn.labels import VARIANTS
 from wsgcn.ops.resize import grid_size
+from wsgcn.runtime import seeded
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -70,8 +74,8 @@ def test_damaged_classifier_is_trained_again(made, fresh, tiny_params, name):
 
 
 def test_training_that_runs_away_stops_with_the_rate_to_change(fresh, tiny_params):
-    wild = {"cams.train.lr": 1e30, "cams.train.epochs": 9}
-    with pytest.raises(UsageError, match=r"cams\.train: the loss is .* choose a smaller cams\.train\.lr"):
+    wild = {"cams.I.train.lr": 1e30, "cams.I.train.epochs": 9}
+    with pytest.raises(UsageError, match=r"cams\.I\.train: the loss is .* choose a smaller cams\.I\.train\.lr"):
         train(changed(tiny_params, wild), fresh)
     assert not fresh.checkpoint("cams-train", "I").exists()
 
@@ -80,7 +84,7 @@ def test_history_has_every_step(made, tiny_params):
     rows = read_table(made.history("cams-train", "P"))
     assert [int(row["step"]) for row in rows] == [0, 1]
     assert all(np.isfinite(float(row["loss"])) for row in rows)
-    assert float(rows[0]["lr"]) == pytest.approx(tiny_params.cams.train.lr)
+    assert float(rows[0]["lr"]) == pytest.approx(tiny_params.cams.I.train.lr)
 
 
 def test_neither_masks_nor_validation_pictures_are_read(fresh, made, tiny_voc, tiny_params):
@@ -120,3 +124,34 @@ def test_wrong_parameters_are_named(fresh, tiny_params, values, error, message):
     with pytest.raises(error, match=message):
         train(changed(tiny_params, values), fresh)
     assert not fresh.folder("cams-train", "I").exists()
+
+
+def test_imported_weights_are_taken_without_training(made, fresh, tiny_params, monkeypatch, tmp_path):
+    published = tmp_path / "irnet-cam.pt"
+    shutil.copy(made.checkpoint("cams-train", "I"), published)
+    monkeypatch.setattr("wsgcn.cams.stage.train_classifier", None)  # a training would fail
+    taken = train(changed(tiny_params, {"cams.I.trained": str(published)}), fresh)
+    assert taken["checkpoint.pt"] == published.read_bytes()
+    assert read_table(fresh.history("cams-train", "I")) == []
+    with pytest.raises(DataError, match=r"irnet-cam\.pt was made with"):
+        train(changed(tiny_params, {"cams.I.trained": str(published), "cams.I.output_stride": 16}), fresh)
+
+
+def test_frozen_stages_stay_as_they_were(made, fresh, tiny_params):
+    train(changed(tiny_params, {"cams.I.frozen_stages": 2, "cams.I.train.freeze_norm": True}), fresh)
+    frozen, free = (torch.load(one.checkpoint("cams-train", "I"), weights_only=True)["state"] for one in (fresh, made))
+    early = [key for key in frozen if key.startswith(("backbone.conv1", "backbone.layer1"))]
+    with seeded(tiny_params.runtime.seed, "cams"):
+        start = build_cam_net(tiny_params.cams.I, 3, pretrained=False).state_dict()
+    assert early
+    assert all(torch.equal(frozen[key], start[key]) for key in early)
+    assert not torch.equal(free["backbone.conv1.weight"], start["backbone.conv1.weight"])
+    assert not torch.equal(frozen["backbone.layer3.0.conv1.weight"], start["backbone.layer3.0.conv1.weight"])
+
+
+def test_dropout_draws_from_the_runs_seed(fresh, tiny_params):
+    params = changed(tiny_params, {"cams.I.dropout": 0.5})
+    first = train(params, fresh)
+    shutil.rmtree(fresh.folder("cams-train", "I"))
+    torch.manual_seed(5)
+    assert train(params, fresh) == first

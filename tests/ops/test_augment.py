@@ -7,7 +7,8 @@ from torch import nn
 
 from wsgcn.errors import UsageError
 from wsgcn.nets.backbone import to_input
-from wsgcn.ops.augment import finite, poly_schedule, random_view, sgd
+from wsgcn.ops.augment import finite, jittered, poly_schedule, random_view, sgd
+from wsgcn.params import Jitter
 from wsgcn.runtime import generator_for
 
 
@@ -133,3 +134,53 @@ def test_loss_that_is_not_finite_names_the_rate_to_change(value):
     with pytest.raises(UsageError, match=r"cams\.train: the loss is (nan|inf) at step 3: .* cams\.train\.lr"):
         finite(torch.tensor(value), "cams.train", 3)
     assert finite(torch.tensor(0.5), "cams.train", 3) == 0.5
+
+
+# ---------------------------------------------------------------- colours
+
+STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+COLOURS = np.array([[(200, 40, 40), (40, 200, 40)], [(90, 90, 90), (30, 60, 220)]], np.uint8)
+
+
+def changed_colours(seed=0, rgb_u8=COLOURS, **ranges):
+    return jittered(rgb_u8, Jitter(**(STILL | ranges)), generator_for(seed, "colours")).astype(int)
+
+
+def test_no_jitter_changes_nothing_and_draws_nothing():
+    generator = generator_for(0, "colours")
+    before = generator.get_state()
+    assert jittered(COLOURS, None, generator) is COLOURS
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_jitter_of_nothing_keeps_the_colours_to_a_level_of_hsv():
+    assert np.abs(changed_colours() - COLOURS).max() <= 3
+
+
+def test_brightness_scales_every_pixel_alike_within_its_range():
+    factors = [changed_colours(seed, brightness=0.3)[1, 0, 0] / 90 for seed in range(200)]
+    assert 0.68 <= min(factors) < 0.78
+    assert 1.22 < max(factors) <= 1.32
+
+
+def test_saturation_leaves_grey_as_it_is_and_contrast_keeps_the_mean():
+    for seed in range(20):
+        assert np.abs(changed_colours(seed, saturation=0.3)[1, 0] - 90).max() <= 1
+        grey = np.full((2, 2, 3), 100, np.uint8)
+        grey[0] = 140
+        assert abs(changed_colours(seed, grey, contrast=0.3).mean() - 120) <= 1
+
+
+def test_hue_turns_and_keeps_brightness_and_grey():
+    turned = [changed_colours(seed, hue=0.1) for seed in range(50)]
+    assert len({tuple(one[0, 0]) for one in turned}) > 10
+    for one in turned:
+        assert abs(one[0, 0].max() - 200) <= 3  # HSV's value
+        assert np.abs(one[1, 0] - 90).max() <= 1
+        assert one[0, 0].argmax() == 0  # a tenth of the circle does not make red green
+
+
+def test_same_generator_same_colours():
+    ranges = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.1}
+    assert np.array_equal(changed_colours(3, **ranges), changed_colours(3, **ranges))
+    assert not np.array_equal(changed_colours(3, **ranges), changed_colours(4, **ranges))

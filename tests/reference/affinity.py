@@ -87,3 +87,26 @@ def pair_loss_dense(affinity: np.ndarray, labels: np.ndarray, pairs: list[tuple[
             groups[name].append(-math.log(affinity[i, j] + epsilon))
     weights = {"background": 1 / 4, "foreground": 1 / 4, "different": 1 / 2}
     return sum(weights[name] * sum(costs) / len(costs) for name, costs in groups.items() if costs)
+
+
+def displacement_loss(field: np.ndarray, labels: np.ndarray, radius: int) -> float:
+    """IRNet: half the mean of |D_i - D_j - (j - i)| over pairs of one object, half that of |D_i - D_j| over background.
+
+    Args:
+        field: ``(2, h, w)``, rows and columns.
+        labels: ``(h, w)`` class ids, 255 = unsure.
+        radius: cells.
+    """
+    foreground, background = [], []
+    cells = _cells(*labels.shape)
+    for i, first in enumerate(cells):
+        for second in cells[i + 1 :]:
+            offset = np.subtract(second, first)
+            if (offset**2).sum() >= radius**2 or labels[first] != labels[second] or labels[first] == 255:
+                continue
+            apart = field[:, first[0], first[1]] - field[:, second[0], second[1]]
+            if labels[first] == 0:
+                background += list(np.abs(apart))
+            else:
+                foreground += list(np.abs(apart - offset))
+    return float(sum(np.mean(group) / 2 for group in (foreground, background) if group))

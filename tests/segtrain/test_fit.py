@@ -126,3 +126,16 @@ def test_diverging_training_ends_in_advice(params):
     photos, labels = four_pictures()
     with pytest.raises(UsageError, match=r"loss is nan at step 1: choose a smaller segtrain\.lr"):
         list(fit(network(), [(photos * torch.nan, labels)], params))
+
+
+def test_two_halves_accumulate_to_the_whole_batch(params):
+    photos, labels = four_pictures()
+    frozen = params.model_copy(update={"freeze_norm": True, "accumulate": 1})
+    whole, halves = network(), network()
+    (at_once,) = fit(whole, [(photos, labels)], frozen)
+    batches = [(photos[:2], labels[:2]), (photos[2:], labels[2:])]
+    (in_two,) = fit(halves, batches, frozen.model_copy(update={"accumulate": 2}))
+    assert in_two.loss == pytest.approx(at_once.loss, rel=1e-5)
+    assert (in_two.number, in_two.lr) == (1, at_once.lr)
+    for key, one in whole.state_dict().items():
+        assert torch.allclose(one, halves.state_dict()[key], atol=1e-6), key

@@ -187,3 +187,14 @@ def test_unknown_split_and_device_are_named(tiny_params, artifacts):
     refused(changed(tiny_params, {"dataset.train_split": "none"}), artifacts, "no photograph of split 'none'")
     with pytest.raises(UsageError, match=r"runtime\.device is 'tpu'"):
         train(changed(tiny_params, {"runtime.device": "tpu"}), artifacts)
+
+
+def test_imported_network_is_taken_without_training(tiny_params, artifacts, monkeypatch, tmp_path):
+    train(tiny_params, artifacts)
+    published = tmp_path / "deeplab-voc.pt"
+    checkpoint = artifacts.checkpoint("segtrain", METHOD.name)
+    checkpoint.rename(published)
+    monkeypatch.setattr("wsgcn.segtrain.stage.fit", None)  # a training would fail
+    assert train(changed(tiny_params, {"segtrain.trained": str(published)}), artifacts) == []
+    assert checkpoint.read_bytes() == published.read_bytes()
+    assert read_table(artifacts.history("segtrain", METHOD.name)) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from wsgcn.affinity.net import AffinityNetwork
-from wsgcn.affinity.pairs import pair_loss
-from wsgcn.ops.augment import ParameterGroup, finite, poly_schedule, random_view, sgd
+from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
+from wsgcn.affinity.pairs import displacement_loss, pair_loss
+from wsgcn.nets.backbone import to_input
+from wsgcn.ops.augment import ParameterGroup, finite, jittered, poly_schedule, random_view, sgd
 from wsgcn.ops.batches import batches, step_count
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.runtime import generator_for, progress_bar
+from wsgcn.runtime import generator_for, progress_bar, seeded
 
 if TYPE_CHECKING:
     from wsgcn.params import AffinityTraining
 
 Item = TypeVar("Item")
+
+DISPLACEMENT_LR_FACTOR = 10
+"""How much faster than the boundary branch IRNet's displacement branch learns."""
 
 
 def train_affinity(
@@ -35,8 +39,12 @@ def train_affinity(
     run_seed: int,
     *,
     label: str,
+    section: str,
 ) -> list[tuple[int, float, float]]:
     """Minimise :func:`~wsgcn.affinity.pairs.pair_loss` over random views; ``net`` is changed in place.
+
+    A displacement field learns from :func:`~wsgcn.affinity.pairs.displacement_loss` beside it; its mean over the
+    photographs is then taken away from it.
 
     Args:
         net: the network, on the device that trains.
@@ -47,6 +55,7 @@ def train_affinity(
         radius: reach of the pairs, in cells.
         run_seed: seed of the run.
         label: name of the training: text of the progress bar, and part of every seed.
+        section: of the parameters, for an error.
 
     Returns:
         Step, loss and learning rate of the heads for every step.
@@ -60,6 +69,7 @@ def train_affinity(
 
     def sample(item: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         rgb_u8, seeds = load(item)
+        rgb_u8 = jittered(rgb_u8, params.jitter, generator)
         return random_view(rgb_u8, seeds, params.crop, params.scale, generator)
 
     steps = step_count(params.epochs, len(items), params.batch)
@@ -69,13 +79,16 @@ def train_affinity(
     net.train()
     history = []
     feed = batches(items, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
-    with progress_bar(label, steps) as advance:
+    with progress_bar(label, steps) as advance, seeded(run_seed, label, "dropout"):
         for step, samples in enumerate(feed):
             x, seeds = (torch.stack(part).to(device) for part in zip(*samples))
             cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
-            maps = net.affinity_maps(net.node_features(x, grid))
-            loss = pair_loss(maps, cells, net.affinity, _some(offsets, params.offset_share, generator))
-            value = finite(loss, "affinity.train", step)
+            some = _some(offsets, params.offset_share, generator)
+            taps = net.taps(x)
+            loss = pair_loss(net.affinity_maps(net.node_features(taps, grid)), cells, net.affinity, some)
+            if net.displacement is not None:
+                loss = loss + displacement_loss(net.displacement(taps, grid), cells, some)
+            value = finite(loss, section, step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -83,7 +96,26 @@ def train_affinity(
             schedule.step()
             advance()
     net.eval()
+    if net.displacement is not None:
+        crops = (_top_left(load(item)[0], params.crop) for item in items.values())
+        net.displacement.mean.copy_(_mean_field(net, net.displacement, crops, grid))
     return history
+
+
+def _top_left(rgb_u8: NDArray[np.uint8], crop: int) -> Tensor:
+    """The ``(3, crop, crop)`` top left corner of a photograph, 0 where it ends."""
+    x = to_input(rgb_u8[:crop, :crop])
+    return functional.pad(x, (0, crop - x.shape[2], 0, crop - x.shape[1]))
+
+
+@torch.no_grad()
+def _mean_field(
+    net: AffinityNetwork, displacement: DisplacementBranch, photos: Iterable[Tensor], grid: tuple[int, int]
+) -> Tensor:
+    """Mean of the displacement field over photographs, ``(2,)``: IRNet's mean shift, over crops as it has them."""
+    device = next(net.parameters()).device
+    means = [displacement(net.taps(x[None].to(device)), grid).mean(dim=(0, 2, 3)) for x in photos]
+    return torch.stack(means).mean(0)
 
 
 def _some(offsets: list[tuple[int, int]], share: float, generator: torch.Generator) -> list[tuple[int, int]]:
@@ -94,6 +126,8 @@ def _some(offsets: list[tuple[int, int]], share: float, generator: torch.Generat
 
 def _groups(net: AffinityNetwork, params: AffinityTraining) -> list[ParameterGroup]:
     groups: list[ParameterGroup] = [{"params": net.heads(), "lr": params.lr}]
+    if net.displacement is not None:
+        groups.append({"params": list(net.displacement.parameters()), "lr": params.lr * DISPLACEMENT_LR_FACTOR})
     if not net.freeze:
         groups.append({"params": list(net.backbone.parameters()), "lr": params.lr * params.backbone_lr_factor})
     return groups

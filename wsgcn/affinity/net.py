@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsgcn.affinity.pairs import PairAffinity, boundary_affinity, feature_affinity
-from wsgcn.nets.backbone import features_of, freeze_norms
+from wsgcn.nets.backbone import Backbone, features_of, freeze_norms
+
+if TYPE_CHECKING:
+    from wsgcn.params import CamsNet
 
 BRANCH_CHANNELS = 32
 """Channels of each of IRNet's five side branches: 160 node features."""
@@ -28,6 +31,7 @@ class AffinityNetwork(nn.Module):
     """
 
     affinity: PairAffinity
+    displacement: DisplacementBranch | None
     branches: nn.ModuleList
     last: nn.Conv2d
 
@@ -35,6 +39,7 @@ class AffinityNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.freeze = freeze
+        self.displacement = None
 
     def train(self, mode: bool = True) -> AffinityNetwork:
         """Training mode for the heads; the backbone keeps its batch norms, which small batches would spoil."""
@@ -46,7 +51,7 @@ class AffinityNetwork(nn.Module):
         return self
 
     def heads(self) -> list[nn.Parameter]:
-        """The parameters that are not the backbone's."""
+        """The parameters of what makes the affinities, without the backbone's."""
         return [*self.branches.parameters(), *self.last.parameters()]
 
     def taps(self, x: Tensor) -> list[Tensor]:
@@ -56,8 +61,8 @@ class AffinityNetwork(nn.Module):
                 return features_of(self.backbone, x)
         return features_of(self.backbone, x)
 
-    def node_features(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """V of eq. (1), ``(B, F, h, w)``."""
+    def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """V of eq. (1), ``(B, F, h, w)``, from the backbone's maps."""
         raise NotImplementedError
 
     def affinity_maps(self, features: Tensor) -> Tensor:
@@ -76,23 +81,61 @@ class BoundaryBranch(AffinityNetwork):
     figure 3; 1×1 convolution, group norm of 4 groups, ReLU.
     """
 
-    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, freeze: bool):
+    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, freeze: bool, displacement: bool):
         super().__init__(backbone, freeze=freeze)
         self.affinity = boundary_affinity
+        self.displacement = DisplacementBranch(channels) if displacement else None
         self.branches = nn.ModuleList(
             nn.Sequential(nn.Conv2d(one, BRANCH_CHANNELS, 1, bias=False), nn.GroupNorm(4, BRANCH_CHANNELS))
             for one in channels
         )
         self.last = nn.Conv2d(BRANCH_CHANNELS * len(channels), 1, 1)
 
-    def node_features(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+    def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """``(B, 160, h, w)`` ≥ 0, before the last convolution."""
-        branches = zip(self.branches, self.taps(x))
-        return torch.cat([torch.relu(_to_grid(head(tap), grid)) for head, tap in branches], dim=1)
+        return torch.cat([torch.relu(_to_grid(head(tap), grid)) for head, tap in zip(self.branches, taps)], dim=1)
 
     def affinity_maps(self, features: Tensor) -> Tensor:
         """The boundary map, ``(B, 1, h, w)`` in [0, 1]."""
         return torch.sigmoid(self.last(features))
+
+
+class DisplacementBranch(nn.Module):
+    """IRNet's displacement field: for each cell the way to the centre of its object, in cells.
+
+    The maps of the last three stages are mixed at the third one's resolution, and with the first two at the grid's.
+    Semantic labels do not need it; it is learned beside the boundary because IRNet's published weights hold both.
+
+    Source: Ahn et al. (CVPR 2019), section 4.1; channels and groups as in the public code.
+    """
+
+    mean: Tensor
+
+    def __init__(self, channels: Sequence[int]):
+        super().__init__()
+        widths = (64, 128, 256, 256, 256)
+        self.branches = nn.ModuleList(_normed(one, width) for one, width in zip(channels, widths))
+        self.deep = _normed(sum(widths[2:]), 256)
+        self.mixed = _normed(sum(widths[:2]) + 256, 256)
+        self.last = nn.Conv2d(256, 2, 1, bias=False)
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """The five maps of a backbone to ``(B, 2, h, w)``: rows and columns, less their mean once that is known.
+
+        The mean shift (:attr:`mean`, found after training) holds in evaluation only.
+        """
+        heads = [head(tap) for head, tap in zip(self.branches, taps)]
+        middle = (heads[2].shape[2], heads[2].shape[3])
+        deep = self.deep(torch.cat([torch.relu(_to_grid(one, middle)) for one in heads[2:]], dim=1))
+        parts = [torch.relu(_to_grid(one, grid)) for one in (*heads[:2], deep)]
+        field: Tensor = self.last(torch.relu(self.mixed(torch.cat(parts, dim=1))))
+        return field if self.training else field - self.mean[:, None, None]
+
+
+def _normed(channels_in: int, channels_out: int) -> nn.Sequential:
+    groups = 8 if channels_out == 64 else 16
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, bias=False), nn.GroupNorm(groups, channels_out))
 
 
 class AffinityNet(AffinityNetwork):
@@ -108,9 +151,9 @@ class AffinityNet(AffinityNetwork):
         self.branches = nn.ModuleList(nn.Conv2d(one, out, 1, bias=False) for one, out in reduced)
         self.last = nn.Conv2d(sum(SEMANTIC_CHANNELS), sum(SEMANTIC_CHANNELS), 1, bias=False)
 
-    def node_features(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+    def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """``(B, 448, h, w)`` > -1."""
-        branches = zip(self.branches, self.taps(x)[-3:])
+        branches = zip(self.branches, taps[-3:])
         parts = [functional.elu(head(_to_grid(tap, grid))) for head, tap in branches]
         return functional.elu(self.last(torch.cat(parts, dim=1)))
 
@@ -119,14 +162,23 @@ class AffinityNet(AffinityNetwork):
         return features
 
 
-def build_affinity_network(variant: str, backbone: nn.Module, *, freeze: bool) -> AffinityNetwork:
-    """The affinity network of a variant on a backbone."""
-    channels: Sequence[int] = backbone.channels  # type: ignore[assignment]
+def build_affinity_network(
+    variant: str, backbone: nn.Module, *, freeze: bool, displacement: bool
+) -> BoundaryBranch | AffinityNet:
+    """The affinity network of a variant on a backbone.
+
+    Args:
+        variant: I or P.
+        backbone: gives five maps.
+        freeze: the backbone neither learns nor keeps gradients.
+        displacement: variant I learns IRNet's displacement field too.
+    """
+    channels = cast("Backbone", backbone).channels
     if variant == "I":
-        return BoundaryBranch(backbone, channels, freeze=freeze)
+        return BoundaryBranch(backbone, channels, freeze=freeze, displacement=displacement)
     return AffinityNet(backbone, channels, freeze=freeze)
 
 
-def network_settings(backbone: str, output_stride: int) -> dict[str, Any]:
+def network_settings(net: CamsNet, displacement: bool) -> dict[str, Any]:
     """What decides the structure, to be kept in the checkpoint."""
-    return {"backbone": backbone, "output_stride": output_stride}
+    return {"backbone": net.backbone, "output_stride": net.output_stride, "displacement": displacement}

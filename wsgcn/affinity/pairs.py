@@ -107,14 +107,46 @@ def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Seq
     Source: IRNet's section 4.2 and PSA's section 3.3; both public implementations weigh alike.
     """
     groups = [_pair_groups(labels, offset) for offset in offsets]
-    counts = torch.stack([group.flatten(1).sum(1) for group in groups]).sum(0).clamp(min=1)
-    shares = maps.new_tensor([0.25, 0.25, 0.5]) / counts
+    shares = maps.new_tensor([0.25, 0.25, 0.5]) / _counts(groups)
     total = maps.new_zeros(())
     for offset, (background, foreground, different) in zip(offsets, groups):
         pairs = affinity(maps, offset)
         cost = -torch.log(torch.where(different, 1 - pairs, pairs) + _EPSILON)
         total = total + (cost * (background * shares[0] + foreground * shares[1] + different * shares[2])).sum()
     return total
+
+
+def displacement_loss(field: Tensor, labels: Tensor, offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """Pull the ways to the centre from two cells of one object together, and level those of the background.
+
+    For a pair j = i + offset: |D_i - D_j - offset| where both show one foreground class, |D_i - D_j| where both are
+    background; each averaged over its pairs and both directions, weighted 1/2. A group without pairs contributes 0.
+
+    Args:
+        field: D, ``(B, 2, h, w)``: rows and columns, in cells.
+        labels: ``(B, h, w)`` class ids, 255 = unsure.
+        offsets: pairs that count, as (dy, dx).
+
+    Returns:
+        Scalar ≥ 0.
+
+    Source: IRNet's section 4.2 and the weights of its public code.
+    """
+    groups = [_pair_groups(labels, offset) for offset in offsets]
+    shares = field.new_tensor([0.25, 0.25, 0]) / _counts(groups)
+    total = field.new_zeros(())
+    for offset, (background, foreground, _) in zip(offsets, groups):
+        here, there = overlap(*offset, *labels.shape[1:])
+        apart = field[:, :, *here] - field[:, :, *there]  # (B, 2, h', w')
+        target = field.new_tensor(offset)[:, None, None]
+        total = total + (apart.abs().sum(1) * background).sum() * shares[0]
+        total = total + ((apart - target).abs().sum(1) * foreground).sum() * shares[1]
+    return total
+
+
+def _counts(groups: Sequence[Tensor]) -> Tensor:
+    """Pairs of each of the three groups over all offsets, at least 1."""
+    return torch.stack([group.flatten(1).sum(1) for group in groups]).sum(0).clamp(min=1)
 
 
 def _pair_groups(labels: Tensor, offset: tuple[int, int]) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from wsgcn.affinity.net import AffinityNetwork, build_affinity_network, network_
 from wsgcn.affinity.pairs import stencil_weights
 from wsgcn.affinity.seeds import affinity_seeds, boundary_seeds
 from wsgcn.artifacts import (
+    HISTORY,
     Affinity,
     Artifacts,
     Cams,
@@ -34,12 +36,12 @@ from wsgcn.artifacts import (
     write_table,
 )
 from wsgcn.labels import BACKGROUND
-from wsgcn.nets.backbone import build_backbone, to_input
+from wsgcn.nets.backbone import build_backbone, freeze_stages, to_input
 from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
 from wsgcn.ops.stencil import half_disc
-from wsgcn.runtime import make_files, map_images, pick_device, seed_for
+from wsgcn.runtime import make_files, map_images, pick_device, seeded
 
 if TYPE_CHECKING:
     from wsgcn.labels import Variant
@@ -51,31 +53,53 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     index = load_index(artifacts.index)
     images = index.split(params.dataset.train_split)
     own, cams_net = params.affinity.net(variant), params.cams.net(variant)
+    displacement = variant == "I" and params.affinity.I.displacement
+    settings = network_settings(cams_net, displacement)
+    if own.trained is not None:
+        _take_published(Path(own.trained), artifacts, variant, settings)
+        return
     seeds = MakeSeeds(artifacts, index.root, variant, own.seeds)
     remove_others(artifacts.folder("affinity-train", variant), [seeds.folder.name, "checkpoint.pt", "history.csv"])
     remove_others(seeds.folder, [f"{image.id}.png" for image in images])
     label = f"affinity-seeds {variant}"
     map_images(seeds, images, stage="affinity-train", label=label, workers=params.runtime.workers)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_for(params.runtime.seed, "affinity", variant))
+    with seeded(params.runtime.seed, "affinity", variant):
         weights = cams_net.weights if own.backbone == "weights" else None
         backbone = build_backbone(cams_net.backbone, cams_net.output_stride, weights)
         if own.backbone == "cams":
             load_part(artifacts.checkpoint("cams-train", variant), "cams", "backbone.", backbone)
-        net = build_affinity_network(variant, backbone, freeze=own.freeze_backbone)
+        net = build_affinity_network(
+            variant, backbone, freeze=own.train.backbone_lr_factor == 0, displacement=displacement
+        )
+    freeze_stages(backbone, cams_net.frozen_stages)
     history = train_affinity(
         net.to(pick_device(params.runtime.device)),
         {image.id: (index.photo_path(image), seeds.path(image)) for image in images},
         lambda paths: (load_photo(paths[0]), load_label_map(paths[1])),
-        params.affinity.train,
+        own.train,
         cams_net.grid_stride,
         own.train_radius,
         params.runtime.seed,
         label=f"affinity-train {variant}",
+        section=f"affinity.{variant}.train",
     )
-    settings = network_settings(cams_net.backbone, cams_net.output_stride)
     save_checkpoint(artifacts.checkpoint("affinity-train", variant), f"affinity/{variant}", settings, net)
-    write_table(artifacts.history("affinity-train", variant), ("step", "loss", "lr"), history)
+    write_table(artifacts.history("affinity-train", variant), HISTORY, history)
+
+
+def _take_published(path: Path, artifacts: Artifacts, variant: Variant, settings: dict[str, Any]) -> None:
+    """Imported weights in the place of trained ones, with an empty history and no seeds."""
+    net = _build(variant, settings)
+    load_checkpoint(path, f"affinity/{variant}", settings, net)
+    shutil.rmtree(artifacts.folder("affinity-train", variant), ignore_errors=True)
+    save_checkpoint(artifacts.checkpoint("affinity-train", variant), f"affinity/{variant}", settings, net)
+    write_table(artifacts.history("affinity-train", variant), HISTORY, [])
+
+
+def _build(variant: Variant, settings: dict[str, Any]) -> AffinityNetwork:
+    """The network that the settings of a checkpoint describe, not to be trained."""
+    backbone = build_backbone(settings["backbone"], settings["output_stride"], None)
+    return build_affinity_network(variant, backbone, freeze=True, displacement=settings["displacement"])
 
 
 def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
@@ -89,6 +113,7 @@ def infer(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         variant=variant,
         net=params.cams.net(variant),
         radius=params.affinity.net(variant).radius,
+        displacement=variant == "I" and params.affinity.I.displacement,
         device=str(device),
         checkpoint_digest=file_digest(artifacts.checkpoint("affinity-train", variant)),
     )
@@ -148,6 +173,7 @@ class MakeAffinity:
     variant: Variant
     net: CamsNet
     radius: int
+    displacement: bool
     device: str
     checkpoint_digest: str
 
@@ -164,7 +190,7 @@ class MakeAffinity:
         grid = grid_size(x.shape[1], x.shape[2], self.net.grid_stride)
         net = self.network()
         with torch.inference_mode():
-            features = net.node_features(x[None], grid)
+            features = net.node_features(net.taps(x[None]), grid)
             maps = net.affinity_maps(features)
             weights = stencil_weights(maps, net.affinity, offsets)
             boundary = maps[0, 0] if self.variant == "I" else torch.zeros(grid)
@@ -179,9 +205,8 @@ class MakeAffinity:
 
 @lru_cache(maxsize=1)
 def _load(make: MakeAffinity) -> AffinityNetwork:
-    backbone = build_backbone(make.net.backbone, make.net.output_stride, None)
-    net = build_affinity_network(make.variant, backbone, freeze=True)
     path = make.artifacts.checkpoint("affinity-train", make.variant)
-    settings = network_settings(make.net.backbone, make.net.output_stride)
+    settings = network_settings(make.net, make.displacement)
+    net = _build(make.variant, settings)
     load_checkpoint(path, f"affinity/{make.variant}", settings, net)
     return net.to(make.device)

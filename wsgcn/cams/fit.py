@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.backbone import freeze_norms
-from wsgcn.ops.augment import finite, poly_schedule, random_view, sgd
+from wsgcn.ops.augment import finite, jittered, poly_schedule, random_view, sgd
 from wsgcn.ops.batches import batches, step_count
-from wsgcn.runtime import progress_bar
+from wsgcn.runtime import progress_bar, seeded
 
 if TYPE_CHECKING:
     from wsgcn.params import CamsTraining
@@ -27,7 +27,9 @@ def train_classifier(
     load: Callable[[str], NDArray[np.uint8]],
     params: CamsTraining,
     run_seed: int,
+    *,
     label: str,
+    section: str,
 ) -> list[tuple[int, float, float]]:
     """Minimise the multi-label cross-entropy over random views of the photographs; ``net`` is changed in place.
 
@@ -38,6 +40,7 @@ def train_classifier(
         params: epochs, batch, crop, rates.
         run_seed: seed of the run.
         label: name of the training: text of the progress bar, and part of every seed.
+        section: of the parameters, for an error.
 
     Returns:
         Step, loss and learning rate of the backbone for every step.
@@ -49,7 +52,8 @@ def train_classifier(
     device = next(net.parameters()).device
 
     def sample(image_id: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        view, _ = random_view(load(image_id), None, params.crop, params.scale, generator)
+        rgb_u8 = jittered(load(image_id), params.jitter, generator)
+        view, _ = random_view(rgb_u8, None, params.crop, scale_range(params, max(rgb_u8.shape)), generator)
         return view, multi_hot(class_ids[image_id], net.classifier.out_channels)
 
     steps = step_count(params.epochs, len(class_ids), params.batch)
@@ -68,11 +72,11 @@ def train_classifier(
     history = []
     ids = {one: one for one in class_ids}
     feed = batches(ids, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
-    with progress_bar(label, steps) as advance:
+    with progress_bar(label, steps) as advance, seeded(run_seed, label, "dropout"):
         for step, samples in enumerate(feed):
             x, target = (torch.stack(part).to(device) for part in zip(*samples))
             loss = functional.multilabel_soft_margin_loss(net(x), target)
-            value = finite(loss, "cams.train", step)
+            value = finite(loss, section, step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -81,6 +85,15 @@ def train_classifier(
             advance()
     net.eval()
     return history
+
+
+def scale_range(params: CamsTraining, long_side: int) -> tuple[float, float]:
+    """The range of the random factor for a photograph whose longer side has so many pixels."""
+    if params.scale is not None:
+        return params.scale
+    assert params.long_side is not None  # one of both is given
+    low, high = params.long_side
+    return low / long_side, high / long_side
 
 
 def multi_hot(class_ids: Sequence[int], foreground_classes: int) -> Tensor:

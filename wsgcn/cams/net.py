@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from wsgcn.nets.backbone import build_backbone, features_of
+from wsgcn.nets.backbone import Backbone, build_backbone, features_of
 
 if TYPE_CHECKING:
     from wsgcn.params import CamsNet
 
 
 class CamNet(nn.Module):
-    """Backbone, global average pooling, and one linear layer without bias.
+    """Backbone, dropout of whole channels, global average pooling, and one linear layer without bias.
 
     Since pooling and the linear layer commute, the layer applied to every cell gives the class activation maps.
 
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization" (CVPR 2016), as in IRNet and PSA.
     """
 
-    def __init__(self, backbone: nn.Module, channels: int, foreground_classes: int):
+    def __init__(self, backbone: nn.Module, channels: int, foreground_classes: int, dropout: float):
         super().__init__()
         self.backbone = backbone
+        self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(channels, foreground_classes, 1, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
-        features = features_of(self.backbone, x)[-1]
+        features = self.dropout(features_of(self.backbone, x)[-1])
         return self.classifier(features.mean(dim=(2, 3), keepdim=True)).flatten(1)
 
     def activation_maps(self, x: Tensor) -> Tensor:
@@ -46,7 +47,8 @@ def build_cam_net(params: CamsNet, classes: int, *, pretrained: bool) -> CamNet:
         pretrained: load ``params.weights``; False where a checkpoint follows.
     """
     backbone = build_backbone(params.backbone, params.output_stride, params.weights if pretrained else None)
-    return CamNet(backbone, backbone.channels[-1], classes - 1)  # type: ignore[index,arg-type]
+    channels = cast("Backbone", backbone).channels[-1]
+    return CamNet(backbone, channels, classes - 1, params.dropout)
 
 
 def net_settings(params: CamsNet, classes: int) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from wsgcn.artifacts import (
+    HISTORY,
     Artifacts,
     Cams,
     ImageRecord,
@@ -27,11 +27,11 @@ from wsgcn.cams.fit import train_classifier
 from wsgcn.cams.net import CamNet, build_cam_net, net_settings
 from wsgcn.errors import DataError
 from wsgcn.labels import VARIANTS
-from wsgcn.nets.backbone import to_input
+from wsgcn.nets.backbone import freeze_stages, to_input
 from wsgcn.nets.checkpoint import load_checkpoint, save_checkpoint
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import grid_size
-from wsgcn.runtime import make_files, pick_device, seed_for
+from wsgcn.runtime import make_files, pick_device, seeded
 
 if TYPE_CHECKING:
     from wsgcn.labels import Variant
@@ -42,32 +42,44 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     """Train the multi-label classifier of a variant on image-level labels; save its checkpoint and history.
 
     Where both variants have the same classifier, the second takes the first one's: training it again from the same
-    seed would give the same weights.
+    seed would give the same weights. Imported weights (``trained``) are taken as they are, with an empty history.
     """
     index = load_index(artifacts.index)
-    images = index.split(params.dataset.train_split)
     settings, classes = params.cams.net(variant), len(index.class_names)
+    structure = net_settings(settings, classes)
+    mark_file = _mark_file(artifacts, variant)
+    if settings.trained is not None:
+        net = build_cam_net(settings, classes, pretrained=False)
+        load_checkpoint(Path(settings.trained), "cams", structure, net)
+        mark_file.unlink(missing_ok=True)
+        write_table(artifacts.history("cams-train", variant), HISTORY, [])
+        save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", structure, net)
+        return
+    images = index.split(params.dataset.train_split)
     seed = params.runtime.seed
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_for(seed, "cams"))
+    with seeded(seed, "cams"):
         net = build_cam_net(settings, classes, pretrained=True).to(pick_device(params.runtime.device))
+    freeze_stages(net.backbone, settings.frozen_stages)
     photos = {image.id: index.photo_path(image) for image in images}
     mark = fingerprint(
         "cams",
-        [net_settings(settings, classes), params.cams.train.model_dump(), {"seed": seed}],
+        [structure, settings.model_dump(exclude={"weights", "trained", "grid_stride"}), {"seed": seed}],
         [(settings.weights and file_digest(Path(settings.weights))) or "", *map(file_digest, photos.values())]
         + [f"{image.id} {image.class_ids}" for image in images],
     )
-    twin = _take_trained(artifacts, mark, net_settings(settings, classes), net)
-    _mark_file(artifacts, variant).unlink(missing_ok=True)  # from here on it would not tell of what lies beside it
+    twin = _take_trained(artifacts, mark, structure, net)
+    mark_file.unlink(missing_ok=True)  # from here on it would not tell of what lies beside it
     if twin is None:
         ids = {image.id: image.class_ids for image in images}
-        history = train_classifier(net, ids, lambda one: load_photo(photos[one]), params.cams.train, seed, "cams-train")
-        write_table(artifacts.history("cams-train", variant), ("step", "loss", "lr"), history)
+        section = f"cams.{variant}.train"
+        history = train_classifier(
+            net, ids, lambda one: load_photo(photos[one]), settings.train, seed, label="cams-train", section=section
+        )
+        write_table(artifacts.history("cams-train", variant), HISTORY, history)
     else:
         write_text(artifacts.history("cams-train", variant), artifacts.history("cams-train", twin).read_text())
-    save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, classes), net)
-    write_text(_mark_file(artifacts, variant), mark)
+    save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", structure, net)
+    write_text(mark_file, mark)
 
 
 def _mark_file(artifacts: Artifacts, variant: Variant) -> Path:
@@ -127,7 +139,10 @@ class MakeCams:
         photo = Path(self.root) / image.photo
         mark = fingerprint(
             "cams",
-            [self.net.model_dump(exclude={"weights"}), self.inference.model_dump()],
+            [
+                self.net.model_dump(exclude={"weights", "trained", "frozen_stages", "dropout", "train"}),
+                self.inference.model_dump(),
+            ],
             [self.checkpoint_digest, file_digest(photo), repr(image.class_ids)],
         )
         if read_fingerprint(path) == mark:

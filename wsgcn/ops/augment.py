@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NotRequired, TypedDict, overload
+from typing import TYPE_CHECKING, NotRequired, TypedDict, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import PolynomialLR
@@ -17,6 +17,9 @@ from torch.optim.lr_scheduler import PolynomialLR
 from wsgcn.errors import UsageError
 from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import to_input
+
+if TYPE_CHECKING:
+    from wsgcn.params import Jitter
 
 
 @overload
@@ -75,6 +78,40 @@ def random_view(
         return torch.from_numpy(photo), None
     seen = _resize(labels, size, Image.Resampling.NEAREST)[:, ::step][rows, columns]
     return torch.from_numpy(photo), torch.from_numpy(_place(seen, crop, rows_before, columns_before, IGNORE))
+
+
+def jittered(rgb_u8: NDArray[np.uint8], params: Jitter | None, generator: torch.Generator) -> NDArray[np.uint8]:
+    """Change brightness, contrast, saturation and hue at random, in random order.
+
+    Args:
+        rgb_u8: ``(H, W, 3)`` uint8 photograph.
+        params: how far each may go; None changes and draws nothing.
+        generator: the only source of randomness.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Source: PSA's training, by torchvision's ColorJitter.
+    """
+    if params is None:
+        return rgb_u8
+    draw = (2 * torch.rand(4, generator=generator, dtype=torch.float64) - 1).tolist()
+    photo = Image.fromarray(rgb_u8)
+    changes = (
+        lambda one: ImageEnhance.Brightness(one).enhance(1 + params.brightness * draw[0]),
+        lambda one: ImageEnhance.Contrast(one).enhance(1 + params.contrast * draw[1]),
+        lambda one: ImageEnhance.Color(one).enhance(1 + params.saturation * draw[2]),
+        lambda one: _turn_hue(one, params.hue * draw[3]),
+    )
+    for position in torch.randperm(4, generator=generator).tolist():
+        photo = changes[position](photo)
+    return np.asarray(photo)
+
+
+def _turn_hue(photo: Image.Image, share: float) -> Image.Image:
+    hue, saturation, value = photo.convert("HSV").split()
+    turned = hue.point([(level + round(256 * share)) % 256 for level in range(256)])
+    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
 
 
 def _window(size: int, crop: int, draw: float) -> tuple[slice, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,11 +28,12 @@ class Step(NamedTuple):
 
 
 def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Segtrain) -> Iterator[Step]:
-    """Train a network in place, one update a batch.
+    """Train a network in place, one update for every ``params.accumulate`` batches.
 
     Args:
         network: on the device where it trains.
-        batches: ``params.iterations`` pairs of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels.
+        batches: ``params.iterations · params.accumulate`` pairs of ``(B, 3, H, W)`` photographs and ``(B, H, W)``
+            uint8 labels.
         params: section ``segtrain``.
 
     Yields:
@@ -47,13 +49,16 @@ def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Se
     network.train()
     if params.freeze_norm:
         freeze_norms(network)
-    for number, (photos, labels) in enumerate(batches, start=1):
-        lr = float(schedule.get_last_lr()[0])
-        scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
-        loss = segmentation_loss(scaled_logits, labels.to(device))
-        value = finite(loss, "segtrain", number)
+    feed, numbers = iter(batches), itertools.count(1)
+    while group := list(itertools.islice(feed, params.accumulate)):
+        number, value = next(numbers), 0.0
         optimizer.zero_grad()
-        loss.backward()
+        for photos, labels in group:
+            scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
+            loss = segmentation_loss(scaled_logits, labels.to(device)) / params.accumulate
+            value += finite(loss, "segtrain", number)
+            loss.backward()
+        lr = float(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
         yield Step(number, value, lr)

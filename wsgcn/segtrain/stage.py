@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsgcn.artifacts import ImageRecord, Index, load_index, load_label_map, write_table
+from wsgcn.artifacts import HISTORY, ImageRecord, Index, load_index, load_label_map, write_table
 from wsgcn.errors import DataError
 from wsgcn.labels import IGNORE
-from wsgcn.nets.checkpoint import load_part, save_checkpoint
+from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.ops.augment import random_view
 from wsgcn.ops.batches import batches
 from wsgcn.ops.photo import load_photo, photo_size
-from wsgcn.runtime import LogMetrics, pick_device, progress_bar, seed_for
+from wsgcn.runtime import LogMetrics, pick_device, progress_bar, seeded
 from wsgcn.segtrain.fit import Step, fit
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
     """Train on the training split's pseudo labels; write the checkpoint and the history when all is done.
 
     New weights and views depend on the run's seed alone, so that methods are compared on equal terms; with
-    ``weights: cams`` the backbone starts as the variant's classifier left it.
+    ``weights: cams`` the backbone starts as the variant's classifier left it. An imported network (``trained``) is
+    taken as it is, with an empty history.
 
     Args:
         params: the whole of ``params.yaml``.
@@ -51,23 +53,39 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
         UsageError: the device is not there, or the loss is no longer finite.
     """
     index = load_index(artifacts.index)
-    images = {image.id: image for image in index.split(params.dataset.train_split)}
-    _check_labels(images.values(), artifacts, method)
     settings = {
         "backbone": params.segtrain.backbone,
         "output_stride": params.segtrain.output_stride,
         "classes": len(index.class_names),
         "dilations": list(params.segtrain.aspp_dilations),
     }
+    if params.segtrain.trained is not None:
+        network = build_deeplab(settings, None)
+        load_checkpoint(Path(params.segtrain.trained), NETWORK, settings, network)
+        _save(artifacts, method, settings, network, [])
+        return
+    images = {image.id: image for image in index.split(params.dataset.train_split)}
+    _check_labels(images.values(), artifacts, method)
     network = _new_network(settings, params, artifacts, method).to(pick_device(params.runtime.device))
     make = partial(_view, index=index, artifacts=artifacts, method=method, params=params)
     steps = fit(network, _batches(images, make, params), params.segtrain)
     rows = []
-    with progress_bar(f"segtrain {method.name}", params.segtrain.iterations) as advance:
+    bar = progress_bar(f"segtrain {method.name}", params.segtrain.iterations)
+    with bar as advance, seeded(params.runtime.seed, NETWORK, "dropout"):
         for step, loss, lr in _means(steps, advance):
             log({"seg_loss": loss, "seg_lr": lr}, step)
             rows.append((step, loss, lr))
-    write_table(artifacts.history(NETWORK, method.name), ("step", "loss", "lr"), rows)
+    _save(artifacts, method, settings, network, rows)
+
+
+def _save(
+    artifacts: Artifacts,
+    method: Method,
+    settings: Mapping[str, object],
+    network: DeepLabV2,
+    rows: Iterable[tuple[int, float, float]],
+) -> None:
+    write_table(artifacts.history(NETWORK, method.name), HISTORY, rows)
     save_checkpoint(artifacts.checkpoint(NETWORK, method.name), NETWORK, settings, network)
 
 
@@ -91,8 +109,7 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
 
 def _new_network(settings: Mapping[str, object], params: Params, artifacts: Artifacts, method: Method) -> DeepLabV2:
     from_cams = params.segtrain.weights == "cams"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(params.runtime.seed, NETWORK))
+    with seeded(params.runtime.seed, NETWORK):
         network = build_deeplab(settings, None if from_cams else params.segtrain.weights)
     if from_cams:
         load_part(artifacts.checkpoint("cams-train", method.variant), "cams", "backbone.", network.backbone)
@@ -108,7 +125,7 @@ def _batches(
         images,
         make,
         batch=params.segtrain.batch,
-        steps=params.segtrain.iterations,
+        steps=params.segtrain.iterations * params.segtrain.accumulate,
         run_seed=params.runtime.seed,
         name=NETWORK,
     )
