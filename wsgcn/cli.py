@@ -31,6 +31,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+weights = typer.Typer(help="Weights that public projects publish.", no_args_is_help=True)
+app.add_typer(weights, name="weights")
+
 PARAMS_FILE = Path("params.yaml")
 
 
@@ -60,6 +63,22 @@ class TwinName(StrEnum):
     """What ``bench`` compares with."""
 
     dense = "dense"
+
+
+class NetworkName(StrEnum):
+    """Whose published weights ``weights import`` reads."""
+
+    mobilenet_v2 = "mobilenet-v2"
+    resnet_50 = "resnet-50"
+    resnet_101 = "resnet-101"
+    drn_d_105 = "drn-d-105"
+    resnet_38 = "resnet-38"
+    irnet_cam = "irnet-cam"
+    irnet_boundary = "irnet-boundary"
+    psa_classifier = "psa-classifier"
+    psa_affinitynet = "psa-affinitynet"
+    deeplab_coco = "deeplab-coco"
+    deeplab_voc = "deeplab-voc"
 
 
 VariantOption = Annotated[VariantName, typer.Option(help="I = IRNet's CAMs and affinity, P = PSA's.")]
@@ -208,6 +227,20 @@ def bench(
         write_json(json, {"rows": [row.as_json() for row in rows]})
     if in_project:
         tracking.log_bench(params, {f"{row.what} {row.size}": row.as_json() for row in rows}, _warn)
+
+
+@weights.command("import")
+def import_weights(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As the public project publishes it.")],
+    network: Annotated[NetworkName, typer.Option("--as", help="What it holds.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Written there [weights/<network>.pt].")] = None,
+) -> None:
+    """Convert and check a published file, and store it where params.yaml can name it."""
+    from wsgcn.weights.run import import_weights as run
+
+    target = out or Path("weights") / f"{network.value}.pt"
+    run(file, network.value, target)
+    _say(f"{target} is ready")
 
 
 def _project() -> tuple[Params, Artifacts]:

@@ -50,7 +50,7 @@ def test_other_settings_are_refused(saved):
 
 
 def test_other_structure_is_refused(saved):
-    with pytest.raises(DataError, match=r"does not fit cams/I: 0 missing, 5 unexpected \(1\.bias, .*, …\)"):
+    with pytest.raises(DataError, match=r"does not fit cams/I: 0 missing, 4 unexpected \(1\.bias, .*, …\)"):
         load_checkpoint(saved[0], "cams/I", SETTINGS, nn.Sequential(nn.Conv2d(1, 2, 1)))
     with pytest.raises(DataError, match=r"does not fit cams/I.*size mismatch"):
         load_checkpoint(saved[0], "cams/I", SETTINGS, nn.Sequential(nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2)))

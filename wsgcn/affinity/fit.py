@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch.nn import functional
 from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
 from wsgcn.affinity.pairs import displacement_loss, pair_loss
 from wsgcn.nets.backbone import to_input
-from wsgcn.ops.augment import ParameterGroup, finite, jittered, poly_schedule, random_view, sgd
+from wsgcn.ops.augment import ParameterGroup, jittered, random_view
 from wsgcn.ops.batches import batches, step_count
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
+from wsgcn.ops.training import Step, descend
 from wsgcn.runtime import generator_for, progress_bar, seeded
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def train_affinity(
     *,
     label: str,
     section: str,
-) -> list[tuple[int, float, float]]:
+) -> list[Step]:
     """Minimise :func:`~wsgcn.affinity.pairs.pair_loss` over random views; ``net`` is changed in place.
 
     A displacement field learns from :func:`~wsgcn.affinity.pairs.displacement_loss` beside it; its mean over the
@@ -58,12 +59,11 @@ def train_affinity(
         section: of the parameters, for an error.
 
     Returns:
-        Step, loss and learning rate of the heads for every step.
+        Every step, with the learning rate of the heads.
 
     Raises:
         UsageError: the loss is no longer finite.
     """
-    device = next(net.parameters()).device
     grid = grid_size(params.crop, params.crop, grid_stride)
     offsets = half_disc(radius)
 
@@ -72,34 +72,40 @@ def train_affinity(
         rgb_u8 = jittered(rgb_u8, params.jitter, generator)
         return random_view(rgb_u8, seeds, params.crop, params.scale, generator)
 
+    def loss_of(samples: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        return _batch_loss(net, samples, grid, _some(offsets, params.offset_share, generator))
+
     steps = step_count(params.epochs, len(items), params.batch)
-    optimizer = sgd(_groups(net, params), momentum=params.momentum, weight_decay=params.weight_decay)
-    schedule = poly_schedule(optimizer, steps, params.poly_power)
     generator = generator_for(run_seed, label, "offsets")
     net.train()
-    history = []
     feed = batches(items, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
+    history = []
     with progress_bar(label, steps) as advance, seeded(run_seed, label, "dropout"):
-        for step, samples in enumerate(feed):
-            x, seeds = (torch.stack(part).to(device) for part in zip(*samples))
-            cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
-            some = _some(offsets, params.offset_share, generator)
-            taps = net.taps(x)
-            loss = pair_loss(net.affinity_maps(net.node_features(taps, grid)), cells, net.affinity, some)
-            if net.displacement is not None:
-                loss = loss + displacement_loss(net.displacement(taps, grid), cells, some)
-            value = finite(loss, section, step)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            history.append((step, value, float(schedule.get_last_lr()[0])))
-            schedule.step()
+        for step in descend(_groups(net, params), loss_of, feed, params, steps=steps, section=section):
+            history.append(step)
             advance()
     net.eval()
     if net.displacement is not None:
         crops = (_top_left(load(item)[0], params.crop) for item in items.values())
         net.displacement.mean.copy_(_mean_field(net, net.displacement, crops, grid))
     return history
+
+
+def _batch_loss(
+    net: AffinityNetwork,
+    samples: Sequence[tuple[Tensor, Tensor]],
+    grid: tuple[int, int],
+    offsets: Sequence[tuple[int, int]],
+) -> Tensor:
+    """The losses of a list of views with their seeds, over pairs at these offsets."""
+    device = next(net.parameters()).device
+    x, seeds = (torch.stack(part).to(device) for part in zip(*samples))
+    cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
+    taps = net.taps(x)
+    loss = pair_loss(net.affinity_maps(net.node_features(taps, grid)), cells, net.affinity, offsets)
+    if net.displacement is not None:
+        loss = loss + displacement_loss(net.displacement(taps, grid), cells, offsets)
+    return loss
 
 
 def _top_left(rgb_u8: NDArray[np.uint8], crop: int) -> Tensor:

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.backbone import freeze_norms
-from wsgcn.ops.augment import finite, jittered, poly_schedule, random_view, sgd
+from wsgcn.ops.augment import ParameterGroup, jittered, random_view
 from wsgcn.ops.batches import batches, step_count
+from wsgcn.ops.training import Step, descend
 from wsgcn.runtime import progress_bar, seeded
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def train_classifier(
     *,
     label: str,
     section: str,
-) -> list[tuple[int, float, float]]:
+) -> list[Step]:
     """Minimise the multi-label cross-entropy over random views of the photographs; ``net`` is changed in place.
 
     Args:
@@ -43,7 +44,7 @@ def train_classifier(
         section: of the parameters, for an error.
 
     Returns:
-        Step, loss and learning rate of the backbone for every step.
+        Every step, with the learning rate of the backbone.
 
     Raises:
         WsgcnError: a photograph could not be loaded.
@@ -56,32 +57,24 @@ def train_classifier(
         view, _ = random_view(rgb_u8, None, params.crop, scale_range(params, max(rgb_u8.shape)), generator)
         return view, multi_hot(class_ids[image_id], net.classifier.out_channels)
 
+    def loss_of(samples: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        x, target = (torch.stack(part).to(device) for part in zip(*samples))
+        return functional.multilabel_soft_margin_loss(net(x), target)
+
     steps = step_count(params.epochs, len(class_ids), params.batch)
-    optimizer = sgd(
-        [
-            {"params": list(net.backbone.parameters()), "lr": params.lr},
-            {"params": list(net.classifier.parameters()), "lr": params.lr * params.head_lr_factor},
-        ],
-        momentum=params.momentum,
-        weight_decay=params.weight_decay,
-    )
-    schedule = poly_schedule(optimizer, steps, params.poly_power)
+    groups: list[ParameterGroup] = [
+        {"params": list(net.backbone.parameters()), "lr": params.lr},
+        {"params": list(net.classifier.parameters()), "lr": params.lr * params.head_lr_factor},
+    ]
     net.train()
     if params.freeze_norm:
         freeze_norms(net)
-    history = []
     ids = {one: one for one in class_ids}
     feed = batches(ids, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
+    history = []
     with progress_bar(label, steps) as advance, seeded(run_seed, label, "dropout"):
-        for step, samples in enumerate(feed):
-            x, target = (torch.stack(part).to(device) for part in zip(*samples))
-            loss = functional.multilabel_soft_margin_loss(net(x), target)
-            value = finite(loss, section, step)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            history.append((step, value, float(schedule.get_last_lr()[0])))
-            schedule.step()
+        for step in descend(groups, loss_of, feed, params, steps=steps, section=section):
+            history.append(step)
             advance()
     net.eval()
     return history

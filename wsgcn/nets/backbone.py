@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wsgcn.errors import DataError, UsageError
-from wsgcn.nets.checkpoint import check_keys, read_state
+from wsgcn.errors import UsageError
+from wsgcn.nets.checkpoint import fill, read_state
 from wsgcn.nets.drn import DrnD105
 from wsgcn.nets.mobilenet import MobileNetV2
 from wsgcn.nets.resnet import BasicBlock, Bottleneck, CaffeBottleneck, ResNet
 from wsgcn.nets.resnet38 import ResNet38
 
-_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of red, green and blue in [0, 1], as torchvision's networks are trained."""
 
 
 class Backbone(Protocol):
@@ -58,24 +59,10 @@ def build_backbone(name: str, output_stride: int, weights: str | None) -> nn.Mod
     net = _build(name, output_stride)
     if weights is not None:
         path = Path(weights)
-        fill_backbone(net, read_state(path), f"{path} does not hold weights of {name}")
+        published = read_state(path).items()
+        state = {key: value for key, value in published if not key.startswith(("fc.", "classifier."))}
+        fill(net, state, f"{path} does not hold weights of {name}")
     return net
-
-
-def fill_backbone(net: nn.Module, state: dict[str, Tensor], message: str) -> None:
-    """Load published weights; a classifier among them is left out.
-
-    Raises:
-        DataError: a name or a shape does not fit; it begins with ``message`` and lists what is missing and unexpected.
-    """
-    own = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
-    # Files from before PyTorch 0.4.1 lack the batch counters, which only a running mean without momentum needs.
-    counters = {key for key in net.state_dict() if key.endswith("num_batches_tracked")}
-    check_keys(set(net.state_dict()) - counters, set(own) - counters, message)
-    try:
-        net.load_state_dict(own, strict=False)
-    except RuntimeError as error:
-        raise DataError(f"{message}: {' '.join(str(error).split())}") from error
 
 
 def _build(name: str, output_stride: int) -> nn.Module:
@@ -121,5 +108,6 @@ def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:
 
 def to_input(rgb_u8: NDArray[np.uint8]) -> Tensor:
     """An ``(H, W, 3)`` uint8 photograph as a ``(3, H, W)`` float32 tensor, normalised with ImageNet's mean and std."""
-    unit = (rgb_u8.astype(np.float32) / 255 - _MEAN) / _STD
+    mean, std = (np.array(one, dtype=np.float32) for one in (IMAGENET_MEAN, IMAGENET_STD))
+    unit = (rgb_u8.astype(np.float32) / 255 - mean) / std
     return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))  # (H, W, 3) -> (3, H, W)

@@ -44,7 +44,7 @@ def load_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: 
     content = _read_checkpoint(path, network)
     if content["settings"] != dict(settings):
         raise DataError(f"{path} was made with {content['settings']}, not {dict(settings)}: train it again")
-    _fill(net, content["state"], f"{path} does not fit {network}")
+    fill(net, content["state"], f"{path} does not fit {network}")
     net.eval()
 
 
@@ -56,13 +56,22 @@ def load_part(path: Path, network: str, prefix: str, part: nn.Module) -> None:
     """
     state = _read_checkpoint(path, network)["state"]
     own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    _fill(part, own, f"{path} does not fit {prefix.rstrip('.')} of {network}")
+    fill(part, own, f"{path} does not fit {prefix.rstrip('.')} of {network}")
 
 
-def _fill(net: nn.Module, state: Mapping[str, Tensor], message: str) -> None:
-    check_keys(set(net.state_dict()), set(state), message)
+def fill(net: nn.Module, state: Mapping[str, Tensor], message: str) -> None:
+    """Load parameters by name.
+
+    Batch counters may be missing or superfluous: files from before PyTorch 0.4.1 lack them, and only a running mean
+    without momentum needs them.
+
+    Raises:
+        DataError: a name or a shape does not fit; it begins with ``message`` and lists what is missing and unexpected.
+    """
+    counters = {key for key in {*net.state_dict(), *state} if key.endswith("num_batches_tracked")}
+    check_keys(set(net.state_dict()) - counters, set(state) - counters, message)
     try:
-        net.load_state_dict(state)
+        net.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise DataError(f"{message}: {' '.join(str(error).split())}") from error
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,18 +12,11 @@ from torch.nn import functional
 from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
-from wsgcn.ops.augment import ParameterGroup, finite, poly_schedule, sgd
+from wsgcn.ops.augment import ParameterGroup
+from wsgcn.ops.training import Step, descend
 
 if TYPE_CHECKING:
     from wsgcn.params import Segtrain
-
-
-class Step(NamedTuple):
-    """One gradient update: its number from 1, its loss, and the backbone's learning rate that it used."""
-
-    number: int
-    loss: float
-    lr: float
 
 
 def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Segtrain) -> Iterator[Step]:
@@ -36,32 +28,26 @@ def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Se
             uint8 labels.
         params: section ``segtrain``.
 
-    Yields:
-        Each update after it is done.
+    Returns:
+        Each update after it is done, with the learning rate of the backbone.
 
     Raises:
         UsageError: the loss is no longer finite.
     """
     device = next(network.parameters()).device
-    groups = parameter_groups(network, params.lr, params.head_lr_factor)
-    optimizer = sgd(groups, momentum=params.momentum, weight_decay=params.weight_decay)
-    schedule = poly_schedule(optimizer, params.iterations, params.poly_power)
+
+    def loss_of(batch: tuple[Tensor, Tensor]) -> Tensor:
+        photos, labels = batch
+        scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
+        return segmentation_loss(scaled_logits, labels.to(device))
+
     network.train()
     if params.freeze_norm:
         freeze_norms(network)
-    feed, numbers = iter(batches), itertools.count(1)
-    while group := list(itertools.islice(feed, params.accumulate)):
-        number, value = next(numbers), 0.0
-        optimizer.zero_grad()
-        for photos, labels in group:
-            scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
-            loss = segmentation_loss(scaled_logits, labels.to(device)) / params.accumulate
-            value += finite(loss, "segtrain", number)
-            loss.backward()
-        lr = float(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
-        yield Step(number, value, lr)
+    groups = parameter_groups(network, params.lr, params.head_lr_factor)
+    return descend(
+        groups, loss_of, batches, params, steps=params.iterations, section="segtrain", accumulate=params.accumulate
+    )
 
 
 def parameter_groups(network: DeepLabV2, lr: float, head_lr_factor: float) -> list[ParameterGroup]:

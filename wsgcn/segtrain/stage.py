@@ -22,8 +22,9 @@ from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.ops.augment import random_view
 from wsgcn.ops.batches import batches
 from wsgcn.ops.photo import load_photo, photo_size
+from wsgcn.ops.training import Step
 from wsgcn.runtime import LogMetrics, pick_device, progress_bar, seeded
-from wsgcn.segtrain.fit import Step, fit
+from wsgcn.segtrain.fit import fit
 
 if TYPE_CHECKING:
     from wsgcn.artifacts import Artifacts
@@ -160,9 +161,9 @@ def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
 
 
 def _means(steps: Iterator[Step], advance: Callable[[], None]) -> Iterator[Step]:
-    """One :class:`Step` for every ten: the last one's number and rate, the mean loss."""
+    """One :class:`Step` for every ten: the number of updates so far, the mean loss and the last one's rate."""
     while some := list(itertools.islice(_advancing(steps, advance), LOG_EVERY)):
-        yield Step(some[-1].number, fmean(step.loss for step in some), some[-1].lr)
+        yield Step(some[-1].number + 1, fmean(step.loss for step in some), some[-1].lr)
 
 
 def _advancing(steps: Iterable[Step], advance: Callable[[], None]) -> Iterator[Step]:

@@ -1,0 +1,1 @@
+"""Importing what public projects publish: names, formats and conventions become ours."""
