@@ -112,9 +112,9 @@ def test_relative_data_work_from_the_project(tmp_path, devkit, monkeypatch):
     assert load_params(Path("made/params.yaml")).dataset.root == str(devkit)
 
 
-@each_own_data
-def test_weights_go_wherever_the_preset_has_some(tmp_path, monkeypatch, preset):
+def test_weights_go_wherever_the_preset_has_some(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    preset = "voc12-mobile"
     Path("mobile net.pth").write_bytes(b"")
     before = yaml.safe_load(params_text(preset, None, None))
     after = yaml.safe_load(params_text(preset, None, Path("mobile net.pth")))
@@ -169,11 +169,12 @@ def test_missing_data_are_one_line_with_the_places_looked_at(tmp_path):
 
 def test_missing_weights_unknown_presets_and_data_for_the_demo_are_refused(tmp_path, devkit):
     (tmp_path / "made").mkdir()
-    refused("none.pth is missing", tmp_path / "made", "voc12", None, tmp_path / "none.pth")
+    refused("none.pth is missing", tmp_path / "made", "voc12-mobile", None, tmp_path / "none.pth")
     refused("no preset is called 'voc13': known are demo, voc12", tmp_path / "made", "voc13")
     refused("makes its own", tmp_path / "made", "demo", devkit)
     (tmp_path / "some.pth").touch()
     refused("start from scratch", tmp_path / "made", "demo", None, tmp_path / "some.pth")
+    refused("several files: make them", tmp_path / "made", "voc12", None, tmp_path / "some.pth")
 
 
 def test_failure_of_dvc_is_one_line_and_can_be_tried_again(tmp_path, monkeypatch):

@@ -72,6 +72,11 @@ def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
     if weights is not None:
         if not weights.is_file():
             raise UsageError(f"{weights} is missing: --weights names a file of published ImageNet weights")
+        if preset == "voc12":
+            raise UsageError(
+                "--weights does not go with the preset voc12, which starts from several files: "
+                "make them with `wsgcn weights import`, params.yaml names them"
+            )
         before, lines = lines, _replace(lines, "weights: ", str(weights.resolve()))
         if lines == before:
             raise UsageError(f"--weights does not go with the preset {preset}, whose networks start from scratch")
