@@ -86,8 +86,8 @@ def run_main(monkeypatch, capsys, *words):
 # ---------------------------------------------------------------- help
 
 
-def test_a_command_for_each_stage_one_to_begin_and_one_to_measure():
-    assert list(COMMANDS) == ["init", *STAGES, "bench"]
+def test_a_command_for_each_stage_one_to_begin_one_to_measure_and_one_for_weights():
+    assert list(COMMANDS) == ["init", *STAGES, "bench", "weights"]
 
 
 @each_command

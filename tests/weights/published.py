@@ -10,14 +10,19 @@ RESNET_38 = {"b2": (3, 64, 128, 128), "b3": (3, 128, 256, 256), "b4": (6, 256, 5
 
 
 def filled(shapes, seed=0):
-    """A state of random numbers; variances are positive, counters are counters."""
+    """A state of numbers that tell parameters apart; variances are positive, counters are counters.
+
+    Small ones are random; large ones hold one number each, since drawing a hundred million takes its time.
+    """
     generator = torch.Generator().manual_seed(seed)
     state = {}
-    for key, shape in shapes.items():
+    for number, (key, shape) in enumerate(shapes.items(), start=1):
         if key.endswith("num_batches_tracked"):
             state[key] = torch.tensor(7)
         elif key.endswith("running_var"):
             state[key] = torch.rand(shape, generator=generator) + 0.5
+        elif np.prod(shape) > 500_000:
+            state[key] = torch.full(shape, number * 1e-7)
         else:
             state[key] = torch.randn(shape, generator=generator) / max(1, int(np.prod(shape[1:]))) ** 0.5
     return state
@@ -194,17 +199,16 @@ def mxnet_names():
 
 def write_mxnet(path, arrays, version):
     """A file of float32 arrays as MXNet of the first form or of version 1, 2 or 3 writes it."""
-    content = struct.pack("<QQQ", 0x112, 0, len(arrays))
+    parts = [struct.pack("<QQQ", 0x112, 0, len(arrays))]
     for array in arrays.values():
         shape = array.shape
         if version == 0:
-            content += struct.pack(f"<I{len(shape)}I", len(shape), *shape)
+            parts.append(struct.pack(f"<I{len(shape)}I", len(shape), *shape))
         else:
-            content += struct.pack("<I", {1: 0xF993FAC8, 2: 0xF993FAC9, 3: 0xF993FACA}[version])
-            content += struct.pack("<i", 0) if version > 1 else b""
-            content += struct.pack(f"<I{len(shape)}q", len(shape), *shape)
-        content += struct.pack("<iii", 1, 0, 0) + np.asarray(array, "<f4").tobytes()
-    content += struct.pack("<Q", len(arrays))
-    for name in arrays:
-        content += struct.pack("<Q", len(name)) + name.encode()
-    path.write_bytes(content)
+            parts.append(struct.pack("<I", {1: 0xF993FAC8, 2: 0xF993FAC9, 3: 0xF993FACA}[version]))
+            parts.append(struct.pack("<i", 0) if version > 1 else b"")
+            parts.append(struct.pack(f"<I{len(shape)}q", len(shape), *shape))
+        parts += [struct.pack("<iii", 1, 0, 0), np.asarray(array, "<f4").tobytes()]
+    parts.append(struct.pack("<Q", len(arrays)))
+    parts += [struct.pack("<Q", len(name)) + name.encode() for name in arrays]
+    path.write_bytes(b"".join(parts))
