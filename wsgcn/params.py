@@ -39,10 +39,12 @@ class Section(BaseModel):
 
 
 class Runtime(Section):
-    """Seed, device and worker processes."""
+    """Seed, devices, precision and worker processes."""
 
     seed: Count
     device: str
+    devices: Positive
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     workers: Count
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from tests.conftest import changed
 from wsgcn.cams.cam import class_activation_maps
@@ -91,7 +92,9 @@ def test_training_learns_colours_and_follows_the_schedule(tiny_params):
     def load(name):
         return np.full((40, 40, 3), colours[name], np.uint8)
 
-    history = train_classifier(net, labels, load, params.train, 0, label="cams I", section="cams.I.train")
+    history = train_classifier(
+        net, labels, load, params.train, 0, Fabric(accelerator="cpu", devices=1), label="cams I", section="cams.I.train"
+    )
     assert [step for step, _, _ in history] == list(range(15))
     assert history[-1][1] < 0.3 * history[0][1]
     rates = [rate for _, _, rate in history]

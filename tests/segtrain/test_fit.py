@@ -4,13 +4,15 @@ from itertools import repeat
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch.nn import functional
 
 from tests.conftest import changed
 from wsgcn.errors import UsageError
 from wsgcn.nets.backbone import norms
 from wsgcn.nets.deeplab import build_deeplab
-from wsgcn.segtrain.fit import fit, parameter_groups, segmentation_loss
+from wsgcn.ops.training import descend
+from wsgcn.segtrain.fit import SegmentationObjective, parameter_groups, segmentation_loss
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
 
@@ -23,6 +25,19 @@ def params(tiny_params):
 def network():
     torch.manual_seed(0)
     return build_deeplab(SETTINGS, None)
+
+
+def fit(net, batches, params):
+    objective = SegmentationObjective(net, params)
+    return descend(
+        objective,
+        batches,
+        params,
+        fabric=Fabric(accelerator="cpu", devices=1),
+        steps=params.iterations,
+        section="segtrain",
+        accumulate=params.accumulate,
+    )
 
 
 def four_pictures():

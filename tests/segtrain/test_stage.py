@@ -112,7 +112,7 @@ def test_backbone_of_the_variants_own_classifier_is_where_training_starts(tiny_p
         save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, 3), classifier)
         if variant == METHOD.variant:
             expected = classifier.backbone.state_dict()
-    monkeypatch.setattr("wsgcn.segtrain.stage.fit", lambda network, batches, params: iter(()))
+    monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, fabric, each: [])
     train(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts)
     found = state(artifacts)
     assert expected
@@ -194,7 +194,7 @@ def test_imported_network_is_taken_without_training(tiny_params, artifacts, monk
     published = tmp_path / "deeplab-voc.pt"
     checkpoint = artifacts.checkpoint("segtrain", METHOD.name)
     checkpoint.rename(published)
-    monkeypatch.setattr("wsgcn.segtrain.stage.fit", None)  # a training would fail
+    monkeypatch.setattr("wsgcn.segtrain.stage.train", None)  # a training would fail
     assert train(changed(tiny_params, {"segtrain.trained": str(published)}), artifacts) == []
     assert checkpoint.read_bytes() == published.read_bytes()
     assert read_table(artifacts.history("segtrain", METHOD.name)) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -15,46 +17,110 @@ from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
 from wsgcn.affinity.pairs import displacement_loss, pair_loss
 from wsgcn.nets.backbone import to_input
 from wsgcn.ops.augment import ParameterGroup, jittered, random_view
-from wsgcn.ops.batches import batches, step_count
+from wsgcn.ops.batches import step_count
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.ops.training import Step, descend
-from wsgcn.runtime import generator_for, progress_bar, seeded
+from wsgcn.ops.training import Objective, Step, Training, train
+from wsgcn.runtime import generator_for
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from wsgcn.params import AffinityTraining
 
 Item = TypeVar("Item")
+Load = Callable[[Item], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 
 DISPLACEMENT_LR_FACTOR = 10
 """How much faster than the boundary branch IRNet's displacement branch learns."""
 
 
+class AffinityObjective(Objective):
+    """An affinity network with :func:`~wsgcn.affinity.pairs.pair_loss` over random pairs.
+
+    A displacement field learns from :func:`~wsgcn.affinity.pairs.displacement_loss` beside it.
+    """
+
+    def __init__(
+        self,
+        net: AffinityNetwork,
+        params: AffinityTraining,
+        grid: tuple[int, int],
+        offsets: list[tuple[int, int]],
+        seed_names: tuple[int, str, str],
+    ):
+        super().__init__()
+        self.net = net.train()
+        self.params, self.grid, self.offsets, self.seed_names = params, grid, offsets, seed_names
+
+    def groups(self) -> list[ParameterGroup]:
+        """The boundary or feature heads, the displacement branch, and the backbone where it learns."""
+        lr, net = self.params.lr, self.net
+        groups: list[ParameterGroup] = [{"params": net.heads(), "lr": lr}]
+        if net.displacement is not None:
+            groups.append({"params": list(net.displacement.parameters()), "lr": lr * DISPLACEMENT_LR_FACTOR})
+        if not net.freeze:
+            groups.append({"params": list(net.backbone.parameters()), "lr": lr * self.params.backbone_lr_factor})
+        return groups
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        """Draws the offsets, alike in every process; made when it is needed, as it cannot be sent to another."""
+        return generator_for(*self.seed_names)
+
+    def forward(self, x: Tensor, seeds: Tensor) -> Tensor:
+        """Loss of ``(B, 3, crop, crop)`` views with ``(B, crop, crop)`` uint8 seeds, over offsets drawn anew."""
+        offsets = _some(self.offsets, self.params.offset_share, self.generator)
+        cells = functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]
+        taps = self.net.taps(x)
+        maps = self.net.affinity_maps(self.net.node_features(taps, self.grid))
+        loss = pair_loss(maps.float(), cells, self.net.affinity, offsets)
+        if self.net.displacement is not None:
+            loss = loss + displacement_loss(self.net.displacement(taps, self.grid).float(), cells, offsets)
+        return loss
+
+
+@dataclass(frozen=True)
+class RandomView(Generic[Item]):
+    """Makes a random view of a photograph, ``(3, crop, crop)``, and of its seeds, ``(crop, crop)``."""
+
+    load: Load[Item]
+    params: AffinityTraining
+
+    def __call__(self, item: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The view that the generator draws."""
+        rgb_u8, seeds = self.load(item)
+        rgb_u8 = jittered(rgb_u8, self.params.jitter, generator)
+        return random_view(rgb_u8, seeds, self.params.crop, self.params.scale, generator)
+
+
 def train_affinity(
     net: AffinityNetwork,
     items: Mapping[str, Item],
-    load: Callable[[Item], tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+    load: Load[Item],
     params: AffinityTraining,
     grid_stride: int,
     radius: int,
     run_seed: int,
+    fabric: Fabric,
     *,
     label: str,
     section: str,
 ) -> list[Step]:
-    """Minimise :func:`~wsgcn.affinity.pairs.pair_loss` over random views; ``net`` is changed in place.
+    """Minimise :class:`AffinityObjective` over random views; ``net`` is changed in place.
 
-    A displacement field learns from :func:`~wsgcn.affinity.pairs.displacement_loss` beside it; its mean over the
-    photographs is then taken away from it.
+    The mean of a displacement field over the photographs is then taken away from it.
 
     Args:
-        net: the network, on the device that trains.
+        net: the network.
         items: what to load, by image id.
-        load: gives the ``(H, W, 3)`` uint8 photograph and the ``(H, W)`` uint8 seeds of an item.
+        load: gives the ``(H, W, 3)`` uint8 photograph and the ``(H, W)`` uint8 seeds of an item; picklable, for
+            several devices.
         params: epochs, batch, crop, rates.
         grid_stride: pixels a cell.
         radius: reach of the pairs, in cells.
         run_seed: seed of the run.
+        fabric: the devices that train.
         label: name of the training: text of the progress bar, and part of every seed.
         section: of the parameters, for an error.
 
@@ -62,50 +128,25 @@ def train_affinity(
         Every step, with the learning rate of the heads.
 
     Raises:
-        UsageError: the loss is no longer finite.
+        UsageError: the loss is no longer finite, or the batch cannot be divided among the devices.
     """
     grid = grid_size(params.crop, params.crop, grid_stride)
-    offsets = half_disc(radius)
-
-    def sample(item: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        rgb_u8, seeds = load(item)
-        rgb_u8 = jittered(rgb_u8, params.jitter, generator)
-        return random_view(rgb_u8, seeds, params.crop, params.scale, generator)
-
-    def loss_of(samples: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        return _batch_loss(net, samples, grid, _some(offsets, params.offset_share, generator))
-
-    steps = step_count(params.epochs, len(items), params.batch)
-    generator = generator_for(run_seed, label, "offsets")
-    net.train()
-    feed = batches(items, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
-    history = []
-    with progress_bar(label, steps) as advance, seeded(run_seed, label, "dropout"):
-        for step in descend(_groups(net, params), loss_of, feed, params, steps=steps, section=section):
-            history.append(step)
-            advance()
-    net.eval()
+    training = Training(
+        objective=AffinityObjective(net, params, grid, half_disc(radius), (run_seed, label, "offsets")),
+        items=items,
+        sample=RandomView(load, params),
+        params=params,
+        steps=step_count(params.epochs, len(items), params.batch),
+        run_seed=run_seed,
+        name=label,
+        label=label,
+        section=section,
+    )
+    history = train(training, fabric)
     if net.displacement is not None:
         crops = (_top_left(load(item)[0], params.crop) for item in items.values())
         net.displacement.mean.copy_(_mean_field(net, net.displacement, crops, grid))
     return history
-
-
-def _batch_loss(
-    net: AffinityNetwork,
-    samples: Sequence[tuple[Tensor, Tensor]],
-    grid: tuple[int, int],
-    offsets: Sequence[tuple[int, int]],
-) -> Tensor:
-    """The losses of a list of views with their seeds, over pairs at these offsets."""
-    device = next(net.parameters()).device
-    x, seeds = (torch.stack(part).to(device) for part in zip(*samples))
-    cells = functional.interpolate(seeds[:, None].float(), size=grid, mode="nearest-exact")[:, 0]
-    taps = net.taps(x)
-    loss = pair_loss(net.affinity_maps(net.node_features(taps, grid)), cells, net.affinity, offsets)
-    if net.displacement is not None:
-        loss = loss + displacement_loss(net.displacement(taps, grid), cells, offsets)
-    return loss
 
 
 def _top_left(rgb_u8: NDArray[np.uint8], crop: int) -> Tensor:
@@ -128,12 +169,3 @@ def _some(offsets: list[tuple[int, int]], share: float, generator: torch.Generat
     """A random ``share`` of the offsets, at least one: an estimate of the loss over all at a share of its cost."""
     count = max(1, round(share * len(offsets)))
     return [offsets[position] for position in torch.randperm(len(offsets), generator=generator)[:count].tolist()]
-
-
-def _groups(net: AffinityNetwork, params: AffinityTraining) -> list[ParameterGroup]:
-    groups: list[ParameterGroup] = [{"params": net.heads(), "lr": params.lr}]
-    if net.displacement is not None:
-        groups.append({"params": list(net.displacement.parameters()), "lr": params.lr * DISPLACEMENT_LR_FACTOR})
-    if not net.freeze:
-        groups.append({"params": list(net.backbone.parameters()), "lr": params.lr * params.backbone_lr_factor})
-    return groups

@@ -37,7 +37,7 @@ class AffinityNetwork(nn.Module):
 
     def __init__(self, backbone: nn.Module, *, freeze: bool):
         super().__init__()
-        self.backbone = backbone
+        self.backbone = backbone.requires_grad_(not freeze)
         self.freeze = freeze
         self.displacement = None
 
@@ -56,9 +56,6 @@ class AffinityNetwork(nn.Module):
 
     def taps(self, x: Tensor) -> list[Tensor]:
         """The backbone's five maps for ``(B, 3, H, W)`` normalised photographs."""
-        if self.freeze:
-            with torch.no_grad():
-                return features_of(self.backbone, x)
         return features_of(self.backbone, x)
 
     def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wsgcn.labels import BACKGROUND, IGNORE
+from wsgcn.ops.distributed import shared_count
 from wsgcn.ops.stencil import overlap
 
 PairAffinity = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -145,8 +146,8 @@ def displacement_loss(field: Tensor, labels: Tensor, offsets: Sequence[tuple[int
 
 
 def _counts(groups: Sequence[Tensor]) -> Tensor:
-    """Pairs of each of the three groups over all offsets, at least 1."""
-    return torch.stack([group.flatten(1).sum(1) for group in groups]).sum(0).clamp(min=1)
+    """Pairs of each of the three groups over all offsets, as :func:`~wsgcn.ops.distributed.shared_count`."""
+    return shared_count(torch.stack([group.flatten(1).sum(1) for group in groups]).sum(0))
 
 
 def _pair_groups(labels: Tensor, offset: tuple[int, int]) -> Tensor:

@@ -41,6 +41,7 @@ from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
 from wsgcn.ops.stencil import half_disc
+from wsgcn.ops.training import fabric_for
 from wsgcn.runtime import make_files, map_images, pick_device, seeded
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     if own.trained is not None:
         _take_published(Path(own.trained), artifacts, variant, settings)
         return
+    fabric = fabric_for(params.runtime)
     seeds = MakeSeeds(artifacts, index.root, variant, own.seeds)
     remove_others(artifacts.folder("affinity-train", variant), [seeds.folder.name, "checkpoint.pt", "history.csv"])
     remove_others(seeds.folder, [f"{image.id}.png" for image in images])
@@ -73,18 +75,23 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         )
     freeze_stages(backbone, cams_net.frozen_stages)
     history = train_affinity(
-        net.to(pick_device(params.runtime.device)),
+        net,
         {image.id: (index.photo_path(image), seeds.path(image)) for image in images},
-        lambda paths: (load_photo(paths[0]), load_label_map(paths[1])),
+        _load_pair,
         own.train,
         cams_net.grid_stride,
         own.train_radius,
         params.runtime.seed,
+        fabric,
         label=f"affinity-train {variant}",
         section=f"affinity.{variant}.train",
     )
     save_checkpoint(artifacts.checkpoint("affinity-train", variant), f"affinity/{variant}", settings, net)
     write_table(artifacts.history("affinity-train", variant), HISTORY, history)
+
+
+def _load_pair(paths: tuple[Path, Path]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    return load_photo(paths[0]), load_label_map(paths[1])
 
 
 def _take_published(path: Path, artifacts: Artifacts, variant: Variant, settings: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +15,52 @@ from torch.nn import functional
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.backbone import freeze_norms
 from wsgcn.ops.augment import ParameterGroup, jittered, random_view
-from wsgcn.ops.batches import batches, step_count
-from wsgcn.ops.training import Step, descend
-from wsgcn.runtime import progress_bar, seeded
+from wsgcn.ops.batches import step_count
+from wsgcn.ops.training import Objective, Step, Training, train
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from wsgcn.params import CamsTraining
+
+
+class ClassifierObjective(Objective):
+    """A classifier with the multi-label cross-entropy."""
+
+    def __init__(self, net: CamNet, params: CamsTraining):
+        super().__init__()
+        self.net = net.train()
+        self.params = params
+        if params.freeze_norm:
+            freeze_norms(net)
+
+    def groups(self) -> list[ParameterGroup]:
+        """The backbone and the classifier, which learns ``head_lr_factor`` times faster."""
+        return [
+            {"params": list(self.net.backbone.parameters()), "lr": self.params.lr},
+            {"params": list(self.net.classifier.parameters()), "lr": self.params.lr * self.params.head_lr_factor},
+        ]
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        """Loss of ``(B, 3, H, W)`` photographs whose classes are :func:`multi_hot`, ``(B, C-1)``."""
+        return functional.multilabel_soft_margin_loss(self.net(x).float(), target)
+
+
+@dataclass(frozen=True)
+class RandomView:
+    """Makes a random view of a photograph, ``(3, crop, crop)``, and the vector of its classes, ``(C-1,)``."""
+
+    class_ids: Mapping[str, Sequence[int]]
+    load: Callable[[str], NDArray[np.uint8]]
+    params: CamsTraining
+    foreground_classes: int
+
+    def __call__(self, image_id: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The view that the generator draws."""
+        rgb_u8 = jittered(self.load(image_id), self.params.jitter, generator)
+        scales = scale_range(self.params, max(rgb_u8.shape))
+        view, _ = random_view(rgb_u8, None, self.params.crop, scales, generator)
+        return view, multi_hot(self.class_ids[image_id], self.foreground_classes)
 
 
 def train_classifier(
@@ -28,6 +69,7 @@ def train_classifier(
     load: Callable[[str], NDArray[np.uint8]],
     params: CamsTraining,
     run_seed: int,
+    fabric: Fabric,
     *,
     label: str,
     section: str,
@@ -35,11 +77,12 @@ def train_classifier(
     """Minimise the multi-label cross-entropy over random views of the photographs; ``net`` is changed in place.
 
     Args:
-        net: the classifier, on the device that trains.
+        net: the classifier.
         class_ids: foreground classes of each photograph, by image id.
-        load: gives an image id's ``(H, W, 3)`` uint8 photograph.
+        load: gives an image id's ``(H, W, 3)`` uint8 photograph; picklable, for several devices.
         params: epochs, batch, crop, rates.
         run_seed: seed of the run.
+        fabric: the devices that train.
         label: name of the training: text of the progress bar, and part of every seed.
         section: of the parameters, for an error.
 
@@ -48,36 +91,20 @@ def train_classifier(
 
     Raises:
         WsgcnError: a photograph could not be loaded.
-        UsageError: the loss is no longer finite.
+        UsageError: the loss is no longer finite, or the batch cannot be divided among the devices.
     """
-    device = next(net.parameters()).device
-
-    def sample(image_id: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        rgb_u8 = jittered(load(image_id), params.jitter, generator)
-        view, _ = random_view(rgb_u8, None, params.crop, scale_range(params, max(rgb_u8.shape)), generator)
-        return view, multi_hot(class_ids[image_id], net.classifier.out_channels)
-
-    def loss_of(samples: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        x, target = (torch.stack(part).to(device) for part in zip(*samples))
-        return functional.multilabel_soft_margin_loss(net(x), target)
-
-    steps = step_count(params.epochs, len(class_ids), params.batch)
-    groups: list[ParameterGroup] = [
-        {"params": list(net.backbone.parameters()), "lr": params.lr},
-        {"params": list(net.classifier.parameters()), "lr": params.lr * params.head_lr_factor},
-    ]
-    net.train()
-    if params.freeze_norm:
-        freeze_norms(net)
-    ids = {one: one for one in class_ids}
-    feed = batches(ids, sample, batch=params.batch, steps=steps, run_seed=run_seed, name=label)
-    history = []
-    with progress_bar(label, steps) as advance, seeded(run_seed, label, "dropout"):
-        for step in descend(groups, loss_of, feed, params, steps=steps, section=section):
-            history.append(step)
-            advance()
-    net.eval()
-    return history
+    training = Training(
+        objective=ClassifierObjective(net, params),
+        items={one: one for one in class_ids},
+        sample=RandomView(class_ids, load, params, net.classifier.out_channels),
+        params=params,
+        steps=step_count(params.epochs, len(class_ids), params.batch),
+        run_seed=run_seed,
+        name=label,
+        label=label,
+        section=section,
+    )
+    return train(training, fabric)
 
 
 def scale_range(params: CamsTraining, long_side: int) -> tuple[float, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsgcn.artifacts import (
     HISTORY,
@@ -31,6 +33,7 @@ from wsgcn.nets.backbone import freeze_stages, to_input
 from wsgcn.nets.checkpoint import load_checkpoint, save_checkpoint
 from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import grid_size
+from wsgcn.ops.training import fabric_for
 from wsgcn.runtime import make_files, pick_device, seeded
 
 if TYPE_CHECKING:
@@ -57,13 +60,18 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         return
     images = index.split(params.dataset.train_split)
     seed = params.runtime.seed
+    fabric = fabric_for(params.runtime)
     with seeded(seed, "cams"):
-        net = build_cam_net(settings, classes, pretrained=True).to(pick_device(params.runtime.device))
+        net = build_cam_net(settings, classes, pretrained=True)
     freeze_stages(net.backbone, settings.frozen_stages)
     photos = {image.id: index.photo_path(image) for image in images}
     mark = fingerprint(
         "cams",
-        [structure, settings.model_dump(exclude={"weights", "trained", "grid_stride"}), {"seed": seed}],
+        [
+            structure,
+            settings.model_dump(exclude={"weights", "trained", "grid_stride"}),
+            params.runtime.model_dump(exclude={"device", "workers"}),
+        ],
         [(settings.weights and file_digest(Path(settings.weights))) or "", *map(file_digest, photos.values())]
         + [f"{image.id} {image.class_ids}" for image in images],
     )
@@ -71,15 +79,17 @@ def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     mark_file.unlink(missing_ok=True)  # from here on it would not tell of what lies beside it
     if twin is None:
         ids = {image.id: image.class_ids for image in images}
-        section = f"cams.{variant}.train"
-        history = train_classifier(
-            net, ids, lambda one: load_photo(photos[one]), settings.train, seed, label="cams-train", section=section
-        )
+        load, section = partial(_load_photo, photos), f"cams.{variant}.train"
+        history = train_classifier(net, ids, load, settings.train, seed, fabric, label="cams-train", section=section)
         write_table(artifacts.history("cams-train", variant), HISTORY, history)
     else:
         write_text(artifacts.history("cams-train", variant), artifacts.history("cams-train", twin).read_text())
     save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", structure, net)
     write_text(mark_file, mark)
+
+
+def _load_photo(photos: Mapping[str, Path], image_id: str) -> NDArray[np.uint8]:
+    return load_photo(photos[image_id])
 
 
 def _mark_file(artifacts: Artifacts, variant: Variant) -> Path:

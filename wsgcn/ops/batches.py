@@ -37,6 +37,7 @@ def batches(
     steps: int,
     run_seed: int,
     name: str,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[list[Sample]]:
     """Lists of ``batch`` samples, epoch after epoch without a gap; threads work ahead while the network trains.
 
@@ -47,11 +48,14 @@ def batches(
         steps: number of lists.
         run_seed: seed of the run.
         name: the training, so that two trainings draw different numbers.
+        part: (r, n) = every n-th sample from the r-th on, lists of ``batch`` / n, which is whole.
 
     Raises:
         WsgcnError: what ``make`` raised, when the batch's turn comes.
     """
-    drawn = itertools.islice(_draws(list(items), run_seed, name), batch * steps)
+    rank, processes = part
+    drawn = itertools.islice(_draws(list(items), run_seed, name), rank, batch * steps, processes)
+    batch //= processes
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="views")
     try:
         waiting: deque[Future[Sample]] = deque()

@@ -1,8 +1,8 @@
-"""Training DeepLabv2 on pseudo labels: parameter groups, loss, steps."""
+"""What DeepLabv2 minimises on pseudo labels: parameter groups and loss."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,41 +13,30 @@ from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
 from wsgcn.ops.augment import ParameterGroup
-from wsgcn.ops.training import Step, descend
+from wsgcn.ops.distributed import shared_count
+from wsgcn.ops.training import Objective
 
 if TYPE_CHECKING:
     from wsgcn.params import Segtrain
 
 
-def fit(network: DeepLabV2, batches: Iterable[tuple[Tensor, Tensor]], params: Segtrain) -> Iterator[Step]:
-    """Train a network in place, one update for every ``params.accumulate`` batches.
+class SegmentationObjective(Objective):
+    """DeepLabv2 with the loss of section 4.1: at every scale and for their maximum."""
 
-    Args:
-        network: on the device where it trains.
-        batches: ``params.iterations · params.accumulate`` pairs of ``(B, 3, H, W)`` photographs and ``(B, H, W)``
-            uint8 labels.
-        params: section ``segtrain``.
+    def __init__(self, network: DeepLabV2, params: Segtrain):
+        super().__init__()
+        self.network = network.train()
+        self.params = params
+        if params.freeze_norm:
+            freeze_norms(network)
 
-    Returns:
-        Each update after it is done, with the learning rate of the backbone.
+    def groups(self) -> list[ParameterGroup]:
+        """See :func:`parameter_groups`."""
+        return parameter_groups(self.network, self.params.lr, self.params.head_lr_factor)
 
-    Raises:
-        UsageError: the loss is no longer finite.
-    """
-    device = next(network.parameters()).device
-
-    def loss_of(batch: tuple[Tensor, Tensor]) -> Tensor:
-        photos, labels = batch
-        scaled_logits = multi_scale_logits(network, photos.to(device), params.input_scales)
-        return segmentation_loss(scaled_logits, labels.to(device))
-
-    network.train()
-    if params.freeze_norm:
-        freeze_norms(network)
-    groups = parameter_groups(network, params.lr, params.head_lr_factor)
-    return descend(
-        groups, loss_of, batches, params, steps=params.iterations, section="segtrain", accumulate=params.accumulate
-    )
+    def forward(self, photos: Tensor, labels: Tensor) -> Tensor:
+        """Loss of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels."""
+        return segmentation_loss(multi_scale_logits(self.network, photos, self.params.input_scales), labels)
 
 
 def parameter_groups(network: DeepLabV2, lr: float, head_lr_factor: float) -> list[ParameterGroup]:
@@ -81,6 +70,6 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     # "nearest" would take the label at a cell's corner, "nearest-exact" takes the one at its centre.
     cells = functional.interpolate(labels[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
     targets = cells[:, 0].long()  # (B, 1, h, w) -> (B, h, w)
-    total = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+    total = functional.cross_entropy(logits.float(), targets, ignore_index=IGNORE, reduction="sum")
     # PyTorch's own mean over no cell is 0 / 0.
-    return total / (targets != IGNORE).sum().clamp(min=1)
+    return total / shared_count((targets != IGNORE).sum())

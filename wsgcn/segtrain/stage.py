@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -20,11 +19,10 @@ from wsgcn.labels import IGNORE
 from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.ops.augment import random_view
-from wsgcn.ops.batches import batches
 from wsgcn.ops.photo import load_photo, photo_size
-from wsgcn.ops.training import Step
-from wsgcn.runtime import LogMetrics, pick_device, progress_bar, seeded
-from wsgcn.segtrain.fit import fit
+from wsgcn.ops.training import Step, Training, fabric_for, train
+from wsgcn.runtime import LogMetrics, seeded
+from wsgcn.segtrain.fit import SegmentationObjective
 
 if TYPE_CHECKING:
     from wsgcn.artifacts import Artifacts
@@ -67,16 +65,23 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
         return
     images = {image.id: image for image in index.split(params.dataset.train_split)}
     _check_labels(images.values(), artifacts, method)
-    network = _new_network(settings, params, artifacts, method).to(pick_device(params.runtime.device))
-    make = partial(_view, index=index, artifacts=artifacts, method=method, params=params)
-    steps = fit(network, _batches(images, make, params), params.segtrain)
-    rows = []
-    bar = progress_bar(f"segtrain {method.name}", params.segtrain.iterations)
-    with bar as advance, seeded(params.runtime.seed, NETWORK, "dropout"):
-        for step, loss, lr in _means(steps, advance):
-            log({"seg_loss": loss, "seg_lr": lr}, step)
-            rows.append((step, loss, lr))
-    _save(artifacts, method, settings, network, rows)
+    fabric = fabric_for(params.runtime)
+    network = _new_network(settings, params, artifacts, method)
+    training = Training(
+        objective=SegmentationObjective(network, params.segtrain),
+        items=images,
+        sample=partial(_view, index=index, artifacts=artifacts, method=method, params=params),
+        params=params.segtrain,
+        steps=params.segtrain.iterations,
+        accumulate=params.segtrain.accumulate,
+        run_seed=params.runtime.seed,
+        name=NETWORK,
+        label=f"segtrain {method.name}",
+        section="segtrain",
+    )
+    history = _History(training.steps, log)
+    train(training, fabric, history.add)
+    _save(artifacts, method, settings, network, history.rows)
 
 
 def _save(
@@ -117,24 +122,6 @@ def _new_network(settings: Mapping[str, object], params: Params, artifacts: Arti
     return network
 
 
-def _batches(
-    images: Mapping[str, ImageRecord],
-    make: Callable[[ImageRecord, torch.Generator], tuple[Tensor, Tensor]],
-    params: Params,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    drawn = batches(
-        images,
-        make,
-        batch=params.segtrain.batch,
-        steps=params.segtrain.iterations * params.segtrain.accumulate,
-        run_seed=params.runtime.seed,
-        name=NETWORK,
-    )
-    for views in drawn:
-        photos, labels = zip(*views)
-        yield torch.stack(photos), torch.stack(labels)
-
-
 def _view(
     image: ImageRecord,
     generator: torch.Generator,
@@ -160,13 +147,19 @@ def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
         raise DataError(f"{name} holds class {unknown[0]}, but there are {classes} classes: run `wsgcn crf` again")
 
 
-def _means(steps: Iterator[Step], advance: Callable[[], None]) -> Iterator[Step]:
-    """One :class:`Step` for every ten: the number of updates so far, the mean loss and the last one's rate."""
-    while some := list(itertools.islice(_advancing(steps, advance), LOG_EVERY)):
-        yield Step(some[-1].number + 1, fmean(step.loss for step in some), some[-1].lr)
+class _History:
+    """A row for every ten updates: how many there were so far, their mean loss and the last one's rate."""
 
+    def __init__(self, updates: int, log: LogMetrics):
+        self.updates, self.log = updates, log
+        self.rows: list[tuple[int, float, float]] = []
+        self._losses: list[float] = []
 
-def _advancing(steps: Iterable[Step], advance: Callable[[], None]) -> Iterator[Step]:
-    for step in steps:
-        advance()
-        yield step
+    def add(self, step: Step) -> None:
+        self._losses.append(step.loss)
+        done = step.number + 1
+        if done % LOG_EVERY == 0 or done == self.updates:
+            loss = fmean(self._losses)
+            self._losses.clear()
+            self.log({"seg_loss": loss, "seg_lr": step.lr}, done)
+            self.rows.append((done, loss, step.lr))

@@ -1,0 +1,24 @@
+"""What a loss needs when several processes share a batch; without them nothing changes."""
+
+from __future__ import annotations
+
+from torch import Tensor, distributed
+
+
+def shared_count(count: Tensor) -> Tensor:
+    """What to divide a process's sum by, so that the mean of the processes' quotients is the mean over all of them.
+
+    Gradients and losses are averaged over processes, and where each divides by its own count, a process with few
+    labels would weigh as much as one with many.
+
+    Args:
+        count: how many a process's sum has, of any shape.
+
+    Returns:
+        The count over all processes, at least 1, divided by the number of processes.
+    """
+    if not distributed.is_initialized():
+        return count.clamp(min=1)
+    total = count.clone()
+    distributed.all_reduce(total)
+    return total.clamp(min=1) / distributed.get_world_size()
