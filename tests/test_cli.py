@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +22,7 @@ from wsgcn.artifacts import Artifacts, save_index
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.labels import METHODS, VARIANTS
 from wsgcn.params import load_params
+from wsgcn.record import Recorded, flat_params
 
 COMMANDS = tuple(get_command(cli.app).commands)
 STAGES = tuple(dict.fromkeys(entry.stage for entry in chain.entries()))
@@ -41,7 +43,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def tracked(monkeypatch):
     """Stands for MLflow; holds what was asked of it."""
-    asked = SimpleNamespace(live=[], recorded=[], logged=[])
+    asked = SimpleNamespace(live=[], recorded=[], logged=[], runs=[])
 
     @contextmanager
     def live(params, method, warn):
@@ -51,7 +53,7 @@ def tracked(monkeypatch):
     def record(params, artifacts, method, warn):
         asked.recorded.append(method.name)
 
-    module = SimpleNamespace(live=live, record=record)
+    module = SimpleNamespace(live=live, record=record, recorded=lambda params, warn: asked.runs)
     monkeypatch.setitem(sys.modules, "wsgcn.tracking", module)
     monkeypatch.setattr("wsgcn.tracking", module, raising=False)
     return asked
@@ -160,14 +162,16 @@ def test_warnings_of_the_dataset_are_shown_and_are_no_error(here, received):
 
 
 def test_report_records_the_methods_that_have_scores(here, tracked, monkeypatch):
-    module = SimpleNamespace(run=lambda params, artifacts: f"table of {artifacts.root}")
+    module = SimpleNamespace(run=lambda params, artifacts, runs: f"table of {artifacts.root} and {len(runs)} run")
     monkeypatch.setitem(sys.modules, "wsgcn.report.stage", module)
     monkeypatch.setattr("wsgcn.report.stage", module, raising=False)
     for name in ("IRNet", "WSGCN-P"):
         Artifacts().metrics(name).parent.mkdir(parents=True)
         Artifacts().metrics(name).write_text("{}")
+    alike = flat_params(load_params(Path("params.yaml")))
+    tracked.runs = [Recorded("WSGCN-I", alike, {}), Recorded("WSGCN-I", alike | {"propagate.steps": "1"}, {})]
     done = CliRunner().invoke(cli.app, ["report"], catch_exceptions=False)
-    assert done.stdout.startswith("table of artifacts\n")
+    assert done.stdout.startswith("table of artifacts and 1 run\n")
     assert os.path.join("report", "index.html") in done.stdout
     assert sorted(tracked.recorded) == ["IRNet", "WSGCN-P"]
 

@@ -19,7 +19,7 @@ from wsgcn.labels import METHODS
 from wsgcn.nets.checkpoint import save_checkpoint
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.params import parse_params
-from wsgcn.record import git_tags
+from wsgcn.record import Recorded, differing_only_in, flat_params, git_tags
 
 METHOD = METHODS["WSGCN-I"]
 NAMES = ("total", "fg", "bg", "ent", "lap")
@@ -186,6 +186,27 @@ def test_curves_that_changed_make_a_new_run(client, params, artifacts, warnings)
     check_complete(client, named["WSGCN-I"])
     tracking.record(params, artifacts, METHOD, warnings.append)
     assert len(runs(client, params)) == 2
+
+
+def test_complete_runs_are_found_again_and_the_superseded_are_not(client, params, artifacts, warnings):
+    tracking.record(params, artifacts, METHOD, warnings.append)
+    write_table(artifacts.losses(METHOD.name), ["id", *NAMES], [["t0", 9, 9, 9, 9, 9]])
+    tracking.record(params, artifacts, METHOD, warnings.append)  # other curves: the first run is set aside
+    with tracking.live(params, METHODS["PSA"], warnings.append) as log:
+        log({"seg_loss": 1.0}, 10)  # a run that is not complete
+    (found,) = tracking.recorded(params, warnings.append)
+    assert found.method == "WSGCN-I"
+    assert found.params == flat_params(params)
+    assert found.metrics["pseudo_miou_crf"] == 0.625
+    assert not warnings
+
+
+def test_runs_are_alike_but_for_what_is_named(params):
+    without = changed(params, {"propagate.entropy_weight": 0.0, "segtrain.lr": 0.5})
+    other = changed(params, {"propagate.steps": 7})
+    runs = [Recorded("WSGCN-I", flat_params(one), {}) for one in (params, without, other)]
+    assert differing_only_in(runs, params, "propagate.entropy_weight", "segtrain.") == runs[:2]
+    assert differing_only_in(runs, params, "propagate.entropy_weight") == runs[:1]
 
 
 def test_tags_and_hash(client, params, artifacts, warnings):

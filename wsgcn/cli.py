@@ -179,13 +179,16 @@ def evaluate(variant: VariantOption, propagation: PropagationOption = Propagatio
 def report() -> None:
     """Compare the methods: a table here, a page in artifacts/report, runs in MLflow."""
     from wsgcn import tracking
+    from wsgcn.record import differing_only_in
     from wsgcn.report import stage
+    from wsgcn.report.paper import ROWS_CHANGE
 
     params, artifacts = _project()
-    table = stage.run(params, artifacts)
-    for method in METHODS.values():
-        if artifacts.metrics(method.name).exists():
-            tracking.record(params, artifacts, method, _warn)
+    evaluated = [method for method in METHODS.values() if artifacts.metrics(method.name).exists()]
+    for method in evaluated:
+        tracking.record(params, artifacts, method, _warn)
+    runs = tracking.recorded(params, _warn) if evaluated else []
+    table = stage.run(params, artifacts, differing_only_in(runs, params, *ROWS_CHANGE))
     Console().print(table)
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
 

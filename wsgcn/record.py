@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +34,14 @@ class Point(NamedTuple):
     milliseconds: int
 
 
+class Recorded(NamedTuple):
+    """What a complete run holds: the method's name, its parameters as :func:`flat_params`, its numbers."""
+
+    method: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
 def milliseconds() -> int:
     """The time, as MLflow counts it."""
     return int(time.time() * 1000)
@@ -54,6 +62,16 @@ def _flatten(content: Mapping[str, Any], separator: str) -> Iterator[tuple[str, 
             yield from ((f"{name}{separator}{below}", one) for below, one in _flatten(value, separator))
         else:
             yield name, value
+
+
+def differing_only_in(runs: Iterable[Recorded], params: Params, *names: str) -> list[Recorded]:
+    """The runs whose parameters are those given, but for the ones whose dotted name starts with one of these."""
+
+    def rest(flat: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in flat.items() if not name.startswith(names)}
+
+    wanted = rest(flat_params(params))
+    return [run for run in runs if rest(run.params) == wanted]
 
 
 def git_tags() -> dict[str, str]:

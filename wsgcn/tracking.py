@@ -27,6 +27,7 @@ from wsgcn.errors import DataError
 from wsgcn.record import (
     CHECKPOINT,
     Point,
+    Recorded,
     curves,
     digest_of,
     files_of,
@@ -124,6 +125,25 @@ def log_bench(params: Params, measured: Mapping[str, Mapping[str, Any]], warn: W
         client.set_terminated(run.info.run_id)
     except _troubles() as error:
         _give_up(params, error, warn)
+
+
+def recorded(params: Params, warn: Warn) -> list[Recorded]:
+    """Every complete run of the experiment, the newest first; none where the store is away."""
+    if params.tracking.uri in _away:
+        return []
+    try:
+        client = _connect(params.tracking.uri)
+        runs = client.search_runs(
+            [_experiment(client, params.tracking.experiment)], "attributes.status = 'FINISHED'", max_results=1000
+        )
+    except _troubles() as error:
+        _give_up(params, error, warn)
+        return []
+    return [
+        Recorded(run.data.tags["method"], run.data.params, run.data.metrics)
+        for run in runs
+        if RECORDED in run.data.tags and SUPERSEDED not in run.data.tags
+    ]
 
 
 # ---------------------------------------------------------------- the store

@@ -14,6 +14,7 @@ from wsgcn.errors import DataError
 from wsgcn.labels import METHODS
 from wsgcn.report.findings import basis, findings
 from wsgcn.report.page import escape_markdown, html_page, markdown_page, markdown_table
+from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import Result
 from wsgcn.report.stage import run
 from wsgcn.report.table import Cell, comparison, losses, mark_best, partial_labels, per_class
@@ -148,7 +149,7 @@ def test_gaps_are_dashes():
     assert per_class([poor])[0].rows[0] == (Cell("a"), Cell("–"))
     assert partial_labels([poor]).rows[0][1:] == (Cell("–"), Cell("–"))
     assert losses([poor]).rows[0][1] == Cell("–")
-    Balanced(html_page([poor]))
+    Balanced(html_page([poor], paper_tables([])))
     assert "an unknown number of photographs" in basis([poor])
     assert "mIoU:" not in " ".join(findings([poor, result("IRNet")]))
 
@@ -159,9 +160,9 @@ def test_the_best_is_bold_and_ties_share_it():
     assert mark_best([0.5]) == [Cell("50.0")]
     assert [one.best for one in mark_best([2.0, 1.0], lowest=True)] == [False, True]
     both = [result("WSGCN-I", 0.7), result("IRNet", 0.6)]
-    assert "**70.0**" in markdown_page(both)
-    assert "**60.0**" not in markdown_page(both)
-    assert '<td class="best"><b>70.0</b></td>' in html_page(both)
+    assert "**70.0**" in markdown_page(both, [])
+    assert "**60.0**" not in markdown_page(both, [])
+    assert '<td class="best"><b>70.0</b></td>' in html_page(both, [])
 
 
 def test_sentences_tell_gains_and_losses():

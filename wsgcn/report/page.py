@@ -8,6 +8,7 @@ from html import escape
 from urllib.parse import quote
 
 from wsgcn.report.findings import basis, findings
+from wsgcn.report.paper import NOTE, citations
 from wsgcn.report.results import Picture, Result
 from wsgcn.report.style import CSS
 from wsgcn.report.table import Table, comparison, losses, partial_labels, per_class
@@ -20,6 +21,7 @@ PARTIAL_NOTE = (
     "and how many of them have the right class."
 )
 LOSS_NOTE = "At the end of learning, mean over the photographs."
+PAPER_TITLE = "The paper's tables"
 PANELS_NOTE = "The same photograph with each method; dark is background."
 
 Gallery = dict[str, list[tuple[str, Picture]]]
@@ -44,9 +46,14 @@ def _gallery(by_method: Sequence[tuple[str, Mapping[str, Picture]]]) -> Gallery:
 # ---------------------------------------------------------------- HTML
 
 
-def html_page(results: Sequence[Result]) -> str:
-    """The whole page; pictures are inside it, nothing is loaded from elsewhere."""
-    sections = [(anchor, title, body) for anchor, title, body in _html_sections(results) if body]
+def html_page(results: Sequence[Result], paper: Sequence[Table]) -> str:
+    """The whole page; pictures are inside it, nothing is loaded from elsewhere.
+
+    Args:
+        results: the methods that were evaluated.
+        paper: the paper's tables.
+    """
+    sections = [(anchor, title, body) for anchor, title, body in _html_sections(results, paper) if body]
     links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections)
     bodies = "".join(f'<section id="{anchor}"><h2>{title}</h2>{body}</section>\n' for anchor, title, body in sections)
     return (
@@ -58,10 +65,10 @@ def html_page(results: Sequence[Result]) -> str:
     )
 
 
-def _html_sections(results: Sequence[Result]) -> list[tuple[str, str, str]]:
+def _html_sections(results: Sequence[Result], paper: Sequence[Table]) -> list[tuple[str, str, str]]:
     """Anchor, title and body of each section; an empty body where there is nothing to show."""
     says = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(results))
-    tables = "".join(f"<div><h3>{escape(one.title)}</h3>{html_table(one)}</div>" for one in per_class(results))
+    tables = "".join(f"<div>{_titled(one)}</div>" for one in per_class(results))
     return [
         ("comparison", "Comparison", html_table(comparison(results)) + _note(READING)),
         ("findings", "What it says", says and f'<ul class="says">{says}</ul>'),
@@ -70,7 +77,12 @@ def _html_sections(results: Sequence[Result]) -> list[tuple[str, str, str]]:
         ("losses", "Mean GCN losses", _optional(LOSS_NOTE, losses(results))),
         ("panels", "Pseudo labels in pictures", _html_gallery(pseudo_gallery(results))),
         ("val", "Segmentation networks in pictures", _html_gallery(val_gallery(results))),
+        ("paper", PAPER_TITLE, _note(NOTE) + "".join(map(_titled, paper)) + "".join(map(_note, citations()))),
     ]
+
+
+def _titled(table: Table) -> str:
+    return f"<h3>{escape(table.title)}</h3>{html_table(table)}"
 
 
 def _note(text: str) -> str:
@@ -114,8 +126,8 @@ def _html_photo(image_id: str, panels: list[tuple[str, Picture]]) -> str:
 # ---------------------------------------------------------------- Markdown
 
 
-def markdown_page(results: Sequence[Result]) -> str:
-    """The tables and sentences of the page, with links to the panels instead of pictures."""
+def markdown_page(results: Sequence[Result], paper: Sequence[Table]) -> str:
+    """The tables and sentences of :func:`html_page`, with links to the panels instead of pictures."""
     parts = [
         f"# {TITLE}",
         escape_markdown(basis(results)),
@@ -134,6 +146,10 @@ def markdown_page(results: Sequence[Result]) -> str:
             parts += [f"## {optional.title}", note, markdown_table(optional)]
     parts += _markdown_gallery("Pseudo labels in pictures", pseudo_gallery(results))
     parts += _markdown_gallery("Segmentation networks in pictures", val_gallery(results))
+    parts += [f"## {PAPER_TITLE}", NOTE]
+    for table in paper:
+        parts += [f"### {escape_markdown(table.title)}", markdown_table(table)]
+    parts += map(escape_markdown, citations())
     return "\n\n".join(parts) + "\n"
 
 

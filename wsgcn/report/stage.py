@@ -6,6 +6,7 @@ import base64
 import io
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -18,23 +19,26 @@ from wsgcn.artifacts import Artifacts, read_json, read_table, write_text
 from wsgcn.errors import DataError
 from wsgcn.labels import LOSS_NAMES, METHODS, Method
 from wsgcn.report.page import html_page, markdown_page
+from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import Picture, Result
 from wsgcn.report.table import Table, comparison
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
+    from wsgcn.record import Recorded
 
 PANEL_SCALE = 0.75
 PANEL_WIDTH = 1500  # pixels; the page shows at most 1200, and many panels must not make it slow to open
 JPEG_QUALITY = 82
 
 
-def run(params: Params, artifacts: Artifacts) -> RichTable:
+def run(params: Params, artifacts: Artifacts, runs: Sequence[Recorded] = ()) -> RichTable:
     """Write ``index.html`` and ``report.md`` into ``artifacts/report``.
 
     Args:
         params: not read: everything that the report says comes from what was evaluated.
         artifacts: where the methods' metrics are.
+        runs: what MLflow has for :func:`~wsgcn.report.paper.paper_tables`.
 
     Returns:
         The comparison, for the terminal.
@@ -45,9 +49,9 @@ def run(params: Params, artifacts: Artifacts) -> RichTable:
     results = [_load(artifacts, method) for method in METHODS.values() if artifacts.metrics(method.name).exists()]
     if not results:
         raise DataError(f"{artifacts.root / 'evaluate'} holds no metrics.json: evaluate a method first (dvc repro)")
-    folder = _folder(artifacts)
-    write_text(folder / "index.html", html_page(results))
-    write_text(folder / "report.md", markdown_page(results))
+    folder, tables = _folder(artifacts), paper_tables(runs)
+    write_text(folder / "index.html", html_page(results, tables))
+    write_text(folder / "report.md", markdown_page(results, tables))
     return terminal_table(comparison(results))
 
 

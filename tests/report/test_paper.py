@@ -1,0 +1,119 @@
+"""The paper's tables: the published figures as printed, ours only where a run is comparable."""
+
+import json
+from statistics import fmean
+
+import pytest
+
+from wsgcn.record import Recorded
+from wsgcn.report.paper import citations, paper_tables
+from wsgcn.report.published import CLASSES, REFERENCES, TABLE_1, TABLE_3, TABLE_4, TABLE_5
+
+
+def run(method="WSGCN-I", entropy=10.0, laplacian=0.01, metrics=None, **segtrain):
+    segtrain = {"backbone": "resnet-101", "weights": "weights/resnet-101.pt", "trained": "null"} | segtrain
+    params = {
+        "propagate.entropy_weight": str(entropy),
+        "propagate.laplacian_weight": str(laplacian),
+        "evaluate.classes": json.dumps(list(CLASSES)),
+        **{f"segtrain.{name}": value for name, value in segtrain.items()},
+    }
+    quality = {"images": 1464.0, "val_images": 1449.0, "pseudo_miou": 0.611, "pseudo_miou_crf": 0.622}
+    return Recorded(method, params, quality | {"seg_miou_crf": 0.633} | (metrics or {}))
+
+
+def filled(runs):
+    """Every cell "here" that holds a figure: by table, row and column."""
+    found = {}
+    for number, table in enumerate(paper_tables(runs), 1):
+        for row, cells in enumerate(table.rows):
+            heads = [f"{cells[0].text} {head}" if number == 5 else head for head in table.columns]
+            found |= {
+                (number, row, head): cell.text
+                for head, cell in zip(heads, cells)
+                if "here" in head.lower() and cell.text not in ("–", cells[0].text)
+            }
+    return found
+
+
+def test_published_figures_agree_with_the_papers_own_arithmetic():
+    """Section 4.2 to 4.4 name differences of their rows, and Table 5's mean is that of its classes."""
+    for values in TABLE_5.values():
+        assert fmean(values[: len(CLASSES)]) == pytest.approx(values[-1], abs=0.06)
+        assert len(values) == len(CLASSES) + 1
+    quality = {row.system: row.miou for row in TABLE_1}
+    assert quality["WSGCN-I"] - quality["IRNet"] == pytest.approx(1.5)
+    assert quality["WSGCN-P"] - quality["PSA"] == pytest.approx(4.3)
+    imagenet, coco = TABLE_3[-2:]
+    assert (coco.val - imagenet.val, coco.test - imagenet.test) == pytest.approx((2.0, 0.5))
+    gains = [TABLE_4[row].test - TABLE_4[row - 1].test for row in (1, 3)]
+    assert gains == pytest.approx([2.5, 1.0])
+    assert TABLE_5["WSGCN-I"][-1] == imagenet.test
+
+
+def test_every_compared_system_is_cited():
+    named = {row.reference for row in (*TABLE_1, *TABLE_3, *TABLE_4)} - {None}
+    assert named == set(REFERENCES)
+    assert [one.split("]")[0] for one in citations()] == [f"[{number}" for number in REFERENCES]
+
+
+def test_without_runs_only_published_figures_stand():
+    assert filled([]) == {}
+    titles = [table.title.split(":")[0] for table in paper_tables([])]
+    assert titles == ["Table 1", "Table 2", "Table 3", "Table 4", "Table 5"]
+
+
+def test_the_papers_setting_fills_its_rows():
+    assert filled([run()]) == {
+        (1, 6, "Here"): "62.2",
+        (2, 3, "Here"): "61.1",
+        (2, 6, "Here"): "62.2",
+        (3, 8, "Here val"): "63.3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("entropy", "laplacian", "rows"), [(0.0, 0.0, [0]), (10.0, 0.0, [1, 4]), (0.0, 0.01, [2, 5]), (5.0, 0.01, [])]
+)
+def test_losses_that_are_off_fill_the_ablation_alone(entropy, laplacian, rows):
+    found = filled([run(entropy=entropy, laplacian=laplacian)])
+    assert [row for _, row, _ in found] == rows
+    assert {number for number, _, _ in found} <= {2}
+
+
+def test_a_walk_has_no_losses_to_be_off():
+    assert filled([run("PSA", entropy=0.0)]) == {(1, 0, "Here"): "62.2"}
+
+
+@pytest.mark.parametrize(
+    ("method", "segtrain", "cell"),
+    [
+        ("WSGCN-I", {"backbone": "resnet-101-caffe"}, (3, 9, "Here val")),
+        ("PSA", {"backbone": "drn-d-105"}, (4, 0, "Here val")),
+        ("WSGCN-P", {"backbone": "drn-d-105"}, (4, 1, "Here val")),
+        ("WSGCN-I", {"weights": "null"}, None),
+        ("WSGCN-I", {"weights": "cams"}, None),
+        ("WSGCN-I", {"trained": "weights/deeplab-voc.pt"}, None),
+        ("WSGCN-I", {"backbone": "mobilenet-v2"}, None),
+        ("IRNet", {}, None),
+    ],
+)
+def test_networks_stand_in_the_row_of_their_backbone(method, segtrain, cell):
+    found = {key: text for key, text in filled([run(method, **segtrain)]).items() if key[0] in (3, 4)}
+    assert found == ({cell: "63.3"} if cell else {})
+
+
+@pytest.mark.parametrize("metrics", [{"images": 280.0, "val_images": 150.0}, {"images": 1465.0, "val_images": 1448.0}])
+def test_other_photographs_are_not_compared(metrics):
+    assert filled([run(metrics=metrics)]) == {}
+
+
+def test_fewer_classes_are_not_compared():
+    some = run()
+    some.params["evaluate.classes"] = json.dumps(["background", "cat"])
+    assert filled([some]) == {}
+
+
+def test_the_newest_run_counts():
+    newer, older = run(metrics={"pseudo_miou_crf": 0.7}), run()
+    assert filled([newer, older])[1, 6, "Here"] == "70.0"

@@ -1,0 +1,141 @@
+"""The paper's Tables 1 to 5 as printed, mIoU and IoU in percent; nothing here was measured by this project.
+
+Source: Pan, Lu, Lee, Peng (ICME 2021), section 4. The compared systems' figures are the paper's, which takes them from
+the publications in :data:`REFERENCES`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PAPER = (
+    'Pan, Lu, Lee and Peng, "Weakly-supervised image semantic segmentation using graph '
+    'convolutional networks", ICME 2021'
+)
+REFERENCES = {
+    3: 'J. Ahn and S. Kwak, "Learning pixel-level semantic affinity with image-level supervision for weakly '
+    'supervised semantic segmentation", CVPR 2018',
+    4: 'J. Ahn, S. Cho and S. Kwak, "Weakly supervised learning of instance segmentation with inter-pixel '
+    'relations", CVPR 2019',
+    5: 'Y. Wang, J. Zhang, M. Kan, S. Shan and X. Chen, "Self-supervised equivariant attention mechanism for weakly '
+    'supervised semantic segmentation", CVPR 2020',
+    6: "Y.-T. Chang, Q. Wang, W.-C. Hung, R. Piramuthu, Y.-H. Tsai and M.-H. Yang, "
+    '"Weakly-supervised semantic segmentation via sub-category exploration", CVPR 2020',
+    7: 'N. Araslanov and S. Roth, "Single-stage semantic segmentation from image labels", CVPR 2020',
+    10: 'B. Zhang, J. Xiao, Y. Wei, M. Sun and K. Huang, "Reliability does matter: an end-to-end weakly supervised '
+    'semantic segmentation approach", AAAI 2020',
+    11: 'G. Sun, W. Wang, J. Dai and L. Van Gool, "Mining cross-image semantics for weakly supervised semantic '
+    'segmentation", ECCV 2020',
+    12: 'X. Li, T. Zhou, J. Li, Y. Zhou and Z. Zhang, "Group-wise semantic mining for weakly supervised semantic '
+    'segmentation", AAAI 2021',
+}
+
+TRAIN_PHOTOGRAPHS, VAL_PHOTOGRAPHS = 1464, 1449
+"""Photographs of VOC 2012's segmentation lists ``train`` and ``val``."""
+
+ENTROPY_WEIGHT, LAPLACIAN_WEIGHT = 10.0, 0.01
+"""β1 and β2 of eq. (2), where a loss is in use."""
+
+CLASSES = {
+    "background": "bkg",
+    "aeroplane": "aero",
+    "bicycle": "bike",
+    "bird": "bird",
+    "boat": "boat",
+    "bottle": "bot.",
+    "bus": "bus",
+    "car": "car",
+    "cat": "cat",
+    "chair": "chair",
+    "cow": "cow",
+    "diningtable": "tab.",
+    "dog": "dog",
+    "horse": "horse",
+    "motorbike": "mbk",
+    "person": "per.",
+    "pottedplant": "plant",
+    "sheep": "sheep",
+    "sofa": "sofa",
+    "train": "train",
+    "tvmonitor": "tv",
+}
+"""The devkit's names and Table 5's columns."""
+
+
+class Quality(NamedTuple):
+    """A row of Table 1: complete pseudo labels on ``train``."""
+
+    system: str
+    reference: int | None
+    miou: float
+
+
+class Ablation(NamedTuple):
+    """A row of Table 2: WSGCN-I's pseudo labels on ``train`` by what is in use."""
+
+    entropy: bool
+    laplacian: bool
+    crf: bool
+    miou: float
+
+
+class Network(NamedTuple):
+    """A row of Table 3 or 4: a segmentation network on ``val`` and ``test``; ``mark`` is explained in :data:`MARKS`."""
+
+    system: str
+    mark: str
+    reference: int | None
+    publication: str
+    backbone: str
+    val: float
+    test: float
+
+
+TABLE_1 = (
+    Quality("PSA", 3, 59.7),
+    Quality("SC-CAM", 6, 63.4),
+    Quality("SEAM", 5, 63.6),
+    Quality("IRNet", 4, 66.5),
+    Quality("SingleStage", 7, 66.9),
+    Quality("WSGCN-P", None, 64.0),
+    Quality("WSGCN-I", None, 68.0),
+)
+TABLE_2 = (
+    Ablation(False, False, False, 62.0),
+    Ablation(True, False, False, 63.5),
+    Ablation(False, True, False, 64.4),
+    Ablation(True, True, False, 66.7),
+    Ablation(True, False, True, 66.0),
+    Ablation(False, True, True, 66.1),
+    Ablation(True, True, True, 68.0),
+)
+MARKS = {
+    "*": "saliency maps as extra supervision",
+    "†": "backbone of DeepLabv2 pre-trained on MS-COCO",
+    "††": "DeepLabv3+ as the segmentation network",
+}
+TABLE_3 = (
+    Network("PSA", "", 3, "CVPR18", "ResNet-38", 61.7, 63.7),
+    Network("IRNet", "", 4, "CVPR19", "ResNet-50", 63.5, 64.8),
+    Network("SEAM", "", 5, "CVPR20", "ResNet-38", 64.5, 65.7),
+    Network("SC-CAM", "†", 6, "CVPR20", "ResNet-101", 66.1, 65.9),
+    Network("RRM", "†", 10, "AAAI20", "ResNet-101", 66.3, 66.5),
+    Network("SingleStage", "††", 7, "CVPR20", "ResNet-101", 65.7, 66.6),
+    Network("MCIS", "*", 11, "ECCV20", "ResNet-101", 66.2, 66.9),
+    Network("GroupWSSS", "*", 12, "AAAI21", "ResNet-101", 68.2, 68.5),
+    Network("WSGCN-I", "", None, "", "ResNet-101", 66.7, 68.8),
+    Network("WSGCN-I", "†", None, "", "ResNet-101", 68.7, 69.3),
+)
+TABLE_4 = (
+    Network("PSA", "", 3, "CVPR18", "DRN-D-105", 60.9, 61.9),
+    Network("WSGCN-P", "", None, "", "DRN-D-105", 63.1, 64.4),
+    Network("IRNet", "", 4, "CVPR19", "DRN-D-105", 66.0, 66.5),
+    Network("WSGCN-I", "", None, "", "DRN-D-105", 66.9, 67.5),
+)
+TABLE_5 = {
+    "IRNet": (90.2, 75.8, 32.5, 76.5, 49.6, 65.9, 82.6, 76.2, 82.7, 31.8, 77.5, 41.8, 79.4, 75.0, 81.2, 75.2, 47.9,
+              81.1, 51.5, 62.5, 59.1, 66.5),
+    "WSGCN-I": (91.0, 79.8, 33.8, 78.2, 50.9, 65.7, 86.8, 79.3, 86.0, 27.4, 75.2, 48.9, 83.4, 76.2, 82.7, 74.4, 64.3,
+                86.0, 51.0, 64.2, 58.6, 68.8),
+}  # fmt: skip
+"""IoU of each class on ``test`` in the order of :data:`CLASSES`, and their mean; ResNet-101."""
