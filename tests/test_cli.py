@@ -182,6 +182,24 @@ def test_evaluate_records_its_method(here, received, tracked):
     assert tracked.recorded == ["WSGCN-P"]
 
 
+def test_submission_is_written_and_nothing_scored(here, received, tracked, monkeypatch):
+    asked = []
+    module = SimpleNamespace(run=lambda params, artifacts, *rest: asked.append(rest) or 7)
+    monkeypatch.setitem(sys.modules, "wsgcn.evaluate.submission", module)
+    done = CliRunner().invoke(cli.app, ["evaluate", "--variant", "I", "--split", "test", "--submission", "a.tgz"])
+    assert asked == [(METHODS["WSGCN-I"], "test", Path("a.tgz"))]
+    assert "7 label maps of WSGCN-I are in a.tgz" in done.output
+    assert not received
+    assert not tracked.recorded
+
+
+def test_a_list_alone_is_wrong_use(here, received, monkeypatch, capsys):
+    one_line(
+        run_main(monkeypatch, capsys, "evaluate", "--variant", "I", "--split", "test"), 2, "goes with --submission"
+    )
+    assert not received
+
+
 # ---------------------------------------------------------------- errors
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from wsgcn import __version__
-from wsgcn.errors import WsgcnError
+from wsgcn.errors import UsageError, WsgcnError
 from wsgcn.labels import METHODS, Method, find_method
 
 if TYPE_CHECKING:
@@ -165,12 +165,27 @@ def segtrain(variant: VariantOption, propagation: PropagationOption = Propagatio
 
 
 @app.command()
-def evaluate(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+def evaluate(
+    variant: VariantOption,
+    propagation: PropagationOption = PropagationName.gcn,
+    submission: Annotated[
+        Path | None, typer.Option(metavar="FILE.tgz", help="Score nothing; write the archive for VOC's test server.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="LIST", help="Whose photographs are in it [test].")] = None,
+) -> None:
     """Score CAMs, pseudo labels and the segmentation network against ground truth."""
     from wsgcn import tracking
     from wsgcn.evaluate import stage
 
     (params, artifacts), method = _project(), find_method(variant, propagation)
+    if submission is not None:
+        from wsgcn.evaluate.submission import run
+
+        count = run(params, artifacts, method, split or "test", submission)
+        _say(f"{count} label maps of {method.name} are in {submission}.")
+        return
+    if split is not None:
+        raise UsageError("--split goes with --submission; the lists that are scored are named in params.yaml")
     stage.run(params, artifacts, method)
     tracking.record(params, artifacts, method, _warn)
 

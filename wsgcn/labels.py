@@ -22,6 +22,13 @@ LOSS_NAMES = ("total", "fg", "bg", "ent", "lap")
 """The GCN's losses, in the order of eq. (2)."""
 
 
+VOC_CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""PASCAL VOC 2012's classes by id. Source: the devkit's ``VOCinit.m``."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to make pseudo labels: a variant (CAMs and affinity) with a propagation."""

@@ -13,12 +13,10 @@ from pathlib import Path
 from wsgcn.artifacts import ImageRecord, Index
 from wsgcn.errors import DataError, StageError
 from wsgcn.labels import BACKGROUND
+from wsgcn.ops.devkit import PHOTOS, SET_ROOT, SPLITS, check_folders, only_photo, photos_by_id, read_split
 from wsgcn.ops.photo import photo_size
 
-PHOTOS, ANNOTATIONS, SPLITS = "JPEGImages", "Annotations", "ImageSets/Segmentation"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-
-_SET_ROOT = "set dataset.root in params.yaml, or make the project with `wsgcn init --data ROOT`"
+ANNOTATIONS = "Annotations"
 
 
 def read_devkit(name: str, root: Path, class_names: Sequence[str], splits: Iterable[str]) -> Index:
@@ -37,14 +35,14 @@ def read_devkit(name: str, root: Path, class_names: Sequence[str], splits: Itera
         DataError: a folder or a split list is missing, empty, or names what cannot be an id.
         StageError: photographs or annotations are missing or wrong; it lists all of them.
     """
-    _check_folders(root)
-    members = _read_splits(root / SPLITS, splits)
-    photos = _photos_by_id(root / PHOTOS)
+    check_folders(root, (PHOTOS, ANNOTATIONS, SPLITS))
+    members = _read_splits(root, splits)
+    photos = photos_by_id(root)
     class_ids = {name: class_id for class_id, name in enumerate(class_names) if class_id != BACKGROUND}
     images, failures = [], {}
     for image_id in sorted(members):
         try:
-            photo = _only_photo(root / PHOTOS, image_id, photos.get(image_id, []))
+            photo = only_photo(root, image_id, photos)
             shown = _read_labels(root / ANNOTATIONS / f"{image_id}.xml", class_ids)
             height, width = photo_size(root / photo)
             images.append(ImageRecord(image_id, photo, height, width, shown, tuple(members[image_id])))
@@ -61,69 +59,14 @@ def unseen_classes(index: Index, split: str) -> list[str]:
     return [name for class_id, name in enumerate(index.class_names) if class_id not in seen | {BACKGROUND}]
 
 
-def _check_folders(root: Path) -> None:
-    if not root.is_dir():
-        raise DataError(f"the dataset folder {root.absolute()} is missing: {_SET_ROOT}")
-    for folder in (PHOTOS, ANNOTATIONS, SPLITS):
-        if not (root / folder).is_dir():
-            raise DataError(
-                f"the dataset folder {root.absolute()} has no {folder}: "
-                f"it must look like VOCdevkit/VOC2012; if it is another folder, {_SET_ROOT}"
-            )
-
-
-def _read_splits(folder: Path, splits: Iterable[str]) -> dict[str, list[str]]:
+def _read_splits(root: Path, splits: Iterable[str]) -> dict[str, list[str]]:
     """Names of the split lists by image id."""
     members: dict[str, list[str]] = {}
     for split in dict.fromkeys(splits):
-        for image_id in _read_split(folder / f"{split}.txt", split):
+        hint = f"name one of them instead of {split!r} in section dataset of params.yaml, or {SET_ROOT}"
+        for image_id in read_split(root, split, hint):
             members.setdefault(image_id, []).append(split)
     return members
-
-
-def _read_split(path: Path, split: str) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        known = ", ".join(sorted(one.stem for one in path.parent.glob("*.txt"))) or "none"
-        raise DataError(
-            f"the split list {path.absolute()} is missing: the lists there are {known}; name one of them "
-            f"instead of {split!r} in section dataset of params.yaml, or {_SET_ROOT}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the split list {path} cannot be read ({error}): write one image id a line") from error
-    ids = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if not ids:
-        raise DataError(f"the split list {path} is empty: write one image id a line")
-    for image_id in ids:
-        # An id becomes a file name in every later stage; it must stay inside their folders.
-        if image_id.startswith(".") or not image_id.isprintable() or set(image_id) & set("/\\"):
-            raise DataError(
-                f"{image_id!r} in the split list {path} is no image id: "
-                "write the photograph's name without folder and suffix"
-            )
-    return ids
-
-
-def _photos_by_id(folder: Path) -> dict[str, list[str]]:
-    """File names of the photographs by image id: one listing of the folder, whatever the case of the suffix."""
-    photos: dict[str, list[str]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES:
-            photos.setdefault(path.stem, []).append(path.name)
-    return photos
-
-
-def _only_photo(folder: Path, image_id: str, names: Sequence[str]) -> str:
-    """Path of the photograph below the root, POSIX."""
-    if not names:
-        raise DataError(
-            f"{folder} holds no photograph {image_id} with suffix {', '.join(SUFFIXES)}: "
-            "add it or take the id from the split list"
-        )
-    if len(names) > 1:
-        raise DataError(f"{folder} holds {' and '.join(names)} for one id: keep one of them")
-    return f"{PHOTOS}/{names[0]}"
 
 
 class _PlainTree(ET.TreeBuilder):

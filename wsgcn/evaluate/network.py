@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsgcn.artifacts import ImageRecord, file_digest, save_label_map
 from wsgcn.evaluate.job import Job
@@ -41,29 +42,44 @@ def segment_all(job: Job, images: list[ImageRecord]) -> None:
         DataError: the checkpoint is missing or broken.
         StageError: some photographs failed.
     """
-    checkpoint = job.artifacts.checkpoint("segtrain", job.method.name)
-    device = str(pick_device(job.params.runtime.device))
-    network = Network(checkpoint, file_digest(checkpoint), device)
-    _load(network)  # a broken checkpoint is one error, not one for each photograph
-    workers = worker_count(job.params.runtime.workers)
+    network, workers = network_of(job)
     map_images(
         partial(segment, job, network),
         images,
         stage="evaluate",
         label=f"{job.method.name}: segment",
-        workers=workers if device == "cpu" else min(workers, SHARED_DEVICE_WORKERS),
+        workers=workers,
     )
 
 
+def network_of(job: Job) -> tuple[Network, int]:
+    """The method's network, and how many processes may run it at a time.
+
+    Raises:
+        DataError: the checkpoint is missing or broken.
+    """
+    checkpoint = job.artifacts.checkpoint("segtrain", job.method.name)
+    device = str(pick_device(job.params.runtime.device))
+    network = Network(checkpoint, file_digest(checkpoint), device)
+    _load(network)  # a broken checkpoint is one error, not one for each photograph
+    workers = worker_count(job.params.runtime.workers)
+    return network, workers if device == "cpu" else min(workers, SHARED_DEVICE_WORKERS)
+
+
 def segment(job: Job, network: Network, image: ImageRecord) -> bool:
-    """Segment one photograph with the network, refine by the CRF, save both label maps."""
+    """Save both label maps of one photograph, see :func:`predict`."""
+    for stage, labels in zip(("val", "val_crf"), predict(job, network, image)):
+        save_label_map(job.folder / stage / f"{image.id}.png", labels, "")
+    return True
+
+
+def predict(job: Job, network: Network, image: ImageRecord) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Segment one photograph with the network: ``(H, W)`` class ids before and after the CRF."""
     settings = job.params.evaluate
     rgb_u8 = job.photo(image)
     probs = predict_probs(_load(network), rgb_u8, settings.seg_scales, settings.seg_flip)
     refined = dense_crf(probs, rgb_u8, settings.seg_crf)
-    for stage, found in (("val", probs), ("val_crf", refined)):
-        save_label_map(job.folder / stage / f"{image.id}.png", found.argmax(axis=0).astype(np.uint8), "")
-    return True
+    return probs.argmax(axis=0).astype(np.uint8), refined.argmax(axis=0).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)

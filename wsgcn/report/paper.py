@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wsgcn.labels import METHODS
+from wsgcn.labels import METHODS, VOC_CLASSES
 from wsgcn.report.published import (
-    CLASSES,
     ENTROPY_WEIGHT,
     LAPLACIAN_WEIGHT,
     MARKS,
     PAPER,
     REFERENCES,
+    SHORT_NAMES,
     TABLE_1,
     TABLE_2,
     TABLE_3,
@@ -98,7 +98,7 @@ def _table_5() -> Table:
         rows.append((Cell(f"{system}, here"), *[Cell(MISSING)] * len(values)))
     return Table(
         "Table 5: segmentation networks with ResNet-101 on VOC 2012 test, IoU by class",
-        ("Method", *CLASSES.values(), "mIoU"),
+        ("Method", *SHORT_NAMES, "mIoU"),
         tuple(rows),
     )
 
@@ -161,7 +161,7 @@ def _pretrained(params: Mapping[str, str], backbone: str | None) -> bool:
 def _newest(runs: Sequence[Recorded], metric: str, photographs: tuple[str, int]) -> str:
     name, count = photographs
     for run in runs:
-        all_classes = set(json.loads(run.params["evaluate.classes"])) == set(CLASSES)
+        all_classes = set(json.loads(run.params["evaluate.classes"])) == set(VOC_CLASSES)
         if all_classes and run.metrics.get(name) == count and metric in run.metrics:
             return percent(run.metrics[metric])
     return MISSING

@@ -36,30 +36,11 @@ TRAIN_PHOTOGRAPHS, VAL_PHOTOGRAPHS = 1464, 1449
 ENTROPY_WEIGHT, LAPLACIAN_WEIGHT = 10.0, 0.01
 """β1 and β2 of eq. (2), where a loss is in use."""
 
-CLASSES = {
-    "background": "bkg",
-    "aeroplane": "aero",
-    "bicycle": "bike",
-    "bird": "bird",
-    "boat": "boat",
-    "bottle": "bot.",
-    "bus": "bus",
-    "car": "car",
-    "cat": "cat",
-    "chair": "chair",
-    "cow": "cow",
-    "diningtable": "tab.",
-    "dog": "dog",
-    "horse": "horse",
-    "motorbike": "mbk",
-    "person": "per.",
-    "pottedplant": "plant",
-    "sheep": "sheep",
-    "sofa": "sofa",
-    "train": "train",
-    "tvmonitor": "tv",
-}
-"""The devkit's names and Table 5's columns."""
+SHORT_NAMES = (
+    "bkg", "aero", "bike", "bird", "boat", "bot.", "bus", "car", "cat", "chair", "cow", "tab.", "dog", "horse", "mbk",
+    "per.", "plant", "sheep", "sofa", "train", "tv",
+)  # fmt: skip
+"""Table 5's columns, in the order of :data:`~wsgcn.labels.VOC_CLASSES`."""
 
 
 class Quality(NamedTuple):
@@ -138,4 +119,4 @@ TABLE_5 = {
     "WSGCN-I": (91.0, 79.8, 33.8, 78.2, 50.9, 65.7, 86.8, 79.3, 86.0, 27.4, 75.2, 48.9, 83.4, 76.2, 82.7, 74.4, 64.3,
                 86.0, 51.0, 64.2, 58.6, 68.8),
 }  # fmt: skip
-"""IoU of each class on ``test`` in the order of :data:`CLASSES`, and their mean; ResNet-101."""
+"""IoU of each class on ``test`` in the order of :data:`SHORT_NAMES`, and their mean; ResNet-101."""

@@ -1,0 +1,146 @@
+"""What VOC's test server wants: a label map of every photograph of a list whose masks nobody has."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsgcn.artifacts import (
+    Artifacts,
+    ImageRecord,
+    file_digest,
+    fingerprint,
+    load_index,
+    read_fingerprint,
+    remove_others,
+    save_label_map,
+    write_atomic,
+)
+from wsgcn.errors import DataError, UsageError
+from wsgcn.evaluate.job import Job
+from wsgcn.evaluate.network import Network, network_of, predict
+from wsgcn.evaluate.truth import load_checked
+from wsgcn.labels import IGNORE, VOC_CLASSES, Method, palette
+from wsgcn.ops.devkit import PHOTOS, SPLITS, check_folders, only_photo, photos_by_id, read_split
+from wsgcn.ops.photo import photo_size
+from wsgcn.runtime import map_images
+
+if TYPE_CHECKING:
+    from wsgcn.params import Params
+
+FOLDER = PurePosixPath("results/VOC2012/Segmentation")
+"""In the archive. Source: the devkit's documentation of the best practice for submissions."""
+
+
+def run(params: Params, artifacts: Artifacts, method: Method, split: str, archive: Path) -> int:
+    """Label every photograph of a list with a method's network and its CRF; write the server's archive.
+
+    It holds ``results/VOC2012/Segmentation/comp6_<split>_cls/<id>.png``, palette PNGs of class ids; comp6 is the
+    competition for which other data than VOC's masks may be used.
+
+    Args:
+        params: the whole of ``params.yaml``; section ``evaluate`` says how the network is run.
+        artifacts: where the network lies, and where label maps are kept, so that a run that was killed goes on.
+        method: whose network.
+        split: name of the list in ``ImageSets/Segmentation``.
+        archive: ``.tgz`` file to write.
+
+    Returns:
+        The number of label maps.
+
+    Raises:
+        UsageError: the dataset's classes are not VOC's 21.
+        DataError: the list is missing, or a label map is not what its photograph needs.
+        StageError: some photographs failed.
+    """
+    job = Job(params, artifacts, method, load_index(artifacts.index))
+    if job.index.class_names != VOC_CLASSES:
+        raise UsageError(f"VOC's server knows VOC's 21 classes, {', '.join(VOC_CLASSES)}: dataset.classes has others")
+    images = _photographs(Path(job.index.root), split)
+    folder = artifacts.folder("submission", method.name) / split
+    remove_others(folder, [f"{image.id}.png" for image in images])
+    network, workers = network_of(job)
+    map_images(
+        MakeLabels(job, network, folder),
+        images,
+        stage="evaluate",
+        label=f"{method.name}: segment {split}",
+        workers=workers,
+    )
+    write_archive(archive, f"comp6_{split}_cls", images, folder)
+    return len(images)
+
+
+def _photographs(root: Path, split: str) -> list[ImageRecord]:
+    """What a list names, without any annotation: those of test have none."""
+    check_folders(root, (PHOTOS, SPLITS))
+    ids = read_split(root, split, "add VOC's test download, which has test.txt, or name one of them with --split")
+    photos = photos_by_id(root)
+    paths = {image_id: only_photo(root, image_id, photos) for image_id in ids}
+    return [ImageRecord(one, path, *photo_size(root / path), (), (split,)) for one, path in paths.items()]
+
+
+@dataclass(frozen=True)
+class MakeLabels:
+    """Loads a photograph, labels it, saves the label map."""
+
+    job: Job
+    network: Network
+    folder: Path
+
+    def __call__(self, image: ImageRecord) -> bool:
+        """Make one image's file; False where it is up to date."""
+        path, settings = self.folder / f"{image.id}.png", self.job.params.evaluate
+        mark = fingerprint(
+            "evaluate",
+            [settings.model_dump(include={"seg_scales", "seg_flip", "seg_crf"})],
+            [self.network.digest, file_digest(self.job.index.photo_path(image))],
+        )
+        if read_fingerprint(path) == mark:
+            return False
+        _, refined = predict(self.job, self.network, image)
+        save_label_map(path, refined, mark)
+        return True
+
+
+def write_archive(archive: Path, competition: str, images: Iterable[ImageRecord], folder: Path) -> None:
+    """Check the label map of every photograph, then write them all; the same maps give the same bytes.
+
+    Raises:
+        DataError: a label map is missing or broken, has another size than its photograph, or a value that is no class.
+    """
+    labels = {image.id: _checked(folder / f"{image.id}.png", image) for image in images}
+
+    def write(file: BinaryIO) -> None:
+        zipped = gzip.GzipFile(fileobj=file, mode="wb", mtime=0)
+        with zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+            for image_id, one in labels.items():
+                content = _png(one)
+                entry = tarfile.TarInfo(str(FOLDER / competition / f"{image_id}.png"))
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+
+    write_atomic(archive, write)
+
+
+def _checked(path: Path, image: ImageRecord) -> NDArray[np.uint8]:
+    labels = load_checked(path, (image.height, image.width), len(VOC_CLASSES))
+    if (labels == IGNORE).any():
+        raise DataError(f"{path} leaves pixels without a class: delete it and run this again")
+    return labels
+
+
+def _png(labels: NDArray[np.uint8]) -> bytes:
+    image, file = Image.fromarray(labels), io.BytesIO()
+    image.putpalette(palette())
+    image.save(file, format="PNG", optimize=True)
+    return file.getvalue()
