@@ -218,6 +218,9 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Calls of each kernel; the fastest counts.")] = 3,
     against: Annotated[TwinName | None, typer.Option(help="dense = N x N matrices, as in the public code.")] = None,
     photographs: Annotated[int, typer.Option(min=0, help="So many of this project are propagated and refined.")] = 0,
+    networks: Annotated[
+        Path | None, typer.Option(metavar="PHOTO", help="Send it forward and backward through every network.")
+    ] = None,
     variant: VariantOption = VariantName.I,
     propagation: PropagationOption = PropagationName.gcn,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows there.")] = None,
@@ -234,7 +237,8 @@ def bench(
     in_project = PARAMS_FILE.exists()
     params = load_params(PARAMS_FILE if in_project else PACKAGE / "presets" / "voc12.yaml")
     cases = [parse_case(one, features, classes) for one in grid or ["94x125"]]
-    work = run.plan(params, cases, repeats, against is not None, photographs, find_method(variant, propagation))
+    method = find_method(variant, propagation)
+    work = run.plan(params, cases, repeats, against is not None, photographs, method, networks)
     rows = []
     with progress_bar("bench", len(work)) as advance:
         for measure in work:

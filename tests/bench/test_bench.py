@@ -124,10 +124,11 @@ def planned(tmp_path, monkeypatch):
 def test_command_outside_of_a_project_takes_the_papers_numbers(planned):
     done = CliRunner().invoke(app, ["bench", "--grid", "6x9", "--grid", "1x2", "--json", "rows.json"])
     assert done.exit_code == 0, done.output
-    params, cases, repeats, dense, photographs, method = planned[0]
+    params, cases, repeats, dense, photographs, method, photo = planned[0]
     assert params.dataset.name == "voc12"
     assert [case.grid for case in cases] == [(6, 9), (1, 2)]
     assert (repeats, dense, photographs, method.name) == (3, False, 0, "WSGCN-I")
+    assert photo is None
     (row,) = json.loads(Path("rows.json").read_text())["rows"]
     assert (row["what"], row["seconds"], row["peak_mb"], row["ratio"]) == ("gcn", 0.5, 300.0, 100.0)
     assert not Path("mlflow.db").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,8 +14,10 @@ from wsgcn.bench.dense import GCN_STEPS, DenseGcn, DenseWalk
 from wsgcn.bench.inputs import Case
 from wsgcn.bench.kernels import KERNELS, Kernel
 from wsgcn.bench.measure import Cost, bandwidth, measure
+from wsgcn.bench.networks import NETWORKS, Pass, backbone_of
 from wsgcn.bench.stages import Photographs
 from wsgcn.labels import Method
+from wsgcn.ops.photo import photo_size
 from wsgcn.runtime import core_count
 
 if TYPE_CHECKING:
@@ -58,7 +61,13 @@ class Row:
 
 
 def plan(
-    params: Params, cases: Sequence[Case], repeats: int, dense: bool, photographs: int, method: Method
+    params: Params,
+    cases: Sequence[Case],
+    repeats: int,
+    dense: bool,
+    photographs: int,
+    method: Method,
+    photo: Path | None = None,
 ) -> list[Callable[[], Row]]:
     """What is to be measured, one call a row.
 
@@ -70,6 +79,10 @@ def plan(
         photographs: so many of the project's training split go through ``propagate`` and ``crf``, with one worker and
             with one a core; 0 = none.
         method: whose.
+        photo: file of a photograph that goes forward and backward through every network, once; None = none does.
+
+    Raises:
+        DataError: ``photo`` cannot be read.
     """
     roof = bandwidth()
     kernels = [what for what, recipe in KERNELS.items() if torch.cuda.is_available() or not recipe.gpu]
@@ -78,7 +91,15 @@ def plan(
     ]
     if photographs:
         work += [partial(_stage_row, params, method, photographs, workers) for workers in sorted({1, core_count()})]
+    if photo is not None:
+        height, width = photo_size(photo)
+        work += [partial(_network_row, what, params, photo, f"{height} x {width} pixels") for what in NETWORKS]
     return work
+
+
+def _network_row(what: str, params: Params, photo: Path, size: str) -> Row:
+    cost = measure(Pass(what, params, photo), 1)
+    return _row(f"{what}, {backbone_of(what, params)}", size, cost, 1)
 
 
 def _kernel_row(what: str, case: Case, params: Params, repeats: int, dense: bool, roof: float) -> Row:
