@@ -24,11 +24,14 @@ def bench_table(rows: Sequence[Row]) -> Table:
         ("times faster", "right", lambda row: _optional(row.ratio, lambda ratio: f"{ratio:.0f}")),
     ]
     table = Table(box=None, pad_edge=False)
-    for title, side, text in columns:
-        if any(text(row) for row in rows):
-            table.add_column(title, justify=side, no_wrap=side == "left")  # a name cut short is no name
-    for row in rows:
-        table.add_row(*(text(row) for _, _, text in columns if any(text(one) for one in rows)))
+    shown = [(title, side, [text(row) for row in rows]) for title, side, text in columns]
+    shown = [(title, side, texts) for title, side, texts in shown if any(texts)]
+    for title, side, texts in shown:
+        # Where the window is narrow, names go on in a second line; a number that is cut short would be another number.
+        whole = max(map(len, (*texts, *title.split()))) if side == "right" else None
+        table.add_column(title, justify=side, min_width=whole, overflow="fold")
+    for cells in zip(*(texts for _, _, texts in shown)):
+        table.add_row(*cells)
     return table
 
 
