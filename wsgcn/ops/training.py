@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, multiprocessing, nn
 from torch.multiprocessing.spawn import ProcessExitedException
 
@@ -24,6 +23,8 @@ from wsgcn.ops.batches import batches
 from wsgcn.runtime import pick_device, progress_bar, seeded
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from wsgcn.params import Runtime, SgdTraining
 
 Item = TypeVar("Item")
@@ -83,6 +84,8 @@ def fabric_for(runtime: Runtime) -> Fabric:
     Raises:
         UsageError: a device is not there, or cannot compute so.
     """
+    from lightning_fabric import Fabric  # takes seconds and 180 MB, which the workers of per-image stages do not need
+
     device = pick_device(runtime.device)
     if device.type == "cpu" and runtime.precision == "16-mixed":
         raise UsageError("runtime.precision 16-mixed needs CUDA: use 32-true or bf16-mixed on a CPU")
