@@ -201,6 +201,13 @@ def test_complete_runs_are_found_again_and_the_superseded_are_not(client, params
     assert not warnings
 
 
+def test_run_of_an_experiment_has_its_name(client, params, artifacts, warnings, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "without-entropy")
+    tracking.record(params, artifacts, METHOD, warnings.append)
+    (run,) = runs(client, params)
+    assert run.info.run_name == "WSGCN-I (without-entropy)"
+
+
 def test_runs_are_alike_but_for_what_is_named(params):
     without = changed(params, {"propagate.entropy_weight": 0.0, "segtrain.lr": 0.5})
     other = changed(params, {"propagate.steps": 7})

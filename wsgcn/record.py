@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import time
@@ -45,6 +46,12 @@ class Recorded(NamedTuple):
 def milliseconds() -> int:
     """The time, as MLflow counts it."""
     return int(time.time() * 1000)
+
+
+def run_name(method: Method) -> str:
+    """The method, and behind it the name of the experiment where ``dvc exp run`` works: the one of ``dvc exp show``."""
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return f"{method.name} ({experiment})" if experiment else method.name
 
 
 def flat_params(params: Params) -> dict[str, str]:

@@ -35,6 +35,7 @@ from wsgcn.record import (
     git_tags,
     milliseconds,
     numbers,
+    run_name,
 )
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class _Run:
         return next((run.info.run_id for run in runs if SUPERSEDED not in run.data.tags), None)
 
     def _create(self) -> str:
-        run = self.client.create_run(self._experiment, run_name=self.method.name, tags=self._tags)
+        run = self.client.create_run(self._experiment, run_name=run_name(self.method), tags=self._tags)
         return str(run.info.run_id)
 
     def describe(self, status: str) -> None:
@@ -296,7 +297,7 @@ class _Run:
 
     def _start_anew(self) -> None:
         self.client.set_tag(self.id, SUPERSEDED, "true")
-        self.client.update_run(self.id, status="FINISHED", name=f"{self.method.name} (superseded)")
+        self.client.update_run(self.id, status="FINISHED", name=f"{run_name(self.method)} (superseded)")
         self.id = self._create()
         self._known = defaultdict(dict)
         self.describe("RUNNING")
