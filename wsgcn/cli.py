@@ -211,7 +211,8 @@ def report() -> None:
 @app.command()
 def bench(
     grid: Annotated[
-        list[str] | None, typer.Option(metavar="HxW", help="Grid of a made-up photograph [94x125].")
+        list[str] | None,
+        typer.Option(metavar="HxW", help="Grid of a made-up photograph [94x125, none with --networks]."),
     ] = None,
     features: Annotated[int, typer.Option(min=1, help="Channels of its node features.")] = 160,
     classes: Annotated[int, typer.Option(min=2, max=13, help="Columns of its scores, background included.")] = 3,
@@ -236,7 +237,7 @@ def bench(
 
     in_project = PARAMS_FILE.exists()
     params = load_params(PARAMS_FILE if in_project else PACKAGE / "presets" / "voc12.yaml")
-    cases = [parse_case(one, features, classes) for one in grid or ["94x125"]]
+    cases = [parse_case(one, features, classes) for one in grid or ([] if networks else ["94x125"])]
     method = find_method(variant, propagation)
     work = run.plan(params, cases, repeats, against is not None, photographs, method, networks)
     rows = []

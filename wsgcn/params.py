@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wsgcn.errors import UsageError
-from wsgcn.labels import Variant
+from wsgcn.labels import VARIANTS, Variant
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -356,6 +356,17 @@ class Params(Section):
     segtrain: Segtrain
     evaluate: Evaluate
 
+    @model_validator(mode="after")
+    def _a_photograph_for_each_device(self) -> Params:
+        batches = {"segtrain": self.segtrain.batch}
+        for variant in VARIANTS:
+            batches[f"cams.{variant}.train"] = self.cams.net(variant).train.batch
+            batches[f"affinity.{variant}.train"] = self.affinity.net(variant).train.batch
+        small = [f"{name}.batch: {batch}" for name, batch in batches.items() if batch < self.runtime.devices]
+        if small:
+            raise ValueError(f"runtime.devices: {self.runtime.devices} devices cannot share {', '.join(small)}")
+        return self
+
 
 def load_params(path: Path) -> Params:
     """Read ``params.yaml``.
@@ -388,12 +399,12 @@ def parse_params(content: Any, source: str) -> Params:
 
 
 def _explain(problem: Any, content: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
+    where, said = ".".join(str(part) for part in problem["loc"]), problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"unknown key {where!r}, known here are {', '.join(_known_keys(problem['loc'][:-1]))}"
     if problem["type"] == "missing" and isinstance(problem["loc"][-1], str):
         return f"key {where!r} is missing, known here are {', '.join(_known_keys(problem['loc'][:-1]))}"
-    return f"{where or 'the file'}: {problem['msg']}, not {problem['input']!r}" if where else problem["msg"]
+    return f"{where or 'the file'}: {said}, not {problem['input']!r}" if where else said
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

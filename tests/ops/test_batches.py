@@ -55,6 +55,14 @@ def test_sizes_are_kept_even_for_fewer_items_than_a_batch(batch, steps):
     assert [len(one) for one in drawn(batch=batch, steps=steps)] == [batch] * steps
 
 
+@pytest.mark.parametrize("processes", [2, 3])
+def test_parts_of_all_processes_make_the_whole_batch(processes):
+    parts = [drawn(part=(rank, processes)) for rank in range(processes)]
+    for number, whole in enumerate(drawn()):
+        assert [parts[place % processes][number][place // processes] for place in range(3)] == whole
+        assert sum(len(part[number]) for part in parts) == 3
+
+
 def test_step_count_shows_each_photo_often_enough():
     assert (step_count(2, 7, 3), step_count(1, 6, 3), step_count(1, 1, 16)) == (5, 2, 1)
 

@@ -74,7 +74,7 @@ class AffinityObjective(Objective):
         cells = functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]
         taps = self.net.taps(x)
         maps = self.net.affinity_maps(self.net.node_features(taps, self.grid))
-        loss = pair_loss(maps.float(), cells, self.net.affinity, offsets)
+        loss = pair_loss(maps, cells, self.net.affinity, offsets)
         if self.net.displacement is not None:
             loss = loss + displacement_loss(self.net.displacement(taps, self.grid).float(), cells, offsets)
         return loss
@@ -128,7 +128,7 @@ def train_affinity(
         Every step, with the learning rate of the heads.
 
     Raises:
-        UsageError: the loss is no longer finite, or the batch cannot be divided among the devices.
+        UsageError: the loss is no longer finite, or the memory of a device is too small.
     """
     grid = grid_size(params.crop, params.crop, grid_stride)
     training = Training(

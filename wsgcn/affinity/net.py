@@ -94,7 +94,8 @@ class BoundaryBranch(AffinityNetwork):
 
     def affinity_maps(self, features: Tensor) -> Tensor:
         """The boundary map, ``(B, 1, h, w)`` in [0, 1]."""
-        return torch.sigmoid(self.last(features))
+        # In bfloat16 the sigmoid would be 1, and without a gradient, from 6.3 on.
+        return torch.sigmoid(self.last(features).float())
 
 
 class DisplacementBranch(nn.Module):
@@ -156,7 +157,7 @@ class AffinityNet(AffinityNetwork):
 
     def affinity_maps(self, features: Tensor) -> Tensor:
         """The features themselves."""
-        return features
+        return features.float()
 
 
 def build_affinity_network(

@@ -38,13 +38,16 @@ class Cost:
     base_mb: float
 
 
-def measure(prepare: Prepare, repeats: int, threads: int = 1, family: bool = False) -> Cost:
+def measure(
+    prepare: Prepare, repeats: int, threads: int = 1, family: bool = False, advice: str = "choose a smaller --grid"
+) -> Cost:
     """Run ``prepare()`` and then the result ``repeats`` times, in a fresh process.
 
     Args:
         prepare: builds the inputs, untimed, and gives the call.
         repeats: calls; the fastest counts, since other programs only ever slow one down.
         threads: threads of torch.
+        advice: what to do where memory is too small, for the error.
         family: the peak is that of the largest process among it and those that it starts.
 
     Raises:
@@ -61,7 +64,7 @@ def measure(prepare: Prepare, repeats: int, threads: int = 1, family: bool = Fal
         process.join()
         raise UsageError(
             f"the process that was measured ended with code {process.exitcode}, most likely for want of memory: "
-            "choose a smaller --grid"
+            f"{advice}"
         ) from None
     process.join()
     assert isinstance(cost, Cost)

@@ -98,7 +98,7 @@ def plan(
 
 
 def _network_row(what: str, params: Params, photo: Path, size: str) -> Row:
-    cost = measure(Pass(what, params, photo), 1)
+    cost = measure(Pass(what, params, photo), 1, advice="choose a smaller photograph")
     return _row(f"{what}, {backbone_of(what, params)}", size, cost, 1)
 
 

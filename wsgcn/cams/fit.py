@@ -16,6 +16,7 @@ from wsgcn.cams.net import CamNet
 from wsgcn.nets.backbone import freeze_norms
 from wsgcn.ops.augment import ParameterGroup, jittered, random_view
 from wsgcn.ops.batches import step_count
+from wsgcn.ops.distributed import shared_count
 from wsgcn.ops.training import Objective, Step, Training, train
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class ClassifierObjective(Objective):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Loss of ``(B, 3, H, W)`` photographs whose classes are :func:`multi_hot`, ``(B, C-1)``."""
-        return functional.multilabel_soft_margin_loss(self.net(x).float(), target)
+        total = functional.multilabel_soft_margin_loss(self.net(x).float(), target, reduction="sum")
+        return total / shared_count(torch.tensor(len(x), device=x.device))
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def train_classifier(
 
     Raises:
         WsgcnError: a photograph could not be loaded.
-        UsageError: the loss is no longer finite, or the batch cannot be divided among the devices.
+        UsageError: the loss is no longer finite, or the memory of a device is too small.
     """
     training = Training(
         objective=ClassifierObjective(net, params),

@@ -48,23 +48,24 @@ def batches(
         steps: number of lists.
         run_seed: seed of the run.
         name: the training, so that two trainings draw different numbers.
-        part: (r, n) = every n-th sample from the r-th on, lists of ``batch`` / n, which is whole.
+        part: (r, n) = of each list every n-th sample from the r-th on.
 
     Raises:
         WsgcnError: what ``make`` raised, when the batch's turn comes.
     """
     rank, processes = part
-    drawn = itertools.islice(_draws(list(items), run_seed, name), rank, batch * steps, processes)
-    batch //= processes
+    drawn = itertools.islice(_draws(list(items), run_seed, name), batch * steps)
+    own = (one for number, one in enumerate(drawn) if number % batch % processes == rank)
+    share = len(range(rank, batch, processes))
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="views")
     try:
         waiting: deque[Future[Sample]] = deque()
-        for image_id, generator in drawn:
+        for image_id, generator in own:
             waiting.append(pool.submit(make, items[image_id], generator))
-            if len(waiting) == 2 * batch:  # one batch to train on, one in the making
-                yield _take(waiting, batch)
+            if len(waiting) == 2 * share:  # one batch to train on, one in the making
+                yield _take(waiting, share)
         while waiting:
-            yield _take(waiting, batch)
+            yield _take(waiting, share)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import active_children
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
@@ -85,19 +86,29 @@ def fabric_for(runtime: Runtime) -> Fabric:
         UsageError: a device is not there, or cannot compute so.
     """
     from lightning_fabric import Fabric  # takes seconds and 180 MB, which the workers of per-image stages do not need
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     device = pick_device(runtime.device)
     if device.type == "cpu" and runtime.precision == "16-mixed":
         raise UsageError("runtime.precision 16-mixed needs CUDA: use 32-true or bf16-mixed on a CPU")
+    # The processes are ours, on this machine, whatever a cluster's variables say.
+    here = LightningEnvironment()
     if runtime.devices == 1:
         chosen: int | list[int] = 1 if device.type == "cpu" else [device.index or 0]
-        return Fabric(accelerator=device.type, devices=chosen, precision=runtime.precision)
+        return Fabric(accelerator=device.type, devices=chosen, precision=runtime.precision, plugins=here)
     if device.index is not None:
         raise UsageError(f"runtime.device {device} is one device, runtime.devices asks for {runtime.devices}: use cuda")
     if device.type == "cuda" and runtime.devices > torch.cuda.device_count():
-        raise UsageError(f"runtime.devices is {runtime.devices}, but there are {torch.cuda.device_count()}")
+        count = torch.cuda.device_count()
+        raise UsageError(f"runtime.devices is {runtime.devices}, but there {'is' if count == 1 else 'are'} {count}")
     # Processes are spawned: a fork would inherit the threads of this process in an unknown state.
-    return Fabric(accelerator=device.type, devices=runtime.devices, precision=runtime.precision, strategy="ddp_spawn")
+    return Fabric(
+        accelerator=device.type,
+        devices=runtime.devices,
+        precision=runtime.precision,
+        strategy="ddp_spawn",
+        plugins=here,
+    )
 
 
 def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] | None = None) -> list[Step]:
@@ -105,21 +116,16 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
 
     Args:
         training: what to train.
-        fabric: the devices; each takes an equal part of every batch.
+        fabric: the devices, which share every batch.
         each: called with every update after it is done.
 
     Returns:
         Every update.
 
     Raises:
-        UsageError: the loss is no longer finite, the batch cannot be divided among the devices, or a process died.
+        UsageError: the loss is no longer finite, or memory was too small.
         WsgcnError: a sample could not be made.
     """
-    if training.params.batch % fabric.world_size:
-        raise UsageError(
-            f"{training.section}.batch is {training.params.batch}, which {fabric.world_size} devices cannot share "
-            "in equal parts: change it or runtime.devices"
-        )
     history: list[Step] = []
     with progress_bar(training.label, training.steps) as advance:
 
@@ -159,7 +165,8 @@ def descend(
         accumulate: batches of one update.
 
     Yields:
-        Each update after it is done, with the mean loss over the processes.
+        Each update after it is done, with the mean loss over the processes; one that ``16-mixed`` leaves out, as its
+        gradient overflows, counts too.
 
     Raises:
         UsageError: the loss is no longer finite.
@@ -171,10 +178,11 @@ def descend(
     while some := list(itertools.islice(feed, accumulate)):
         number, value = next(numbers), 0.0
         stepper.zero_grad()
-        for batch in some:
-            loss = loss_of(*fabric.to_device(batch)) / accumulate
-            value += finite(cast("Tensor", fabric.all_reduce(loss.detach().clone())), section, number)
-            fabric.backward(loss)
+        for left, batch in zip(reversed(range(len(some))), some):
+            with fabric.no_backward_sync(loss_of, enabled=left > 0):
+                loss = loss_of(*fabric.to_device(batch)) / accumulate
+                value += finite(cast("Tensor", fabric.all_reduce(loss.detach().clone())), section, number)
+                fabric.backward(loss)
         lr = float(schedule.get_last_lr()[0])
         stepper.step()
         schedule.step()
@@ -194,36 +202,47 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
     )
     stacked = (tuple(torch.stack(part) for part in zip(*samples)) for samples in feed)
     names = [training.name, "dropout", *([str(fabric.global_rank)] if fabric.global_rank else [])]
-    with seeded(training.run_seed, *names):
-        for step in descend(
-            training.objective,
-            stacked,
-            training.params,
-            fabric=fabric,
-            steps=training.steps,
-            section=training.section,
-            accumulate=training.accumulate,
-        ):
-            done(step)
+    steps = descend(
+        training.objective,
+        stacked,
+        training.params,
+        fabric=fabric,
+        steps=training.steps,
+        section=training.section,
+        accumulate=training.accumulate,
+    )
+    try:
+        with seeded(training.run_seed, *names):
+            for step in steps:
+                done(step)
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"{training.section}: the memory of {fabric.device} is too small: choose a smaller batch or crop, "
+            "more runtime.devices or a mixed runtime.precision"
+        ) from error
 
 
 def _train_apart(training: Training[Any], fabric: Fabric, done: Callable[[Step], None]) -> None:
     """Train in processes of their own; what they say comes back through a pipe while they work."""
     reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    others = set(active_children())
     with ThreadPoolExecutor(1) as pool:
-        last_word = pool.submit(_listen, reader, done)
+        listening = pool.submit(_listen, reader, done)
         try:
             fabric.launch(partial(_work_apart, training=training, writer=writer))
-        except ProcessExitedException as error:
+        except BaseException as error:
+            for process in set(active_children()) - others:  # an interrupt of this process alone leaves them at work
+                process.kill()
             writer.close()
-            said = last_word.result()
+            said = listening.result()
             if isinstance(said, WsgcnError):
                 raise said from None
-            raise UsageError(f"{training.section}: {error}, perhaps for want of memory: run it again") from error
-        finally:
-            writer.close()
-    trained = {name: torch.from_numpy(array) for name, array in last_word.result().items()}
-    training.objective.load_state_dict(trained)
+            if isinstance(error, ProcessExitedException):
+                raise UsageError(f"{training.section}: {error}, perhaps for want of memory: run it again") from error
+            raise
+        writer.close()
+        state = listening.result()
+    training.objective.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
 
 
 def _work_apart(fabric: Fabric, training: Training[Any], writer: Connection) -> None:
