@@ -162,16 +162,17 @@ def test_warnings_of_the_dataset_are_shown_and_are_no_error(here, received):
 
 
 def test_report_records_the_methods_that_have_scores(here, tracked, monkeypatch):
-    module = SimpleNamespace(run=lambda params, artifacts, runs: f"table of {artifacts.root} and {len(runs)} run")
+    module = SimpleNamespace(run=lambda params, artifacts, *runs: f"table of {artifacts.root} and {[*map(len, runs)]}")
     monkeypatch.setitem(sys.modules, "wsgcn.report.stage", module)
     monkeypatch.setattr("wsgcn.report.stage", module, raising=False)
     for name in ("IRNet", "WSGCN-P"):
         Artifacts().metrics(name).parent.mkdir(parents=True)
         Artifacts().metrics(name).write_text("{}")
     alike = flat_params(load_params(Path("params.yaml")))
-    tracked.runs = [Recorded("WSGCN-I", alike, {}), Recorded("WSGCN-I", alike | {"propagate.steps": "1"}, {})]
+    changes = [{}, {"propagate.entropy_weight": "0.0"}, {"segtrain.lr": "1"}, {"propagate.steps": "1"}]
+    tracked.runs = [Recorded("WSGCN-I", alike | change, {}) for change in changes]
     done = CliRunner().invoke(cli.app, ["report"], catch_exceptions=False)
-    assert done.stdout.startswith("table of artifacts and 1 run\n")
+    assert done.stdout.startswith("table of artifacts and [3, 2]\n")
     assert os.path.join("report", "index.html") in done.stdout
     assert sorted(tracked.recorded) == ["IRNet", "WSGCN-P"]
 

@@ -196,14 +196,15 @@ def report() -> None:
     from wsgcn import tracking
     from wsgcn.record import differing_only_in
     from wsgcn.report import stage
-    from wsgcn.report.paper import ROWS_CHANGE
+    from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER
 
     params, artifacts = _project()
     evaluated = [method for method in METHODS.values() if artifacts.metrics(method.name).exists()]
     for method in evaluated:
         tracking.record(params, artifacts, method, _warn)
     runs = tracking.recorded(params, _warn) if evaluated else []
-    table = stage.run(params, artifacts, differing_only_in(runs, params, *ROWS_CHANGE))
+    alike = [differing_only_in(runs, params, *names) for names in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER)]
+    table = stage.run(params, artifacts, *alike)
     Console().print(table)
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
 

@@ -14,7 +14,7 @@ from wsgcn.errors import UsageError
 PACKAGE = Path(__file__).resolve().parent
 PRESETS = ("demo", "voc12", "voc12-mobile")
 
-_GITIGNORE = "/artifacts/\n/data/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+_GITIGNORE = "/artifacts/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
 _DVCIGNORE = """\
 # What Python and the system leave beside the code is no dependency of a stage.
 __pycache__/

@@ -91,17 +91,28 @@ def test_missing_list_is_named_with_what_to_do(params, artifacts, test_list, tmp
         submission.run(params, artifacts, WSGCN_I, "test2", tmp_path / "results.tgz")
 
 
-def test_missing_photograph_is_named(params, artifacts, test_list, tiny_voc, tmp_path):
-    (tiny_voc / "JPEGImages" / f"{test_list[1]}.jpg").unlink()
-    with pytest.raises(DataError, match=f"holds no photograph {test_list[1]}"):
+@pytest.mark.parametrize("split", ["../Main/test", "a/b", ".hidden"])
+def test_name_of_a_list_is_no_path(params, artifacts, split, tmp_path):
+    save_index(artifacts.index, replace(load_index(artifacts.index), class_names=VOC_CLASSES))
+    with pytest.raises(DataError, match="is no name of a split list"):
+        submission.run(params, artifacts, WSGCN_I, split, tmp_path / "results.tgz")
+
+
+def test_all_missing_photographs_are_named(params, artifacts, test_list, tiny_voc, tmp_path):
+    (tiny_voc / "JPEGImages" / f"{test_list[0]}.jpg").unlink()
+    (tiny_voc / "JPEGImages" / f"{test_list[1]}.jpg").write_bytes(b"no photograph")
+    with pytest.raises(StageError) as caught:
         submission.run(params, artifacts, WSGCN_I, "test", tmp_path / "results.tgz")
+    assert set(caught.value.failures) == set(test_list[:2])
 
 
-def test_broken_photograph_leaves_no_archive(params, artifacts, test_list, tiny_voc, tmp_path):
+def test_broken_photograph_leaves_the_others_done_and_no_archive(params, artifacts, test_list, tiny_voc, tmp_path):
     path = tiny_voc / "JPEGImages" / f"{test_list[1]}.jpg"
     path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises((StageError, DataError), match=test_list[1]):
+    with pytest.raises(StageError) as caught:
         submission.run(params, artifacts, WSGCN_I, "test", tmp_path / "results.tgz")
+    assert set(caught.value.failures) == {test_list[1]}
+    assert sorted(chain.times(folder(artifacts))) == sorted(f"{one}.png" for one in test_list if one != test_list[1])
     assert not (tmp_path / "results.tgz").exists()
 
 

@@ -1,5 +1,12 @@
 """The descent against its formula, and trainings on several devices against the same on one."""
 
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import active_children
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from tests import chain
-from tests.conftest import changed
+from tests.conftest import ROOT, changed
 from wsgcn.artifacts import (
     Cams,
     load_index,
@@ -20,6 +27,7 @@ from wsgcn.artifacts import (
 from wsgcn.errors import DataError, UsageError
 from wsgcn.ops.distributed import shared_count
 from wsgcn.ops.training import Objective, Training, descend, fabric_for, train
+from wsgcn.params import Runtime, SgdTraining
 
 CPU = Fabric(accelerator="cpu", devices=1)
 
@@ -126,17 +134,84 @@ def test_two_processes_train_as_one_with_the_whole_batch(stage, name, values, ti
     assert all(torch.allclose(one, expected[key], atol=1e-4) for key, one in found.items())
 
 
-def test_an_error_in_another_process_is_told_as_here(tiny_params, unequal):
+CLUSTER = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "1",
+           "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "127.0.0.1"}  # fmt: skip
+
+
+def test_an_error_in_another_process_is_told_as_here(tiny_params, unequal, monkeypatch):
+    """Also in a job of SLURM, whose variables Fabric would take for its own processes."""
+    for name, value in CLUSTER.items():
+        monkeypatch.setenv(name, value)
     image = load_index(unequal.index).split("train")[-1]
-    save_label_map(
-        unequal.label_map("crf", "WSGCN-I", image.id),
-        load_label_map(unequal.label_map("crf", "WSGCN-I", image.id)) * 0 + 99,
-        "made by the test",
-    )
+    path = unequal.label_map("crf", "WSGCN-I", image.id)
+    save_label_map(path, np.full_like(load_label_map(path), 99), "made by the test")
+    params = changed(tiny_params, {"runtime.devices": 2, "segtrain.iterations": 9})
     with pytest.raises(DataError, match="holds class 99"):
-        chain.run_stage(
-            "segtrain", "WSGCN-I", changed(tiny_params, {"runtime.devices": 2, "segtrain.iterations": 9}), unequal
-        )
+        chain.run_stage("segtrain", "WSGCN-I", params, unequal)
+    assert active_children() == []
+
+
+FOR_EVER = """
+from tests.ops.test_training import endless
+endless()
+"""
+
+
+def endless():
+    """Trains on two processes until it is stopped; the processes of a training must find it by name."""
+    runtime = Runtime(seed=0, device="cpu", devices=2, precision="32-true", workers=1)
+    params = SgdTraining(batch=2, crop=32, lr=0.1, momentum=0.9, weight_decay=0.0, poly_power=0.9)
+    training = Training(
+        objective=Line(), items={"a": 1.0, "b": 2.0}, sample=line_sample, params=params, steps=10**9, run_seed=0,
+        name="line", label="line", section="line",
+    )  # fmt: skip
+    train(training, fabric_for(runtime), say)
+
+
+def say(step):
+    sys.stdout.write(f"{step.number}\n")
+    sys.stdout.flush()
+
+
+def line_sample(item, generator):
+    return torch.tensor(item), torch.tensor(2 * item)
+
+
+def test_interrupt_of_the_parent_alone_ends_all_processes():
+    with subprocess.Popen(
+        [sys.executable, "-c", FOR_EVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True
+    ) as process:
+        assert process.stdout.readline() == "0\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        assert process.wait(timeout=60) != 0
+    assert len(children) >= 2
+    deadline = time.monotonic() + 20
+    while alive := [one for one in children if _runs(one)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
+
+
+def _runs(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+class Hungry(Line):
+    def forward(self, x, y):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_too_little_memory_ends_in_advice(params):
+    training = Training(
+        objective=Hungry(), items={"a": 1.0}, sample=line_sample, params=params, steps=1, run_seed=0, name="line",
+        label="line", section="segtrain",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"segtrain: the memory of cpu is too small: choose a smaller batch"):
+        train(training, CPU)
 
 
 def test_more_devices_than_photographs_in_a_batch_are_refused_at_once(tiny_params):
@@ -179,7 +254,7 @@ def test_training_reports_each_update_and_leaves_the_network_in_evaluation(param
     training = Training(
         objective=line,
         items={"a": 1.0, "b": 2.0},
-        sample=lambda item, generator: (torch.tensor(item), torch.tensor(2 * item)),
+        sample=line_sample,
         params=params.model_copy(update={"batch": 2}),
         steps=3,
         run_seed=0,

@@ -149,7 +149,7 @@ def test_gaps_are_dashes():
     assert per_class([poor])[0].rows[0] == (Cell("a"), Cell("–"))
     assert partial_labels([poor]).rows[0][1:] == (Cell("–"), Cell("–"))
     assert losses([poor]).rows[0][1] == Cell("–")
-    Balanced(html_page([poor], paper_tables([])))
+    Balanced(html_page([poor], paper_tables([], [])))
     assert "an unknown number of photographs" in basis([poor])
     assert "mIoU:" not in " ".join(findings([poor, result("IRNet")]))
 

@@ -25,7 +25,7 @@ from wsgcn.artifacts import (
     save_label_map,
     write_atomic,
 )
-from wsgcn.errors import DataError, UsageError
+from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.evaluate.job import Job
 from wsgcn.evaluate.network import Network, network_of, predict
 from wsgcn.evaluate.truth import load_checked
@@ -60,7 +60,8 @@ def run(params: Params, artifacts: Artifacts, method: Method, split: str, archiv
     Raises:
         UsageError: the dataset's classes are not VOC's 21.
         DataError: the list is missing, or a label map is not what its photograph needs.
-        StageError: some photographs failed.
+        StageError: photographs are missing or without a size, before any work, or could not be labelled, after all
+            others were; it lists them.
     """
     job = Job(params, artifacts, method, load_index(artifacts.index))
     if job.index.class_names != VOC_CLASSES:
@@ -85,8 +86,16 @@ def _photographs(root: Path, split: str) -> list[ImageRecord]:
     check_folders(root, (PHOTOS, SPLITS))
     ids = read_split(root, split, "add VOC's test download, which has test.txt, or name one of them with --split")
     photos = photos_by_id(root)
-    paths = {image_id: only_photo(root, image_id, photos) for image_id in ids}
-    return [ImageRecord(one, path, *photo_size(root / path), (), (split,)) for one, path in paths.items()]
+    images, failures = [], {}
+    for image_id in ids:
+        try:
+            path = only_photo(root, image_id, photos)
+            images.append(ImageRecord(image_id, path, *photo_size(root / path), (), (split,)))
+        except DataError as error:
+            failures[image_id] = str(error)
+    if failures:
+        raise StageError("evaluate", failures, len(ids))
+    return images
 
 
 @dataclass(frozen=True)

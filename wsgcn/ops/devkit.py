@@ -37,8 +37,10 @@ def read_split(root: Path, split: str, hint: str) -> list[str]:
         hint: what to do where there is no such list, for the error.
 
     Raises:
-        DataError: the list is missing or empty, or names what cannot be an id.
+        DataError: the list is missing or empty, or its name or an id cannot be a file's.
     """
+    if not _is_name(split):
+        raise DataError(f"{split!r} is no name of a split list: write it without folder and suffix")
     path = root / SPLITS / f"{split}.txt"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -51,13 +53,17 @@ def read_split(root: Path, split: str, hint: str) -> list[str]:
     if not ids:
         raise DataError(f"the split list {path} is empty: write one image id a line")
     for image_id in ids:
-        # An id becomes a file name in every later stage; it must stay inside their folders.
-        if image_id.startswith(".") or not image_id.isprintable() or set(image_id) & set("/\\"):
+        if not _is_name(image_id):
             raise DataError(
                 f"{image_id!r} in the split list {path} is no image id: "
                 "write the photograph's name without folder and suffix"
             )
     return ids
+
+
+def _is_name(text: str) -> bool:
+    """Whether it can be a file's name: it becomes one in every later stage and must stay inside their folders."""
+    return not text.startswith(".") and text.isprintable() and not set(text) & set("/\\")
 
 
 def photos_by_id(root: Path) -> dict[str, list[str]]:

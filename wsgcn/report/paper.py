@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from wsgcn.labels import METHODS, VOC_CLASSES
@@ -28,29 +29,50 @@ from wsgcn.report.table import MISSING, Cell, Table, percent
 if TYPE_CHECKING:
     from wsgcn.record import Recorded
 
-ROWS_CHANGE = ("propagate.entropy_weight", "propagate.laplacian_weight", "segtrain.")
-"""Parameters in which rows of one table may differ; a run that differs in another stands in none of them."""
+LOSSES = ("propagate.entropy_weight", "propagate.laplacian_weight")
+LABELS_MAY_DIFFER = (*LOSSES, "segtrain.")
+NETWORKS_MAY_DIFFER = (*LOSSES, "segtrain.backbone", "segtrain.weights")
+"""Parameters in which the rows of Tables 1 and 2, and of Tables 3 and 4, may differ from the project's."""
 
-BACKBONES = {("ResNet-101", ""): "resnet-101", ("ResNet-101", "†"): "resnet-101-caffe", ("DRN-D-105", ""): "drn-d-105"}
-"""By a row's backbone and mark. Caffe's ResNet-101 is published with weights of MS-COCO, torchvision's of ImageNet."""
+STARTS = {
+    ("ResNet-101", ""): ("resnet-101", None),
+    ("ResNet-101", "†"): ("resnet-101-caffe", "deeplab-coco"),
+    ("DRN-D-105", ""): ("drn-d-105", None),
+}
+"""Backbone, and the name of the file of weights where another would be another pre-training, by a row's backbone and
+mark. Torchvision and fyu/drn publish weights of ImageNet, deeplab-pytorch of MS-COCO."""
+
+NETWORK_COLUMNS = ("Backbone", "Published val", "Here val", "Published test", "Here test")
 
 NOTE = (
     f"Published figures are those of {PAPER}. The columns “here” hold the newest complete run in MLflow that has this "
-    "project's parameters but for what the row changes (losses off: weight 0; segtrain), scored on all 21 classes of "
+    "project's parameters but for what the row changes (losses off: weight 0; backbone and weights of segtrain), scored "
+    "on all 21 classes of "
     f"PASCAL VOC 2012 and the {TRAIN_PHOTOGRAPHS} photographs of train or the {VAL_PHOTOGRAPHS} of val. A cell without "
     "such a run is empty, and so is all of test: its masks are with VOC's server, which scores the archive of "
     "wsgcn evaluate --split test --submission."
 )
 
 
-def paper_tables(runs: Sequence[Recorded]) -> list[Table]:
+def paper_tables(label_runs: Sequence[Recorded], network_runs: Sequence[Recorded]) -> list[Table]:
     """Tables 1 to 5.
 
     Args:
-        runs: the newest first, alike in all parameters but :data:`ROWS_CHANGE`.
+        label_runs: the newest first, alike in all parameters but :data:`LABELS_MAY_DIFFER`.
+        network_runs: likewise, but :data:`NETWORKS_MAY_DIFFER`.
     """
-    full = [run for run in runs if _losses(run) == (True, True) or METHODS[run.method].propagation != "gcn"]
-    return [_table_1(full), _table_2(runs), _table_3(full), _table_4(full), _table_5()]
+    networks = _with_all_losses(network_runs)
+    return [
+        _table_1(_with_all_losses(label_runs)),
+        _table_2(label_runs),
+        _table_3(networks),
+        _table_4(networks),
+        _table_5(),
+    ]
+
+
+def _with_all_losses(runs: Sequence[Recorded]) -> list[Recorded]:
+    return [run for run in runs if METHODS[run.method].propagation != "gcn" or _losses(run) == (True, True)]
 
 
 def citations() -> list[str]:
@@ -83,11 +105,19 @@ def _table_2(runs: Sequence[Recorded]) -> Table:
 
 def _table_3(runs: Sequence[Recorded]) -> Table:
     marks = "; ".join(f"{mark} {text}" for mark, text in MARKS.items())
-    return _networks(f"Table 3: segmentation networks on VOC 2012, mIoU ({marks})", TABLE_3, runs)
+    return Table(
+        f"Table 3: segmentation networks on VOC 2012, mIoU ({marks})",
+        ("Method", "Publication", *NETWORK_COLUMNS),
+        tuple((_named(row), Cell(row.publication or MISSING), *_network_cells(row, runs)) for row in TABLE_3),
+    )
 
 
 def _table_4(runs: Sequence[Recorded]) -> Table:
-    return _networks("Table 4: segmentation networks with DRN-D-105 on VOC 2012, mIoU", TABLE_4, runs)
+    return Table(
+        "Table 4: segmentation networks with DRN-D-105 on VOC 2012, mIoU",
+        ("Method", *NETWORK_COLUMNS),
+        tuple((_named(row), *_network_cells(row, runs)) for row in TABLE_4),
+    )
 
 
 def _table_5() -> Table:
@@ -103,23 +133,13 @@ def _table_5() -> Table:
     )
 
 
-def _networks(title: str, rows: Sequence[Network], runs: Sequence[Recorded]) -> Table:
-    return Table(
-        title,
-        ("Method", "Publication", "Backbone", "Published val", "Here val", "Published test", "Here test"),
-        tuple(
-            (
-                Cell(_name(row.system + row.mark, row.reference)),
-                Cell(row.publication),
-                Cell(row.backbone),
-                _printed(row.val),
-                Cell(_network(runs, row)),
-                _printed(row.test),
-                Cell(MISSING),
-            )
-            for row in rows
-        ),
-    )
+def _named(row: Network) -> Cell:
+    return Cell(_name(row.system + row.mark, row.reference))
+
+
+def _network_cells(row: Network, runs: Sequence[Recorded]) -> tuple[Cell, ...]:
+    here = Cell(_network(runs, row))
+    return Cell(row.backbone), _printed(row.val), here, _printed(row.test), Cell(MISSING)
 
 
 def _name(system: str, reference: int | None) -> str:
@@ -147,15 +167,16 @@ def _pseudo(runs: Sequence[Recorded], method: str, *, crf: bool) -> str:
 
 
 def _network(runs: Sequence[Recorded], row: Network) -> str:
-    backbone = BACKBONES.get((row.backbone, row.mark))
-    alike = [run for run in runs if run.method == row.system and _pretrained(run.params, backbone)]
+    start = STARTS.get((row.backbone, row.mark))
+    alike = [run for run in runs if run.method == row.system and start and _starts(run.params, *start)]
     return _newest(alike, "seg_miou_crf", ("val_images", VAL_PHOTOGRAPHS))
 
 
-def _pretrained(params: Mapping[str, str], backbone: str | None) -> bool:
+def _starts(params: Mapping[str, str], backbone: str, file: str | None) -> bool:
     """Trained here, on this backbone, from published weights."""
-    start, trained = params["segtrain.weights"], params["segtrain.trained"]
-    return params["segtrain.backbone"] == backbone and start not in ("null", "cams") and trained == "null"
+    weights, trained = params.get("segtrain.weights", "null"), params.get("segtrain.trained")
+    known = weights not in ("null", "cams") and file in (None, PurePath(weights).stem)
+    return known and trained == "null" and params.get("segtrain.backbone") == backbone
 
 
 def _newest(runs: Sequence[Recorded], metric: str, photographs: tuple[str, int]) -> str:

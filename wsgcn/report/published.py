@@ -61,7 +61,10 @@ class Ablation(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A row of Table 3 or 4: a segmentation network on ``val`` and ``test``; ``mark`` is explained in :data:`MARKS`."""
+    """A row of Table 3 or 4: a segmentation network on ``val`` and ``test``.
+
+    Table 4 prints no publication; ``mark`` is explained in :data:`MARKS`.
+    """
 
     system: str
     mark: str
@@ -108,9 +111,9 @@ TABLE_3 = (
     Network("WSGCN-I", "†", None, "", "ResNet-101", 68.7, 69.3),
 )
 TABLE_4 = (
-    Network("PSA", "", 3, "CVPR18", "DRN-D-105", 60.9, 61.9),
+    Network("PSA", "", 3, "", "DRN-D-105", 60.9, 61.9),
     Network("WSGCN-P", "", None, "", "DRN-D-105", 63.1, 64.4),
-    Network("IRNet", "", 4, "CVPR19", "DRN-D-105", 66.0, 66.5),
+    Network("IRNet", "", 4, "", "DRN-D-105", 66.0, 66.5),
     Network("WSGCN-I", "", None, "", "DRN-D-105", 66.9, 67.5),
 )
 TABLE_5 = {

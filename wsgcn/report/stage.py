@@ -32,13 +32,19 @@ PANEL_WIDTH = 1500  # pixels; the page shows at most 1200, and many panels must 
 JPEG_QUALITY = 82
 
 
-def run(params: Params, artifacts: Artifacts, runs: Sequence[Recorded] = ()) -> RichTable:
+def run(
+    params: Params,
+    artifacts: Artifacts,
+    label_runs: Sequence[Recorded] = (),
+    network_runs: Sequence[Recorded] = (),
+) -> RichTable:
     """Write ``index.html`` and ``report.md`` into ``artifacts/report``.
 
     Args:
         params: not read: everything that the report says comes from what was evaluated.
         artifacts: where the methods' metrics are.
-        runs: what MLflow has for :func:`~wsgcn.report.paper.paper_tables`.
+        label_runs: what MLflow has for :func:`~wsgcn.report.paper.paper_tables`.
+        network_runs: likewise.
 
     Returns:
         The comparison, for the terminal.
@@ -49,7 +55,7 @@ def run(params: Params, artifacts: Artifacts, runs: Sequence[Recorded] = ()) -> 
     results = [_load(artifacts, method) for method in METHODS.values() if artifacts.metrics(method.name).exists()]
     if not results:
         raise DataError(f"{artifacts.root / 'evaluate'} holds no metrics.json: evaluate a method first (dvc repro)")
-    folder, tables = _folder(artifacts), paper_tables(runs)
+    folder, tables = _folder(artifacts), paper_tables(label_runs, network_runs)
     write_text(folder / "index.html", html_page(results, tables))
     write_text(folder / "report.md", markdown_page(results, tables))
     return terminal_table(comparison(results))
