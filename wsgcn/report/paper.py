@@ -46,11 +46,10 @@ NETWORK_COLUMNS = ("Backbone", "Published val", "Here val", "Published test", "H
 
 NOTE = (
     f"Published figures are those of {PAPER}. The columns “here” hold the newest complete run in MLflow that has this "
-    "project's parameters but for what the row changes (losses off: weight 0; backbone and weights of segtrain), scored "
-    "on all 21 classes of "
-    f"PASCAL VOC 2012 and the {TRAIN_PHOTOGRAPHS} photographs of train or the {VAL_PHOTOGRAPHS} of val. A cell without "
-    "such a run is empty, and so is all of test: its masks are with VOC's server, which scores the archive of "
-    "wsgcn evaluate --split test --submission."
+    "project's parameters but for what the row changes (losses off: weight 0; backbone and weights of segtrain), "
+    f"scored on all 21 classes of PASCAL VOC 2012 and the {TRAIN_PHOTOGRAPHS} photographs of train or "
+    f"the {VAL_PHOTOGRAPHS} of val. A cell without such a run is empty, and so is all of test: its "
+    "masks are with VOC's server, which scores the archive of wsgcn evaluate --split test --submission."
 )
 
 
