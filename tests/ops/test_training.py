@@ -222,14 +222,18 @@ def test_more_devices_than_photographs_in_a_batch_are_refused_at_once(tiny_param
 # ---------------------------------------------------------------- devices and precision
 
 
-def test_mixed_precision_computes_otherwise_and_keeps_weights_in_full(tiny_params, made):
-    chain.run_stage("segtrain", "WSGCN-I", tiny_params, made)
-    full = losses(made, "segtrain", "WSGCN-I")
-    chain.run_stage("segtrain", "WSGCN-I", changed(tiny_params, {"runtime.precision": "bf16-mixed"}), made)
-    mixed = losses(made, "segtrain", "WSGCN-I")
+@pytest.mark.parametrize(
+    ("stage", "name"), [("cams-train", "I"), ("affinity-train", "I"), ("affinity-train", "P"), ("segtrain", "WSGCN-I")]
+)
+def test_mixed_precision_computes_otherwise_and_keeps_weights_in_full(stage, name, tiny_params, made):
+    params = changed(tiny_params, {"affinity.I.displacement": True, "affinity.P.train.backbone_lr_factor": 0.1})
+    chain.run_stage(stage, name, params, made)
+    full = losses(made, stage, name)
+    chain.run_stage(stage, name, changed(params, {"runtime.precision": "bf16-mixed"}), made)
+    mixed = losses(made, stage, name)
     assert mixed != full
     assert mixed == pytest.approx(full, rel=0.05)
-    state = weights(made.checkpoint("segtrain", "WSGCN-I"))
+    state = weights(made.checkpoint(stage, name))
     assert {one.dtype for one in state.values() if one.is_floating_point()} == {torch.float32}
 
 
