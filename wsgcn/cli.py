@@ -171,7 +171,9 @@ def evaluate(
     submission: Annotated[
         Path | None, typer.Option(metavar="FILE.tgz", help="Score nothing; write the archive for VOC's test server.")
     ] = None,
-    split: Annotated[str | None, typer.Option(metavar="LIST", help="Whose photographs are in it [test].")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Whose photographs are in it, test without this.")
+    ] = None,
 ) -> None:
     """Score CAMs, pseudo labels and the segmentation network against ground truth."""
     from wsgcn import tracking
@@ -213,7 +215,7 @@ def report() -> None:
 def bench(
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="HxW", help="Grid of a made-up photograph [94x125, none with --networks]."),
+        typer.Option(metavar="HxW", help="Grid of a made-up photograph, 94x125 without this and --networks."),
     ] = None,
     features: Annotated[int, typer.Option(min=1, help="Channels of its node features.")] = 160,
     classes: Annotated[int, typer.Option(min=2, max=13, help="Columns of its scores, background included.")] = 3,
@@ -257,7 +259,9 @@ def bench(
 def import_weights(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="As the public project publishes it.")],
     network: Annotated[NetworkName, typer.Option("--as", help="What it holds.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Written there [weights/<network>.pt].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Written there, without this to weights/<network>.pt.")
+    ] = None,
 ) -> None:
     """Convert and check a published file, and store it where params.yaml can name it."""
     from wsgcn.weights.run import import_weights as run

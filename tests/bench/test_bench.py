@@ -21,7 +21,7 @@ from wsgcn.bench.run import Row
 from wsgcn.bench.stages import Photographs
 from wsgcn.bench.table import bench_table
 from wsgcn.cli import app
-from wsgcn.errors import UsageError
+from wsgcn.errors import DataError, StageError, UsageError
 
 SMALL = Case(6, 9, 5, 3)
 
@@ -88,6 +88,15 @@ def test_measured_process_tells_time_and_memory():
 def test_killed_process_is_one_line():
     with pytest.raises(UsageError, match=r"code 9.*smaller --grid"):
         measure(_die, 1)
+
+
+def _miss():
+    raise StageError("propagate", {"a": "a.npz is missing"}, 1)
+
+
+def test_what_the_work_says_is_no_want_of_memory():
+    with pytest.raises(DataError, match=r"a\.npz is missing"):
+        measure(_miss, 1)
 
 
 def test_table_leaves_out_what_nobody_measured():

@@ -107,6 +107,23 @@ def test_wrong_shape_is_named(tmp_path):
         imported(tmp_path, "irnet-cam", state)
 
 
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    state = FILES["resnet-50"]()
+    state["conv1.weight"] = torch.full_like(state["conv1.weight"], torch.nan)
+    with pytest.raises(DataError, match="numbers that are not finite"):
+        imported(tmp_path, "resnet-50", state)
+
+
+def test_reason_is_pytorchs_own_without_its_advice(tmp_path):
+    path = tmp_path / "published.pth"
+    torch.save({"weight": Harmful()}, path)
+    with pytest.raises(DataError) as caught:
+        import_weights(path, "resnet-50", tmp_path / "out.pt")
+    assert "Unsupported" in str(caught.value)
+    assert "print" in str(caught.value)
+    assert "trust" not in str(caught.value)
+
+
 class Harmful:
     """A pickle that would run code."""
 

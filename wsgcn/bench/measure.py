@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wsgcn.errors import UsageError
+from wsgcn.errors import DataError, UsageError, WsgcnError
 
 Prepare = Callable[[], Callable[[], object]]
 """Builds the inputs and gives what is to be timed; picklable."""
@@ -52,6 +52,7 @@ def measure(
 
     Raises:
         UsageError: the process was killed, most likely for want of memory.
+        DataError: what the work itself said.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -67,6 +68,8 @@ def measure(
             f"{advice}"
         ) from None
     process.join()
+    if isinstance(cost, str):
+        raise DataError(cost)
     assert isinstance(cost, Cost)
     return cost
 
@@ -75,14 +78,18 @@ def _measure_here(sender: Connection, prepare: Prepare, repeats: int, threads: i
     torch.set_num_threads(threads)
     _warm_up()
     base = _resident("VmRSS")
-    call = prepare()
-    _forget_peak()
     times = []
-    with _watch(family) as peaks:
-        for _ in range(repeats):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
+    try:
+        call = prepare()
+        _forget_peak()
+        with _watch(family) as peaks:
+            for _ in range(repeats):
+                start = time.perf_counter()
+                call()
+                times.append(time.perf_counter() - start)
+    except WsgcnError as error:
+        sender.send(str(error))
+        return
     sender.send(Cost(min(times), max([_resident("VmHWM"), *peaks]), base))
 
 

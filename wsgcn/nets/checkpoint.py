@@ -125,7 +125,15 @@ def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: run the stage that makes it, or mend the path") from None
+        raise DataError(
+            f"{path} is missing: run the stage or the `wsgcn weights import` that makes it, or mend the path"
+        ) from None
     except _BROKEN as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path} cannot be read as weights ({first})") from error
+        raise DataError(f"{path} cannot be read as weights ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file, without the advice to trust it that PyTorch puts before and behind that."""
+    _, _, refused = str(error).partition("WeightsUnpickler error: ")
+    lines = (refused or str(error)).strip().splitlines()
+    return lines[0].split(" Please use")[0] if lines else type(error).__name__

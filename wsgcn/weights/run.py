@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from wsgcn.artifacts import write_atomic
+from wsgcn.errors import DataError
 from wsgcn.nets.checkpoint import fill, read_state, save_checkpoint
 from wsgcn.weights.layouts import LAYOUTS
 from wsgcn.weights.mxnet import read_params
@@ -29,6 +30,8 @@ def import_weights(published: Path, network: str, out: Path) -> None:
     state = read_params(published) if published.suffix == ".params" else read_state(published)
     net = layout.build()
     fill(net, layout.convert(state), f"{published} does not hold {network}")
+    if not all(torch.isfinite(one).all() for one in net.state_dict().values()):
+        raise DataError(f"{published} holds numbers that are not finite: fetch it again")
     if layout.checkpoint is None:
         write_atomic(out, lambda file: torch.save(net.state_dict(), file))
     else:
