@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from tests.conftest import ROOT
-from wsgcn.artifacts import Artifacts
-from wsgcn.labels import METHODS, VARIANTS
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import METHODS, VARIANTS
 
 UP_TO_CRF = ("dataset", "cams-train", "cams", "affinity-train", "affinity", "propagate", "crf")
 TEMPLATE = re.compile(r"\$\{([^}]+)\}")

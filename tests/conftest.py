@@ -24,9 +24,10 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
-from wsgcn.artifacts import Artifacts, ImageRecord, Index, save_index
-from wsgcn.labels import palette
 from wsgcn.params import Params, parse_params
+from wsgcn.store.index import ImageRecord, Index, save_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import palette
 
 ROOT = Path(__file__).parents[1]
 TINY_CLASSES = ("background", "disc", "cross")

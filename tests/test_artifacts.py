@@ -10,31 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsgcn.artifacts import (
-    Affinity,
-    Artifacts,
-    Cams,
-    Index,
-    Scores,
-    file_digest,
-    fingerprint,
-    load_index,
-    load_label_map,
-    load_record,
-    read_fingerprint,
-    read_json,
-    read_table,
-    remove_others,
-    save_index,
-    save_label_map,
-    save_record,
-    write_atomic,
-    write_json,
-    write_table,
-    write_text,
-)
 from wsgcn.errors import DataError
-from wsgcn.labels import palette
+from wsgcn.store.files import read_json, read_table, write_atomic, write_json, write_table, write_text
+from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, remove_others
+from wsgcn.store.index import Index, load_index, save_index
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
+from wsgcn.vocabulary import palette
 
 
 def _cams(**values) -> Cams:

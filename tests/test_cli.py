@@ -18,11 +18,12 @@ from typer.testing import CliRunner
 from tests import chain
 from tests.conftest import ROOT, real_content
 from wsgcn import __version__, cli
-from wsgcn.artifacts import Artifacts, save_index
 from wsgcn.errors import DataError, StageError, UsageError
-from wsgcn.labels import METHODS, VARIANTS
 from wsgcn.params import load_params
 from wsgcn.record import Recorded, flat_params
+from wsgcn.store.index import save_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import METHODS, VARIANTS
 
 COMMANDS = tuple(get_command(cli.app).commands)
 STAGES = tuple(dict.fromkeys(entry.stage for entry in chain.entries()))

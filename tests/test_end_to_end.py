@@ -17,9 +17,11 @@ import yaml
 
 from tests import chain
 from tests.conftest import ROOT, changed, real_content
-from wsgcn.artifacts import Artifacts, load_index, load_label_map
-from wsgcn.labels import METHODS
 from wsgcn.params import parse_params
+from wsgcn.store.index import load_index
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import METHODS
 
 
 def digests(artifacts: Artifacts) -> dict[str, str]:

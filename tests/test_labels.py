@@ -3,7 +3,7 @@
 import pytest
 
 from wsgcn.errors import UsageError
-from wsgcn.labels import BACKGROUND, IGNORE, METHODS, VARIANTS, find_method, palette
+from wsgcn.vocabulary import BACKGROUND, IGNORE, METHODS, VARIANTS, find_method, palette
 
 
 @pytest.mark.parametrize(

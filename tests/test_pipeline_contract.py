@@ -14,9 +14,9 @@ from tests import chain
 from tests.conftest import ROOT, real_content
 from tests.test_architecture import _at_import, _imports, _package, _tree
 from wsgcn import project
-from wsgcn.artifacts import Artifacts
 from wsgcn.cli import app
 from wsgcn.params import Section, parse_params
+from wsgcn.store.paths import Artifacts
 
 ENTRIES = chain.entries()
 STAGES = tuple(dict.fromkeys(entry.stage for entry in ENTRIES))

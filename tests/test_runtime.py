@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from wsgcn import runtime
-from wsgcn.artifacts import Artifacts, read_json
 from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.store.files import read_json
+from wsgcn.store.paths import Artifacts
 
 IDS = "abcd"
 

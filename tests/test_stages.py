@@ -9,9 +9,12 @@ import pytest
 
 from tests import chain
 from tests.conftest import changed
-from wsgcn.artifacts import Artifacts, Cams, Index, Scores, load_label_map, load_record, save_index, save_record
 from wsgcn.errors import DataError, StageError
-from wsgcn.labels import METHODS
+from wsgcn.store.index import Index, save_index
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.records import Cams, Scores, load_record, save_record
+from wsgcn.vocabulary import METHODS
 
 TRAIN = [f"t{number}" for number in range(6)]
 CASES = [(stage, name) for stage in ("cams", "affinity", "propagate", "crf") for name in chain.names_of(stage)]

@@ -14,12 +14,13 @@ from PIL import Image
 
 from tests.conftest import ROOT, changed, real_content
 from wsgcn import tracking
-from wsgcn.artifacts import Artifacts, write_json, write_table
-from wsgcn.labels import METHODS
-from wsgcn.nets.checkpoint import save_checkpoint
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.params import parse_params
 from wsgcn.record import Recorded, differing_only_in, flat_params, git_tags
+from wsgcn.store.checkpoints import save_checkpoint
+from wsgcn.store.files import write_json, write_table
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import METHODS
 
 METHOD = METHODS["WSGCN-I"]
 NAMES = ("total", "fg", "bg", "ent", "lap")
@@ -365,7 +366,7 @@ def test_command_prints_nothing_and_sends_nothing(project, artifacts):
     """In a fresh process with a fresh store, as a user has it, after one that was killed while it made the store."""
     code = (
         "import json, os; from pathlib import Path\n"
-        "from wsgcn import tracking; from wsgcn.artifacts import Artifacts; from wsgcn.labels import METHODS\n"
+        "from wsgcn import tracking; from wsgcn.artifacts import Artifacts; from wsgcn.vocabulary import METHODS\n"
         "from wsgcn.params import load_params\n"
         f"params = load_params(Path({str(ROOT / 'params.yaml')!r}))\n"
         "with tracking.live(params, METHODS['WSGCN-I'], print) as log:\n"

@@ -17,11 +17,11 @@ from rich.markup import escape
 
 from wsgcn import __version__
 from wsgcn.errors import UsageError, WsgcnError
-from wsgcn.labels import METHODS, Method, find_method
+from wsgcn.vocabulary import METHODS, Method, find_method
 
 if TYPE_CHECKING:
-    from wsgcn.artifacts import Artifacts
     from wsgcn.params import Params
+    from wsgcn.store.paths import Artifacts
 
 app = typer.Typer(
     name="wsgcn",
@@ -231,12 +231,13 @@ def bench(
 ) -> None:
     """Time every kernel, and the per-image stages on photographs of this project: how long will a job take?"""
     from wsgcn import tracking
-    from wsgcn.artifacts import PACKAGE, write_json
     from wsgcn.bench import run
     from wsgcn.bench.inputs import parse_case
     from wsgcn.bench.table import bench_table
     from wsgcn.params import load_params
-    from wsgcn.runtime import progress_bar
+    from wsgcn.runtime.progress import progress_bar
+    from wsgcn.store.files import write_json
+    from wsgcn.store.fingerprints import PACKAGE
 
     in_project = PARAMS_FILE.exists()
     params = load_params(PARAMS_FILE if in_project else PACKAGE / "presets" / "voc12.yaml")
@@ -272,8 +273,8 @@ def import_weights(
 
 
 def _project() -> tuple[Params, Artifacts]:
-    from wsgcn.artifacts import Artifacts
     from wsgcn.params import load_params
+    from wsgcn.store.paths import Artifacts
 
     return load_params(PARAMS_FILE), Artifacts()
 

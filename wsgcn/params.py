@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wsgcn.errors import UsageError
-from wsgcn.labels import VARIANTS, Variant
+from wsgcn.vocabulary import VARIANTS, Variant
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]

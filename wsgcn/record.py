@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgcn import __version__
-from wsgcn.artifacts import Artifacts, file_digest, read_table
+from wsgcn.store.files import read_table
+from wsgcn.store.fingerprints import file_digest
+from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.labels import Method
     from wsgcn.params import Params
+    from wsgcn.vocabulary import Method
 
 MAX_NAME, MAX_VALUE = 250, 6000
 """MLflow's own limits: characters of a name and of a parameter's value."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
-from wsgcn.ops.photo import load_photo
-from wsgcn.runtime import pick_device
+from wsgcn.runtime.devices import pick_device
+from wsgcn.store.photos import load_photo
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsgcn import __version__
-from wsgcn.artifacts import PACKAGE, Artifacts, read_json, write_atomic
 from wsgcn.errors import DataError
 from wsgcn.record import (
     CHECKPOINT,
@@ -37,11 +36,14 @@ from wsgcn.record import (
     numbers,
     run_name,
 )
+from wsgcn.store.files import read_json, write_atomic
+from wsgcn.store.fingerprints import PACKAGE
+from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.labels import Method
     from wsgcn.params import Params
-    from wsgcn.runtime import LogMetrics
+    from wsgcn.runtime.progress import LogMetrics
+    from wsgcn.vocabulary import Method
 
 Warn = Callable[[str], None]
 

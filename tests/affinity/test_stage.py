@@ -8,11 +8,13 @@ import torch
 
 from tests import chain
 from tests.conftest import changed
-from wsgcn.artifacts import Affinity, Cams, load_label_map, load_record, read_table, save_record
 from wsgcn.errors import DataError, StageError
-from wsgcn.labels import VARIANTS
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
+from wsgcn.store.files import read_table
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.records import Affinity, Cams, load_record, save_record
+from wsgcn.vocabulary import VARIANTS
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 

@@ -9,15 +9,15 @@ from lightning_fabric import Fabric
 from PIL import Image
 
 from tests.conftest import ROOT, changed
-from wsgcn.artifacts import PACKAGE
 from wsgcn.bench.networks import NETWORKS, Pass, target_of
 from wsgcn.bench.run import plan
 from wsgcn.errors import DataError
-from wsgcn.labels import METHODS
 from wsgcn.nets.backbone import to_input
-from wsgcn.ops.photo import load_photo
-from wsgcn.ops.training import descend
 from wsgcn.params import parse_params
+from wsgcn.store.fingerprints import PACKAGE
+from wsgcn.store.photos import load_photo
+from wsgcn.training.loop import descend
+from wsgcn.vocabulary import METHODS
 
 SIZE = (24, 32)
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "voc-animals" / "VOCdevkit" / "VOC2012" / "JPEGImages"

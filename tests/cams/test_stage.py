@@ -8,12 +8,15 @@ import torch
 
 from tests import chain
 from tests.conftest import changed
-from wsgcn.artifacts import Artifacts, Cams, Index, load_record, read_json, read_table, save_index
 from wsgcn.cams.net import build_cam_net
 from wsgcn.errors import DataError, UsageError
-from wsgcn.labels import VARIANTS
 from wsgcn.ops.resize import grid_size
-from wsgcn.runtime import seeded
+from wsgcn.runtime.seeds import seeded
+from wsgcn.store.files import read_json, read_table
+from wsgcn.store.index import Index, save_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.records import Cams, load_record
+from wsgcn.vocabulary import VARIANTS
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 

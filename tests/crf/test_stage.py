@@ -6,10 +6,12 @@ from PIL import Image
 
 from tests import chain
 from tests.conftest import changed
-from wsgcn.artifacts import Scores, load_label_map, load_record, read_json, save_record
 from wsgcn.crf.refine import refine
-from wsgcn.labels import METHODS, palette
-from wsgcn.ops.photo import load_photo
+from wsgcn.store.files import read_json
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Scores, load_record, save_record
+from wsgcn.vocabulary import METHODS, palette
 
 each_method = pytest.mark.parametrize("method", METHODS)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from wsgcn.artifacts import Artifacts, load_index
 from wsgcn.dataset import stage
 from wsgcn.errors import DataError, StageError
 from wsgcn.params import Demo, Params, load_params
+from wsgcn.store.index import load_index
+from wsgcn.store.paths import Artifacts
 
 SMALL = Demo(train_images=5, val_images=2, height=48, width=64, seed=3)
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsgcn.artifacts import load_label_map
 from wsgcn.dataset.demo import MARKER, make_demo
 from wsgcn.dataset.paint import FIGURES, Picture, draw_picture
 from wsgcn.dataset.voc import read_devkit
 from wsgcn.errors import UsageError
-from wsgcn.labels import IGNORE, palette
-from wsgcn.ops.photo import load_photo
 from wsgcn.params import Demo, load_params
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.photos import load_photo
+from wsgcn.vocabulary import IGNORE, palette
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 CLASSES = PARAMS.dataset.classes

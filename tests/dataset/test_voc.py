@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsgcn.artifacts import ImageRecord, Index
 from wsgcn.dataset.voc import read_devkit, unseen_classes
 from wsgcn.errors import DataError, StageError
+from wsgcn.store.index import ImageRecord, Index
 
 CLASSES = ("background", "cat", "dog")
 

@@ -8,19 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wsgcn.artifacts import (
-    Artifacts,
-    Cams,
-    ImageRecord,
-    Index,
-    Scores,
-    save_index,
-    save_label_map,
-    save_record,
-    write_json,
-    write_table,
-)  # fmt: skip
-from wsgcn.labels import METHODS, Method
+
+from wsgcn.store.files import write_json, write_table
+from wsgcn.store.index import ImageRecord, Index, save_index
+from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.records import Cams, Scores, save_record
+from wsgcn.vocabulary import METHODS, Method
 from wsgcn.ops.resize import grid_size, resize_maps
 
 WSGCN_I = METHODS["WSGCN-I"]

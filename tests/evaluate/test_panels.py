@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from wsgcn.evaluate.panels import TILE_HEIGHT, choose, draw_panel, heat_overlay, label_overlay
 from wsgcn.evaluate.truth import at_cells
-from wsgcn.labels import palette
+from wsgcn.vocabulary import palette
 
 
 @given(st.integers(1, 60), st.integers(0, 70))

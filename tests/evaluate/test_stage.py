@@ -9,20 +9,13 @@ from PIL import Image
 
 from tests.conftest import changed
 from tests.evaluate.project import IRNET, WSGCN_I, read_mask
-from wsgcn.artifacts import (
-    Scores,
-    load_label_map,
-    load_record,
-    read_json,
-    read_table,
-    save_label_map,
-    save_record,
-    write_json,
-)
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.evaluate.confusion import confusion, scores
 from wsgcn.evaluate.stage import run
 from wsgcn.ops.resize import upsample_labels
+from wsgcn.store.files import read_json, read_table, write_json
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.records import Scores, load_record, save_record
 
 STAGES = ("cam_miou", "pseudo_miou", "pseudo_miou_crf", "seg_miou", "seg_miou_crf")
 

@@ -12,10 +12,11 @@ from PIL import Image
 from tests import chain
 from tests.conftest import changed
 from tests.evaluate.project import WSGCN_I, read_mask
-from wsgcn.artifacts import load_index, load_label_map, save_index, save_label_map
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.evaluate import submission
-from wsgcn.labels import VOC_CLASSES, palette
+from wsgcn.store.index import load_index, save_index
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.vocabulary import VOC_CLASSES, palette
 
 PREFIX = "results/VOC2012/Segmentation/comp6_test_cls"
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from wsgcn.errors import DataError
-from wsgcn.nets.checkpoint import load_checkpoint, read_settings, read_state, save_checkpoint
+from wsgcn.store.checkpoints import load_checkpoint, read_settings, read_state, save_checkpoint
 
 SETTINGS = {"backbone": "tiny", "classes": 3, "dilations": [1, 2]}
 

@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from wsgcn.errors import DataError
 from wsgcn.nets.backbone import to_input
-from wsgcn.nets.checkpoint import save_checkpoint
 from wsgcn.nets.deeplab import (
     NETWORK,
     Aspp,
@@ -18,6 +17,7 @@ from wsgcn.nets.deeplab import (
     multi_scale_logits,
     predict_probs,
 )
+from wsgcn.store.checkpoints import save_checkpoint
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 4, "dilations": [1, 3]}
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ from torch import nn
 
 from wsgcn.errors import UsageError
 from wsgcn.nets.backbone import to_input
-from wsgcn.ops.augment import finite, jittered, poly_schedule, random_view, sgd
 from wsgcn.params import Jitter
-from wsgcn.runtime import generator_for
+from wsgcn.runtime.seeds import generator_for
+from wsgcn.training.augment import finite, jittered, poly_schedule, random_view, sgd
 
 
 def view(rgb_u8, labels, crop, scale=(1.0, 1.0), seed=0):

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 import torch
 
-import wsgcn.ops.batches as module
+import wsgcn.training.batches as module
 from wsgcn.errors import DataError
-from wsgcn.ops.batches import batches, epoch_order, step_count
+from wsgcn.training.batches import batches, epoch_order, step_count
 
 ITEMS = {f"i{number}": number for number in range(7)}
 

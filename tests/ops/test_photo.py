@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from wsgcn.errors import DataError
-from wsgcn.ops.photo import load_photo, photo_size
+from wsgcn.store.photos import load_photo, photo_size
 
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -15,19 +15,14 @@ from torch import nn
 
 from tests import chain
 from tests.conftest import ROOT, changed
-from wsgcn.artifacts import (
-    Cams,
-    load_index,
-    load_label_map,
-    load_record,
-    read_table,
-    save_label_map,
-    save_record,
-)
 from wsgcn.errors import DataError, UsageError
-from wsgcn.ops.distributed import shared_count
-from wsgcn.ops.training import Objective, Training, descend, fabric_for, train
 from wsgcn.params import Runtime, SgdTraining
+from wsgcn.store.files import read_table
+from wsgcn.store.index import load_index
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.records import Cams, load_record, save_record
+from wsgcn.training.distributed import shared_count
+from wsgcn.training.loop import Objective, Training, descend, fabric_for, train
 
 CPU = Fabric(accelerator="cpu", devices=1)
 

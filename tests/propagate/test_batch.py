@@ -7,7 +7,6 @@ import torch
 from tests.conftest import changed
 from tests.propagate.cases import KINDS, affinities, labels, normal, picture, torch_graph
 from tests.propagate.test_gcn import FEATURES, Numbers
-from wsgcn.artifacts import PACKAGE
 from wsgcn.bench.inputs import Case, make_picture
 from wsgcn.bench.kernels import photograph_of
 from wsgcn.ops.resize import upsample_labels
@@ -16,6 +15,7 @@ from wsgcn.propagate.batch import collate
 from wsgcn.propagate.gcn import Problem, fit
 from wsgcn.propagate.image import gcn_scores
 from wsgcn.propagate.losses import build_objective, colour_affinity
+from wsgcn.store.fingerprints import PACKAGE
 
 CASES = [((3, 4), 3), ((1, 1), 2), ((2, 7), 5), ((3, 4), 1)]
 """Grid and classes of each image."""

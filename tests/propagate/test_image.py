@@ -10,7 +10,7 @@ from tests.reference import propagate as reference
 from wsgcn.propagate.gcn import initial_weights
 from wsgcn.propagate.image import Photograph, gcn_scores
 from wsgcn.propagate.partial import partial_labels
-from wsgcn.runtime import generator_for
+from wsgcn.runtime.seeds import generator_for
 
 GRID = (6, 7)
 EXACT = {

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.propagate.cases import GRIDS, LABEL_KINDS, labels, normal, picture
 from tests.reference import propagate as reference
-from wsgcn.labels import LOSS_NAMES
 from wsgcn.propagate.losses import build_objective, colour_affinity
+from wsgcn.vocabulary import LOSS_NAMES
 
 PHI = (6, 200, 255)
 OBJECTIVES = ("paper", "reference")

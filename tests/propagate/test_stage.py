@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from tests.conftest import changed
-from wsgcn.artifacts import Affinity, Artifacts, Cams, Index, Scores, load_record, read_table, save_index, save_record
 from wsgcn.errors import DataError, StageError, UsageError
-from wsgcn.labels import METHODS
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
 from wsgcn.propagate import stage
 from wsgcn.propagate.stage import MakeScores, _groups, run
+from wsgcn.store.files import read_table
+from wsgcn.store.index import Index, save_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
+from wsgcn.vocabulary import METHODS
 
 each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 TRAIN = [f"t{number}" for number in range(6)]

@@ -5,10 +5,10 @@ from statistics import fmean
 
 import pytest
 
-from wsgcn.labels import VOC_CLASSES
 from wsgcn.record import Recorded
 from wsgcn.report.paper import citations, paper_tables
 from wsgcn.report.published import REFERENCES, TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
+from wsgcn.vocabulary import VOC_CLASSES
 
 
 def run(method="WSGCN-I", entropy=10.0, laplacian=0.01, metrics=None, **segtrain):

@@ -9,15 +9,16 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from wsgcn.artifacts import Artifacts, write_atomic, write_json, write_table
 from wsgcn.errors import DataError
-from wsgcn.labels import METHODS
 from wsgcn.report.findings import basis, findings
 from wsgcn.report.page import escape_markdown, html_page, markdown_page, markdown_table
 from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import Result
 from wsgcn.report.stage import run
 from wsgcn.report.table import Cell, comparison, losses, mark_best, partial_labels, per_class
+from wsgcn.store.files import write_atomic, write_json, write_table
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import METHODS
 
 EVIL = '<b>|cat & "dog" *'
 VOID = {"meta", "img", "br"}

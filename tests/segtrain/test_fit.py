@@ -11,8 +11,8 @@ from tests.conftest import changed
 from wsgcn.errors import UsageError
 from wsgcn.nets.backbone import norms
 from wsgcn.nets.deeplab import build_deeplab
-from wsgcn.ops.training import descend
 from wsgcn.segtrain.fit import SegmentationObjective, parameter_groups, segmentation_loss
+from wsgcn.training.loop import descend
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
 

@@ -5,14 +5,17 @@ import pytest
 import torch
 
 from tests.conftest import changed
-from wsgcn.artifacts import Artifacts, load_label_map, read_table, save_index, save_label_map
 from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.errors import DataError, UsageError
-from wsgcn.labels import METHODS
-from wsgcn.nets.checkpoint import save_checkpoint
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
-from wsgcn.ops.photo import load_photo
 from wsgcn.segtrain.stage import run
+from wsgcn.store.checkpoints import save_checkpoint
+from wsgcn.store.files import read_table
+from wsgcn.store.index import save_index
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import load_photo
+from wsgcn.vocabulary import METHODS
 
 METHOD = METHODS["WSGCN-I"]
 

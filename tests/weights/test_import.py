@@ -13,8 +13,8 @@ from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.cli import NetworkName, app
 from wsgcn.errors import DataError
 from wsgcn.nets.backbone import build_backbone, features_of, to_input
-from wsgcn.nets.checkpoint import load_checkpoint
 from wsgcn.nets.deeplab import load_deeplab
+from wsgcn.store.checkpoints import load_checkpoint
 from wsgcn.weights.layouts import CAFFE_MEAN, LAYOUTS, take_our_input
 from wsgcn.weights.mxnet import read_params
 from wsgcn.weights.run import import_weights

@@ -16,12 +16,12 @@ from torch.nn import functional
 from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
 from wsgcn.affinity.pairs import displacement_loss, pair_loss
 from wsgcn.nets.backbone import to_input
-from wsgcn.ops.augment import ParameterGroup, jittered, random_view
-from wsgcn.ops.batches import step_count
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.ops.training import Objective, Step, Training, train
-from wsgcn.runtime import generator_for
+from wsgcn.runtime.seeds import generator_for
+from wsgcn.training.augment import ParameterGroup, jittered, random_view
+from wsgcn.training.batches import step_count
+from wsgcn.training.loop import Objective, Step, Training, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from wsgcn.labels import BACKGROUND, IGNORE
-from wsgcn.ops.distributed import shared_count
 from wsgcn.ops.stencil import overlap
+from wsgcn.training.distributed import shared_count
+from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 PairAffinity = Callable[[Tensor, tuple[int, int]], Tensor]
 """``(B, F, h, w)`` maps and an offset (dy, dx) to the ``(B, h', w')`` affinities of the pairs that the grid holds."""
@@ -146,7 +146,7 @@ def displacement_loss(field: Tensor, labels: Tensor, offsets: Sequence[tuple[int
 
 
 def _counts(groups: Sequence[Tensor]) -> Tensor:
-    """Pairs of each of the three groups over all offsets, as :func:`~wsgcn.ops.distributed.shared_count`."""
+    """Pairs of each of the three groups over all offsets, as :func:`~wsgcn.training.distributed.shared_count`."""
     return shared_count(torch.stack([group.flatten(1).sum(1) for group in groups]).sum(0))
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.labels import BACKGROUND, IGNORE
 from wsgcn.ops.densecrf import dense_crf, label_probs
 from wsgcn.ops.scores import above, to_probs, with_background, with_constant
+from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 if TYPE_CHECKING:
     from wsgcn.params import AffinitySeeds, BoundarySeeds

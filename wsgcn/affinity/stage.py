@@ -17,36 +17,27 @@ from wsgcn.affinity.fit import train_affinity
 from wsgcn.affinity.net import AffinityNetwork, build_affinity_network, network_settings
 from wsgcn.affinity.pairs import stencil_weights
 from wsgcn.affinity.seeds import affinity_seeds, boundary_seeds
-from wsgcn.artifacts import (
-    HISTORY,
-    Affinity,
-    Artifacts,
-    Cams,
-    ImageRecord,
-    file_digest,
-    fingerprint,
-    load_index,
-    load_label_map,
-    load_record,
-    read_fingerprint,
-    remove_others,
-    require_fingerprint,
-    save_label_map,
-    save_record,
-    write_table,
-)
-from wsgcn.labels import BACKGROUND
 from wsgcn.nets.backbone import build_backbone, freeze_stages, to_input
-from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
-from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
 from wsgcn.ops.stencil import half_disc
-from wsgcn.ops.training import fabric_for
-from wsgcn.runtime import make_files, map_images, pick_device, seeded
+from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.per_image import make_files
+from wsgcn.runtime.seeds import seeded
+from wsgcn.runtime.workers import map_images
+from wsgcn.store.checkpoints import load_checkpoint, load_part, save_checkpoint
+from wsgcn.store.files import HISTORY, write_table
+from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, remove_others, require_fingerprint
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Affinity, Cams, load_record, save_record
+from wsgcn.training.loop import fabric_for
+from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
-    from wsgcn.labels import Variant
     from wsgcn.params import AffinitySeeds, BoundarySeeds, CamsNet, Params
+    from wsgcn.vocabulary import Variant
 
 
 def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:

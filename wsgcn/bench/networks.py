@@ -14,14 +14,14 @@ from wsgcn.affinity.fit import AffinityObjective
 from wsgcn.affinity.net import build_affinity_network
 from wsgcn.cams.fit import ClassifierObjective, multi_hot
 from wsgcn.cams.net import build_cam_net
-from wsgcn.labels import Variant
 from wsgcn.nets.backbone import build_backbone, freeze_stages, to_input
 from wsgcn.nets.deeplab import build_deeplab
-from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.ops.training import Objective
 from wsgcn.segtrain.fit import SegmentationObjective
+from wsgcn.store.photos import load_photo
+from wsgcn.training.loop import Objective
+from wsgcn.vocabulary import Variant
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

@@ -16,9 +16,9 @@ from wsgcn.bench.kernels import KERNELS, Kernel
 from wsgcn.bench.measure import Cost, bandwidth, measure
 from wsgcn.bench.networks import NETWORKS, Pass, backbone_of
 from wsgcn.bench.stages import Photographs
-from wsgcn.labels import Method
-from wsgcn.ops.photo import photo_size
-from wsgcn.runtime import core_count
+from wsgcn.runtime.devices import core_count
+from wsgcn.store.photos import photo_size
+from wsgcn.vocabulary import Method
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

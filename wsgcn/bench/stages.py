@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgcn.artifacts import Artifacts, load_index, save_index
 from wsgcn.crf import stage as crf_stage
-from wsgcn.labels import METHODS
 from wsgcn.propagate import stage as propagate_stage
+from wsgcn.store.index import load_index, save_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import METHODS
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.backbone import freeze_norms
-from wsgcn.ops.augment import ParameterGroup, jittered, random_view
-from wsgcn.ops.batches import step_count
-from wsgcn.ops.distributed import shared_count
-from wsgcn.ops.training import Objective, Step, Training, train
+from wsgcn.training.augment import ParameterGroup, jittered, random_view
+from wsgcn.training.batches import step_count
+from wsgcn.training.distributed import shared_count
+from wsgcn.training.loop import Objective, Step, Training, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -11,34 +11,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.artifacts import (
-    HISTORY,
-    Artifacts,
-    Cams,
-    ImageRecord,
-    file_digest,
-    fingerprint,
-    load_index,
-    read_fingerprint,
-    save_record,
-    write_table,
-    write_text,
-)
 from wsgcn.cams.cam import class_activation_maps
 from wsgcn.cams.fit import train_classifier
 from wsgcn.cams.net import CamNet, build_cam_net, net_settings
 from wsgcn.errors import DataError
-from wsgcn.labels import VARIANTS
 from wsgcn.nets.backbone import freeze_stages, to_input
-from wsgcn.nets.checkpoint import load_checkpoint, save_checkpoint
-from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import grid_size
-from wsgcn.ops.training import fabric_for
-from wsgcn.runtime import make_files, pick_device, seeded
+from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.per_image import make_files
+from wsgcn.runtime.seeds import seeded
+from wsgcn.store.checkpoints import load_checkpoint, save_checkpoint
+from wsgcn.store.files import HISTORY, write_table, write_text
+from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Cams, save_record
+from wsgcn.training.loop import fabric_for
+from wsgcn.vocabulary import VARIANTS
 
 if TYPE_CHECKING:
-    from wsgcn.labels import Variant
     from wsgcn.params import CamsInference, CamsNet, Params
+    from wsgcn.vocabulary import Variant
 
 
 def train(params: Params, artifacts: Artifacts, variant: Variant) -> None:

@@ -6,22 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgcn.artifacts import (
-    Artifacts,
-    ImageRecord,
-    Scores,
-    file_digest,
-    fingerprint,
-    load_index,
-    load_record,
-    read_fingerprint,
-    require_fingerprint,
-    save_label_map,
-)
 from wsgcn.crf.refine import refine
-from wsgcn.labels import Method
-from wsgcn.ops.photo import load_photo
-from wsgcn.runtime import make_files
+from wsgcn.runtime.per_image import make_files
+from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, require_fingerprint
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Scores, load_record
+from wsgcn.vocabulary import Method
 
 if TYPE_CHECKING:
     from wsgcn.params import LabelCrf, Params

@@ -9,10 +9,11 @@ from xml.sax.saxutils import escape
 
 from PIL import Image
 
-from wsgcn.artifacts import remove_others, write_atomic, write_text
 from wsgcn.dataset.paint import FIGURES, Picture, draw_picture
 from wsgcn.errors import UsageError
-from wsgcn.labels import palette
+from wsgcn.store.files import write_atomic, write_text
+from wsgcn.store.fingerprints import remove_others
+from wsgcn.vocabulary import palette
 
 if TYPE_CHECKING:
     from wsgcn.params import Demo

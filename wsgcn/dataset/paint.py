@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from wsgcn.labels import IGNORE
-from wsgcn.runtime import seed_for
+from wsgcn.runtime.seeds import seed_for
+from wsgcn.vocabulary import IGNORE
 
 Map = NDArray[np.float64]
 

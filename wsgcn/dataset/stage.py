@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgcn.artifacts import Artifacts, Index, save_index
 from wsgcn.dataset.demo import make_demo
 from wsgcn.dataset.voc import read_devkit, unseen_classes
 from wsgcn.errors import DataError
+from wsgcn.store.index import Index, save_index
+from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
     from wsgcn.params import Dataset, Params

@@ -10,11 +10,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wsgcn.artifacts import ImageRecord, Index
 from wsgcn.errors import DataError, StageError
-from wsgcn.labels import BACKGROUND
-from wsgcn.ops.devkit import PHOTOS, SET_ROOT, SPLITS, check_folders, only_photo, photos_by_id, read_split
-from wsgcn.ops.photo import photo_size
+from wsgcn.store.devkit import PHOTOS, SET_ROOT, SPLITS, check_folders, only_photo, photos_by_id, read_split
+from wsgcn.store.index import ImageRecord, Index
+from wsgcn.store.photos import photo_size
+from wsgcn.vocabulary import BACKGROUND
 
 ANNOTATIONS = "Annotations"
 

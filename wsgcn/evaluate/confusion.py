@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
-from wsgcn.labels import BACKGROUND, IGNORE
+from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 
 def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.artifacts import Artifacts, ImageRecord, Index
 from wsgcn.errors import DataError, UsageError
 from wsgcn.evaluate.truth import load_checked
-from wsgcn.labels import Method
-from wsgcn.ops.photo import load_photo
+from wsgcn.store.index import ImageRecord, Index
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import load_photo
+from wsgcn.vocabulary import Method
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.artifacts import ImageRecord, file_digest, save_label_map
 from wsgcn.evaluate.job import Job
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.ops.densecrf import dense_crf
-from wsgcn.runtime import map_images, pick_device, worker_count
+from wsgcn.runtime.devices import pick_device, worker_count
+from wsgcn.runtime.workers import map_images
+from wsgcn.store.fingerprints import file_digest
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.label_maps import save_label_map
 
 SHARED_DEVICE_WORKERS = 4
 """Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""

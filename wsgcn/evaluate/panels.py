@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from wsgcn.labels import IGNORE, palette
+from wsgcn.vocabulary import IGNORE, palette
 
 Tile = tuple[str, NDArray[np.uint8]]
 """A caption and the ``(H, W, 3)`` picture under it."""

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsgcn.artifacts import Cams, ImageRecord, Scores, load_record
 from wsgcn.errors import DataError
 from wsgcn.evaluate.job import Job
 from wsgcn.evaluate.panels import Tile, draw_panel, heat_overlay, label_overlay
 from wsgcn.evaluate.truth import at_cells, load_checked
-from wsgcn.labels import BACKGROUND, IGNORE
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.records import Cams, Scores, load_record
+from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 Record = TypeVar("Record", Cams, Scores)
 

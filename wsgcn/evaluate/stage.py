@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.artifacts import Artifacts, ImageRecord, load_index, read_json, write_atomic, write_json, write_table
 from wsgcn.errors import DataError, StageError
 from wsgcn.evaluate.confusion import confusion, partial_quality, scores
 from wsgcn.evaluate.job import Job
@@ -18,8 +17,11 @@ from wsgcn.evaluate.network import segment_all
 from wsgcn.evaluate.panels import choose
 from wsgcn.evaluate.pseudo import load_pseudo_labels, pseudo_panel, segmentation_panel
 from wsgcn.evaluate.truth import load_checked
-from wsgcn.labels import Method
-from wsgcn.runtime import map_images
+from wsgcn.runtime.workers import map_images
+from wsgcn.store.files import read_json, write_atomic, write_json, write_table
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import Method
 
 if TYPE_CHECKING:
     from PIL import Image

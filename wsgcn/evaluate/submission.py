@@ -14,25 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsgcn.artifacts import (
-    Artifacts,
-    ImageRecord,
-    file_digest,
-    fingerprint,
-    load_index,
-    read_fingerprint,
-    remove_others,
-    save_label_map,
-    write_atomic,
-)
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.evaluate.job import Job
 from wsgcn.evaluate.network import Network, network_of, predict
 from wsgcn.evaluate.truth import load_checked
-from wsgcn.labels import IGNORE, VOC_CLASSES, Method, palette
-from wsgcn.ops.devkit import PHOTOS, SPLITS, check_folders, only_photo, photos_by_id, read_split
-from wsgcn.ops.photo import photo_size
-from wsgcn.runtime import map_images
+from wsgcn.runtime.workers import map_images
+from wsgcn.store.devkit import PHOTOS, SPLITS, check_folders, only_photo, photos_by_id, read_split
+from wsgcn.store.files import write_atomic
+from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, remove_others
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import photo_size
+from wsgcn.vocabulary import IGNORE, VOC_CLASSES, Method, palette
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

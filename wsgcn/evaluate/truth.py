@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.artifacts import load_label_map
 from wsgcn.errors import DataError
-from wsgcn.labels import IGNORE
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.vocabulary import IGNORE
 
 
 def load_checked(path: Path, size: tuple[int, ...], classes: int) -> NDArray[np.uint8]:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsgcn.errors import UsageError
-from wsgcn.nets.checkpoint import fill, read_state
 from wsgcn.nets.drn import DrnD105
 from wsgcn.nets.mobilenet import MobileNetV2
 from wsgcn.nets.resnet import BasicBlock, Bottleneck, CaffeBottleneck, ResNet
 from wsgcn.nets.resnet38 import ResNet38
+from wsgcn.store.checkpoints import fill, read_state
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

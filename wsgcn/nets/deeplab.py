@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from wsgcn.errors import DataError
 from wsgcn.nets.backbone import Backbone, build_backbone, features_of, to_input
-from wsgcn.nets.checkpoint import load_checkpoint, read_settings
+from wsgcn.store.checkpoints import load_checkpoint, read_settings
 
 NETWORK = "segtrain"
 """What its checkpoints say they hold."""

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from wsgcn.labels import IGNORE
+from wsgcn.vocabulary import IGNORE
 
 
 def grid_size(height: int, width: int, stride: int) -> tuple[int, int]:

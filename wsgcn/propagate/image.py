@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsgcn.labels import Variant
 from wsgcn.ops.scores import above
 from wsgcn.propagate.batch import collate
 from wsgcn.propagate.gcn import Problem, fit
@@ -18,6 +17,7 @@ from wsgcn.propagate.graph import Sparse, normalise, to_torch, walk_operator
 from wsgcn.propagate.losses import build_objective, colour_affinity
 from wsgcn.propagate.partial import partial_labels
 from wsgcn.propagate.walk import walk, walked_cams
+from wsgcn.vocabulary import Variant
 
 if TYPE_CHECKING:
     from wsgcn.params import Propagate

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import laplacian
 from torch import Tensor
 
-from wsgcn.labels import IGNORE
 from wsgcn.ops.stencil import half_square, overlap
 from wsgcn.propagate.graph import Sparse, adjacency, to_torch
+from wsgcn.vocabulary import IGNORE
 
 REFERENCE_CLASSES = 21
 """The public code averages the entropy over all classes of VOC, also those that an image does not show."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.labels import IGNORE
 from wsgcn.ops.densecrf import dense_crf
 from wsgcn.ops.scores import to_probs, with_background
+from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
     from wsgcn.params import PartialLabels

@@ -11,29 +11,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsgcn.artifacts import (
-    Affinity,
-    Artifacts,
-    Cams,
-    ImageRecord,
-    Scores,
-    file_digest,
-    fingerprint,
-    load_index,
-    load_record,
-    read_fingerprint,
-    require_fingerprint,
-    save_record,
-    write_table,
-)
 from wsgcn.errors import DataError, UsageError, WsgcnError
-from wsgcn.labels import IGNORE, LOSS_NAMES, Method
-from wsgcn.ops.photo import load_photo
 from wsgcn.ops.resize import downscale_rgb, to_class_ids
 from wsgcn.propagate.graph import Sparse, adjacency
 from wsgcn.propagate.image import Photograph, gcn_scores
 from wsgcn.propagate.walk import random_walk_scores
-from wsgcn.runtime import LogMetrics, generator_for, make_files, pick_device
+from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.per_image import make_files
+from wsgcn.runtime.progress import LogMetrics
+from wsgcn.runtime.seeds import generator_for
+from wsgcn.store.files import write_table
+from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, require_fingerprint
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.paths import Artifacts
+from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
+from wsgcn.vocabulary import IGNORE, LOSS_NAMES, Method
 
 if TYPE_CHECKING:
     from wsgcn.params import Params, Propagate

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsgcn.labels import METHODS, VARIANTS, find_method
 from wsgcn.report.results import Result, all_classes, same_basis
 from wsgcn.report.table import percent
+from wsgcn.vocabulary import METHODS, VARIANTS, find_method
 
 
 def findings(results: Sequence[Result]) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from wsgcn.labels import METHODS, VOC_CLASSES
 from wsgcn.report.published import (
     ENTROPY_WEIGHT,
     LAPLACIAN_WEIGHT,
@@ -25,6 +24,7 @@ from wsgcn.report.published import (
     Network,
 )
 from wsgcn.report.table import MISSING, Cell, Table, percent
+from wsgcn.vocabulary import METHODS, VOC_CLASSES
 
 if TYPE_CHECKING:
     from wsgcn.record import Recorded

@@ -40,7 +40,7 @@ SHORT_NAMES = (
     "bkg", "aero", "bike", "bird", "boat", "bot.", "bus", "car", "cat", "chair", "cow", "tab.", "dog", "horse", "mbk",
     "per.", "plant", "sheep", "sofa", "train", "tv",
 )  # fmt: skip
-"""Table 5's columns, in the order of :data:`~wsgcn.labels.VOC_CLASSES`."""
+"""Table 5's columns, in the order of :data:`~wsgcn.vocabulary.VOC_CLASSES`."""
 
 
 class Quality(NamedTuple):

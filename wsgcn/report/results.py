@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsgcn.labels import Method
+from wsgcn.vocabulary import Method
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from PIL import Image
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from wsgcn.artifacts import Artifacts, read_json, read_table, write_text
 from wsgcn.errors import DataError
-from wsgcn.labels import LOSS_NAMES, METHODS, Method
 from wsgcn.report.page import html_page, markdown_page
 from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import Picture, Result
 from wsgcn.report.table import Table, comparison
+from wsgcn.store.files import read_json, read_table, write_text
+from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import LOSS_NAMES, METHODS, Method
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

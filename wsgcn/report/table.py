@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wsgcn.labels import LOSS_NAMES
 from wsgcn.report.results import Result, all_classes
+from wsgcn.vocabulary import LOSS_NAMES
 
 MISSING = "–"
 PER_CLASS = (

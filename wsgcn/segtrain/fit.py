@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
-from wsgcn.ops.augment import ParameterGroup
-from wsgcn.ops.distributed import shared_count
-from wsgcn.ops.training import Objective
+from wsgcn.training.augment import ParameterGroup
+from wsgcn.training.distributed import shared_count
+from wsgcn.training.loop import Objective
+from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
     from wsgcn.params import Segtrain

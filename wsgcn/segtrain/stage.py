@@ -13,21 +13,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsgcn.artifacts import HISTORY, ImageRecord, Index, load_index, load_label_map, write_table
 from wsgcn.errors import DataError
-from wsgcn.labels import IGNORE
-from wsgcn.nets.checkpoint import load_checkpoint, load_part, save_checkpoint
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
-from wsgcn.ops.augment import random_view
-from wsgcn.ops.photo import load_photo, photo_size
-from wsgcn.ops.training import Step, Training, fabric_for, train
-from wsgcn.runtime import LogMetrics, seeded
+from wsgcn.runtime.progress import LogMetrics
+from wsgcn.runtime.seeds import seeded
 from wsgcn.segtrain.fit import SegmentationObjective
+from wsgcn.store.checkpoints import load_checkpoint, load_part, save_checkpoint
+from wsgcn.store.files import HISTORY, write_table
+from wsgcn.store.index import ImageRecord, Index, load_index
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.photos import load_photo, photo_size
+from wsgcn.training.augment import random_view
+from wsgcn.training.loop import Step, Training, fabric_for, train
+from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.artifacts import Artifacts
-    from wsgcn.labels import Method
     from wsgcn.params import Params
+    from wsgcn.store.paths import Artifacts
+    from wsgcn.vocabulary import Method
 
 LOG_EVERY = 10
 """Steps behind one row of the history."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from wsgcn.artifacts import write_atomic
 from wsgcn.errors import DataError
-from wsgcn.nets.checkpoint import fill, read_state, save_checkpoint
+from wsgcn.store.checkpoints import fill, read_state, save_checkpoint
+from wsgcn.store.files import write_atomic
 from wsgcn.weights.layouts import LAYOUTS
 from wsgcn.weights.mxnet import read_params
 

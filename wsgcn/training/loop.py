@@ -19,9 +19,11 @@ from torch import Tensor, multiprocessing, nn
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from wsgcn.errors import UsageError, WsgcnError
-from wsgcn.ops.augment import ParameterGroup, finite, poly_schedule, sgd
-from wsgcn.ops.batches import batches
-from wsgcn.runtime import pick_device, progress_bar, seeded
+from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.progress import progress_bar
+from wsgcn.runtime.seeds import seeded
+from wsgcn.training.augment import ParameterGroup, finite, poly_schedule, sgd
+from wsgcn.training.batches import batches
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

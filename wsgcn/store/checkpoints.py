@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsgcn.artifacts import write_atomic
 from wsgcn.errors import DataError
+from wsgcn.store.files import write_atomic
 
 _BROKEN = (
     *(OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError),

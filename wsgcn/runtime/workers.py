@@ -1,8 +1,7 @@
-"""How work is done: device, seeds, worker processes, progress on the screen."""
+"""Work on many images in worker processes of one thread each."""
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -10,93 +9,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Protocol, TypeVar
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from wsgcn.artifacts import Artifacts, remove_others, write_summary
 from wsgcn.errors import StageError, UsageError, WsgcnError
-
-
-def pick_device(name: str) -> torch.device:
-    """The device called ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``; ``auto`` takes CUDA where there is one.
-
-    Raises:
-        UsageError: the name is unknown, or the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
-    if name != "cuda" and not (name.startswith("cuda:") and name[5:].isdigit()):
-        raise UsageError(f"runtime.device is {name!r}: use auto, cpu, cuda or cuda:<number>")
-    device = torch.device(name)
-    if (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"runtime.device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices: use cpu")
-    return device
-
-
-def seed_for(run_seed: int, *names: str) -> int:
-    """A seed in [0, 2^63) that depends on the run's seed and on names (an image id) and on nothing else."""
-    text = "\0".join([str(run_seed), *names])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def generator_for(run_seed: int, *names: str) -> torch.Generator:
-    """A CPU generator seeded by :func:`seed_for`."""
-    return torch.Generator().manual_seed(seed_for(run_seed, *names))
-
-
-@contextmanager
-def seeded(run_seed: int, *names: str) -> Iterator[None]:
-    """Seed torch's global generators, which new weights and dropout draw from, by :func:`seed_for` inside the block."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(run_seed, *names))
-        yield
-
-
-def core_count() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
-
-
-def worker_count(workers: int) -> int:
-    """The number of worker processes: ``workers``, or one a core where it is 0."""
-    return workers if workers > 0 else core_count()
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch use this many threads inside the block, and as many as before after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def progress_bar(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar with the remaining time on the error stream; the value is called once for each finished piece."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=total == 0) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda: progress.advance(task)
+from wsgcn.runtime.devices import threads, worker_count
+from wsgcn.runtime.progress import progress_bar
 
 
 class HasId(Protocol):
@@ -107,8 +30,6 @@ class HasId(Protocol):
 
 
 Image = TypeVar("Image", bound=HasId)
-LogMetrics = Callable[[Mapping[str, float], int], None]
-"""Called with metrics by name and a step, for live curves."""
 
 
 def map_images(
@@ -159,41 +80,6 @@ def map_images(
     if failures:
         raise StageError(stage, failures, len(images))
     return seconds
-
-
-def make_files(
-    work: Callable[[Image], bool],
-    images: Sequence[Image],
-    *,
-    artifacts: Artifacts,
-    stage: str,
-    name: str,
-    suffix: str,
-    workers: int,
-    finished: Callable[[str], None] | None = None,
-    groups: Sequence[Sequence[Image]] | None = None,
-) -> None:
-    """A per-image stage as a whole: leftovers go, missing files are made, the summary says how long an image took.
-
-    Args:
-        work: as of :func:`map_images`; makes ``<id><suffix>`` in the stage's folder.
-        images: the images of the stage.
-        artifacts: where files lie.
-        stage: word of the stage.
-        name: its variant or method.
-        suffix: of each image's file, with the dot.
-        workers: as of :func:`map_images`.
-        finished: as of :func:`map_images`.
-        groups: as of :func:`map_images`.
-
-    Raises:
-        StageError: some images failed.
-        UsageError: a worker process was killed.
-    """
-    remove_others(artifacts.folder(stage, name), [f"{image.id}{suffix}" for image in images])
-    label = f"{stage} {name}"
-    seconds = map_images(work, images, stage=stage, label=label, workers=workers, finished=finished, groups=groups)
-    write_summary(artifacts.summary(stage, name), len(images), seconds)
 
 
 Outcome = float | None | WsgcnError

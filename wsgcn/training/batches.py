@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import torch
 
-from wsgcn.runtime import core_count, generator_for
+from wsgcn.runtime.devices import core_count
+from wsgcn.runtime.seeds import generator_for
 
 Item = TypeVar("Item")
 Sample = TypeVar("Sample")

@@ -15,8 +15,8 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import PolynomialLR
 
 from wsgcn.errors import UsageError
-from wsgcn.labels import IGNORE
 from wsgcn.nets.backbone import to_input
+from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
     from wsgcn.params import Jitter

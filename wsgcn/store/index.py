@@ -1,0 +1,85 @@
+"""The index: the dataset as every stage sees it, photographs and image-level labels, no masks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wsgcn.errors import DataError
+from wsgcn.store.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One photograph of the dataset: what is known of it before any stage runs.
+
+    Attributes:
+        id: name without suffix.
+        photo: path of the photograph below the dataset's root.
+        height: rows in pixels, after the EXIF rotation is applied.
+        width: columns in pixels, likewise.
+        class_ids: foreground classes that the photograph shows, ascending, never empty.
+        splits: names of the split lists that hold it.
+    """
+
+    id: str
+    photo: str
+    height: int
+    width: int
+    class_ids: tuple[int, ...]
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The dataset as every stage sees it: photographs and image-level labels, no masks.
+
+    Attributes:
+        name: what reports call the dataset.
+        root: folder of the devkit (``JPEGImages``, ``Annotations``, …), absolute or relative to the project.
+        class_names: names by class id, background first.
+        images: every photograph of every split, in order of id.
+    """
+
+    name: str
+    root: str
+    class_names: tuple[str, ...]
+    images: tuple[ImageRecord, ...]
+
+    def split(self, name: str) -> list[ImageRecord]:
+        """The photographs of one split list, in order of id.
+
+        Raises:
+            DataError: no photograph belongs to it.
+        """
+        images = [image for image in self.images if name in image.splits]
+        if not images:
+            known = ", ".join(sorted({split for image in self.images for split in image.splits}))
+            raise DataError(f"the index holds no photograph of split {name!r}: it has {known}")
+        return images
+
+    def photo_path(self, image: ImageRecord) -> Path:
+        """Where the photograph lies."""
+        return Path(self.root) / image.photo
+
+
+def save_index(path: Path, index: Index) -> None:
+    """Write the index as JSON."""
+    write_json(path, asdict(index))
+
+
+def load_index(path: Path) -> Index:
+    """Read the index.
+
+    Raises:
+        DataError: it is missing or was written by another version.
+    """
+    content = read_json(path)
+    try:
+        images = tuple(
+            ImageRecord(**{**image, "class_ids": tuple(image["class_ids"]), "splits": tuple(image["splits"])})
+            for image in content["images"]
+        )
+        return Index(content["name"], content["root"], tuple(content["class_names"]), images)
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is not an index of this version ({error}): run `wsgcn dataset`") from error

@@ -1,0 +1,50 @@
+"""Where each stage keeps its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """Where each stage keeps its files: ``<root>/<stage>/<variant or method>/…``."""
+
+    root: Path = Path("artifacts")
+
+    @property
+    def index(self) -> Path:
+        """The index that ``dataset`` writes."""
+        return self.root / "dataset" / "index.json"
+
+    def folder(self, stage: str, name: str) -> Path:
+        """The folder of one variant or method of a stage."""
+        return self.root / stage / name
+
+    def checkpoint(self, stage: str, name: str) -> Path:
+        """The trained network of ``cams-train``, ``affinity-train`` or ``segtrain``."""
+        return self.folder(stage, name) / "checkpoint.pt"
+
+    def history(self, stage: str, name: str) -> Path:
+        """The training curve beside the checkpoint, one row per logged step."""
+        return self.folder(stage, name) / "history.csv"
+
+    def arrays(self, stage: str, name: str, image_id: str) -> Path:
+        """The per-image arrays of ``cams``, ``affinity`` or ``propagate``."""
+        return self.folder(stage, name) / f"{image_id}.npz"
+
+    def label_map(self, stage: str, name: str, image_id: str) -> Path:
+        """The per-image label map of ``crf``."""
+        return self.folder(stage, name) / f"{image_id}.png"
+
+    def losses(self, name: str) -> Path:
+        """The per-image GCN losses of a method."""
+        return self.root / "propagate" / f"{name}.losses.csv"
+
+    def summary(self, stage: str, name: str) -> Path:
+        """Numbers of a per-image stage as a whole: how many images, seconds an image."""
+        return self.root / stage / f"{name}.summary.json"
+
+    def metrics(self, name: str) -> Path:
+        """The scores of a method."""
+        return self.folder("evaluate", name) / "metrics.json"

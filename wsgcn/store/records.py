@@ -1,0 +1,130 @@
+"""Per-image arrays as ``.npz`` of plain arrays: CAMs, affinity graphs, scores."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.errors import DataError
+from wsgcn.store.files import write_atomic
+from wsgcn.vocabulary import BACKGROUND
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise DataError(message)
+
+
+def _check_arrays(record: Cams | Affinity | Scores) -> None:
+    """A damaged archive may give bytes or text where an array of numbers belongs."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        _check(isinstance(value, np.ndarray) and value.dtype.kind in "iuf", f"{field.name} that is no array of numbers")
+
+
+@dataclass(frozen=True)
+class Cams:
+    """Class activation maps of one image.
+
+    Attributes:
+        class_ids: ``(K-1,)`` foreground classes of the image, ascending, int64.
+        cams: ``(K-1, h, w)`` float32, each map in [0, 1] with maximum 1 (or all 0 where nothing was activated).
+    """
+
+    class_ids: NDArray[np.int64]
+    cams: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        _check_arrays(self)
+        _check(self.cams.ndim == 3 and len(self.cams) == len(self.class_ids) > 0, f"cams of shape {self.cams.shape}")
+        _check(bool(np.isfinite(self.cams).all()), "cams that are not finite")
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """The affinity graph of one image, as a stencil on its grid, and the node features V.
+
+    Attributes:
+        offsets: ``(O, 2)`` int64, (dy, dx) from a cell to a neighbour; each pair of cells appears once, so dy ≥ 0.
+        weights: ``(O, h, w)`` float16 in [0, 1]: affinity of the cell with its neighbour at that offset, 0 where
+            the neighbour lies outside the grid. A is symmetric, A_ii = 1 is not stored.
+        boundary: ``(h, w)`` float16 in [0, 1], how surely a cell lies on a boundary; all 0 for variant P.
+        features: ``(F, h, w)`` float16, the V of eq. (1).
+    """
+
+    offsets: NDArray[np.int64]
+    weights: NDArray[np.float16]
+    boundary: NDArray[np.float16]
+    features: NDArray[np.float16]
+
+    def __post_init__(self) -> None:
+        _check_arrays(self)
+        _check(self.offsets.shape == (len(self.weights), 2), f"offsets of shape {self.offsets.shape}")
+        _check(self.weights.shape[1:] == self.features.shape[1:], f"features of shape {self.features.shape}")
+        _check(self.weights.shape[1:] == self.boundary.shape, f"boundary of shape {self.boundary.shape}")
+        for name in ("weights", "boundary", "features"):
+            _check(bool(np.isfinite(getattr(self, name)).all()), f"{name} that are not finite")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What propagation says of one image, at the grid's resolution.
+
+    Attributes:
+        class_ids: ``(K,)`` int64, background first.
+        scores: ``(K, h, w)`` float32 ≥ 0: probabilities of the GCN, or the walk's scores with the background constant.
+        partial_labels: ``(h, w)`` uint8 class ids, the partial pseudo labels P that the GCN learned from; 255 =
+            unlabelled, everywhere for a random walk, which uses none.
+        losses: ``(steps, 5)`` float32, the GCN's total, fg, bg, ent and lap at every step; ``(0, 5)`` for a walk.
+    """
+
+    class_ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    partial_labels: NDArray[np.uint8]
+    losses: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        _check_arrays(self)
+        _check(self.scores.ndim == 3 and len(self.scores) == len(self.class_ids), f"scores of {self.scores.shape}")
+        _check(int(self.class_ids[0]) == BACKGROUND, "no background in front")
+        _check(bool(np.isfinite(self.scores).all()), "scores that are not finite")
+
+
+BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, DataError)
+"""What NumPy, zipfile and the records raise for a broken ``.npz``; RuntimeError: flags unknown to zipfile."""
+
+
+def open_npz(file: BinaryIO) -> np.lib.npyio.NpzFile:
+    """The arrays of an open ``.npz`` file, never unpickled."""
+    arrays = np.load(file, allow_pickle=False)  # given a path, NumPy would leave a broken file open
+    _check(isinstance(arrays, np.lib.npyio.NpzFile), "no archive of arrays")
+    return arrays
+
+
+Record = TypeVar("Record", Cams, Affinity, Scores)
+
+
+def save_record(path: Path, record: Cams | Affinity | Scores, fingerprint: str) -> None:
+    """Write the arrays of a record as ``.npz`` with the fingerprint of what made them."""
+    arrays = {field.name: getattr(record, field.name) for field in fields(record)}
+    write_atomic(path, lambda file: np.savez(file, **arrays, fingerprint=np.array(fingerprint)))
+
+
+def load_record(path: Path, kind: type[Record]) -> Record:
+    """Read a record.
+
+    Raises:
+        DataError: the file is missing, broken, or holds something else.
+    """
+    try:
+        with path.open("rb") as file, open_npz(file) as arrays:
+            return kind(**{field.name: arrays[field.name] for field in fields(kind)})
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: run the stage that makes it") from None
+    except BROKEN as error:
+        raise DataError(f"{path} is broken ({error}): delete it and run its stage again") from error

@@ -1,0 +1,1 @@
+"""Gradient descent: the loop, batches, augmentation, several devices."""
