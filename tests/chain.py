@@ -1,4 +1,4 @@
-"""Every stage by its name in ``dvc.yaml``, run in this process; and ``dvc.yaml`` with its templates filled in."""
+"""Every stage by its name in ``dvc.yaml``, run in this process; ``dvc.yaml`` filled in; parameters made small."""
 
 from __future__ import annotations
 
@@ -13,48 +13,53 @@ from typing import Any
 import yaml
 
 from tests.conftest import ROOT
+from wsgcn.params import Params, load_params
+from wsgcn.stages import STAGES
 from wsgcn.store.paths import Artifacts
-from wsgcn.vocabulary import METHODS, VARIANTS
 
 UP_TO_CRF = ("dataset", "cams-train", "cams", "affinity-train", "affinity", "propagate", "crf")
 TEMPLATE = re.compile(r"\$\{([^}]+)\}")
+FUNCTIONS = {
+    "dataset": "write_index",
+    "cams-train": "train_cam_source",
+    "cams": "write_cams",
+    "affinity-train": "train_affinity_network",
+    "affinity": "write_affinity",
+    "propagate": "write_scores",
+    "crf": "write_pseudo_labels",
+    "evaluate-labels": "evaluate_labels",
+    "segtrain": "train_segmentation",
+    "evaluate": "evaluate_network",
+    "report": "write_report",
+}
+"""What each stage's module calls its function."""
 
 
-def silent(metrics, step):
-    """Takes live curves and forgets them."""
+def silent(*values):
+    """Takes live curves, or warnings, and forgets them."""
 
 
 # ---------------------------------------------------------------- running
 
 
-def room(stage: str) -> str:
-    """The package of a stage of dvc.yaml."""
-    return stage.removesuffix("-train")
-
-
-def names_of(stage: str) -> tuple[str | None, ...]:
+def names_of(stage: str, params: Any) -> tuple[str | None, ...]:
     """The variants or methods that a stage runs for."""
-    if stage in ("dataset", "report"):
-        return (None,)
-    return VARIANTS if room(stage) in ("cams", "affinity") else tuple(METHODS)
+    return {"all": (None,), "variant": tuple(params.variants), "method": tuple(params.methods)}[STAGES[stage].runs_for]
 
 
 def run_stage(stage: str, name: str | None, params: Any, artifacts: Artifacts) -> Any:
     """Run one stage for one variant or method as the command line does."""
-    module = import_module(f"wsgcn.{room(stage)}.stage")
-    if stage in ("dataset", "report"):
-        return module.run(params, artifacts)
-    if room(stage) in ("cams", "affinity"):
-        return (module.train if stage.endswith("-train") else module.infer)(params, artifacts, name)
-    live = [silent] if stage in ("propagate", "segtrain") else []
-    return module.run(params, artifacts, METHODS[name], *live)
+    function = getattr(import_module(STAGES[stage].module), FUNCTIONS[stage])
+    chosen = {"all": lambda: [], "variant": lambda: [params.variant(name)], "method": lambda: [params.method(name)]}
+    more = [silent] if stage in ("propagate", "segtrain", "evaluate-labels", "evaluate") else []
+    return function(params, artifacts, *chosen[STAGES[stage].runs_for](), *more)
 
 
 def run_stages(stages, params: Any, artifacts: Artifacts, method: str | None = None) -> None:
     """Run stages in order, for every variant and method, or for one method and its variant."""
     for stage in stages:
-        for name in names_of(stage):
-            if method is None or name in (None, method, METHODS[method].variant):
+        for name in names_of(stage, params):
+            if method is None or name in (None, method, params.methods[method].variant):
                 run_stage(stage, name, params, artifacts)
 
 
@@ -73,7 +78,7 @@ def times(folder: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Entry:
-    """One member of a matrix or foreach stage; ``name`` is its variant or method, None for a plain stage."""
+    """One member of a foreach stage; ``name`` is its variant or method, None for a plain stage."""
 
     stage: str
     name: str | None
@@ -86,8 +91,6 @@ class Entry:
 def entries(pipeline: Path = ROOT / "dvc.yaml", params: Path = ROOT / "params.yaml") -> list[Entry]:
     """Every stage of a dvc.yaml once for each variant or method."""
     content, known = yaml.safe_load(pipeline.read_text()), yaml.safe_load(params.read_text())
-    for one in content["vars"]:
-        known |= one
     return [entry for stage, body in content["stages"].items() for entry in _members(stage, body, known)]
 
 
@@ -96,10 +99,6 @@ def _members(stage: str, body: dict[str, Any], known: dict[str, Any]) -> Iterato
         items = _lookup(TEMPLATE.fullmatch(body["foreach"])[1], known)
         for key, item in items.items():
             yield _entry(stage, key, body["do"], known | {"key": key, "item": item})
-    elif "matrix" in body:
-        ((axis, values),) = body["matrix"].items()
-        for value in values:
-            yield _entry(stage, value, body, known | {"item": {axis: value}})
     else:
         yield _entry(stage, None, body, known)
 
@@ -108,10 +107,11 @@ def _entry(stage: str, name: str | None, body: dict[str, Any], known: dict[str, 
     def filled(text: str) -> str:
         return TEMPLATE.sub(lambda found: str(_lookup(found[1], known)), text)
 
-    def listed(key: str) -> tuple[str, ...]:
-        return tuple(filled(next(iter(one)) if isinstance(one, dict) else one) for one in body.get(key, []))
+    def listed(*keys: str) -> tuple[str, ...]:
+        given = [one for key in keys for one in body.get(key, [])]
+        return tuple(filled(next(iter(one)) if isinstance(one, dict) else one) for one in given)
 
-    return Entry(stage, name, filled(body["cmd"]), listed("deps"), listed("params"), listed("outs"))
+    return Entry(stage, name, filled(body["cmd"]), listed("deps"), listed("params"), listed("outs", "metrics", "plots"))
 
 
 def _lookup(path: str, known: dict[str, Any]) -> Any:
@@ -123,17 +123,23 @@ def _lookup(path: str, known: dict[str, Any]) -> Any:
 # ---------------------------------------------------------------- parameters
 
 
-def shrunk(content: dict[str, Any], devkit: Path | str) -> dict[str, Any]:
-    """The content of the real ``params.yaml`` with a demo of few pictures, and epochs and steps to match."""
+def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, Any]:
+    """The content of a ``params.yaml`` with a demo of few pictures, and lengths of trainings to match.
+
+    The one shrinker of the tests: the repository's parameters in seconds, on one core of a CPU.
+    """
     content = copy.deepcopy(content)
-    content["runtime"] |= {"device": "cpu", "workers": 1}
-    demo = {"train_images": 8, "val_images": 4, "height": 48, "width": 64}
-    content["dataset"] |= {"root": str(devkit), "demo": content["dataset"]["demo"] | demo}
-    for net in (content[room][variant] for room in ("cams", "affinity") for variant in VARIANTS):
-        net["train"] |= {"epochs": 1, "batch": 4, "crop": 32}
-    content["cams"]["infer"]["scales"] = [1.0]
-    content["propagate"] |= {"steps": 4, "feature_steps": 4}
-    content["segtrain"] |= {"iterations": 2, "batch": 2, "crop": 32, "aspp_dilations": [1, 2]}
+    content["runtime"] |= {"device": "cpu", "workers": 1, "store": str(store)}
+    if content["dataset"]["kind"] == "demo":
+        content["dataset"] |= {"train_images": 8, "val_images": 4, "height": 48, "width": 64}
+    for entry in (*content["cams"].values(), *content["affinity"].values()):
+        entry["train"] |= {"steps": "1 epochs", "batch": 4, "crop": 32}
+    for entry in content["cams"].values():
+        entry["infer"]["scales"] = [1.0]
+    for entry in content["propagate"].values():
+        if entry["kind"] == "gcn":
+            entry |= {"steps": 4, "feature_steps": 4}
+    content["segtrain"] |= {"steps": 2, "batch": 2, "crop": 32, "aspp_dilations": [1, 2]}
     content["evaluate"]["panels"] = 1
     for crf in _crfs(content):
         crf["iterations"] = 2
@@ -147,3 +153,9 @@ def _crfs(content: Any) -> Iterator[dict[str, Any]]:
             yield content
         for value in content.values():
             yield from _crfs(value)
+
+
+def write_params(folder: Path, content: dict[str, Any]) -> Params:
+    """Put a params.yaml into a project, and read it."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_params(folder / "params.yaml")

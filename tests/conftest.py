@@ -7,7 +7,7 @@ Fixtures, each made anew for a test, so that a test may change or delete what it
 - ``tiny_index``: the index of ``tiny_voc``, as the stage ``dataset`` would write it.
 - ``made``: the artifacts of a pipeline that has run on all that from ``dataset`` to ``crf``.
 
-``changed(tiny_params, {"propagate.steps": 3})`` gives the same parameters with other values.
+``changed(tiny_params, {"propagate.gcn-i.steps": 3})`` gives the same parameters with other values.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def real_content() -> dict[str, Any]:
 
 def changed(params: Params, values: Mapping[str, Any]) -> Params:
     """The same parameters with other values, by dotted key, checked as a file's would be."""
-    content = params.model_dump()
+    content = params.model_dump(mode="json")
     for key, value in values.items():
         section = content
         *path, last = key.split(".")
@@ -78,45 +78,31 @@ def changed(params: Params, values: Mapping[str, Any]) -> Params:
 
 
 @pytest.fixture
-def tiny_params(tiny_voc: Path) -> Params:
-    """The real ``params.yaml`` for ``tiny_voc``: one worker on the CPU, and few epochs, steps and iterations."""
-    small_training = {"epochs": 1, "batch": 3, "crop": 32}
-    values: dict[str, Any] = {
-        "runtime.device": "cpu",
-        "runtime.workers": 1,
-        "dataset.name": "tiny",
-        "dataset.root": str(tiny_voc),
-        "dataset.classes": TINY_CLASSES,
-        "dataset.demo": None,
-        "cams.infer.scales": (1.0,),
-        "affinity.I.train_radius": 3,
-        "affinity.I.radius": 3,
-        "affinity.P.radius": 3,
-        "affinity.P.train_radius": 3,
-        "propagate.steps": 5,
-        "propagate.feature_steps": 4,
-        "propagate.random_walk.I.log2_steps": 3,
-        "propagate.random_walk.P.log2_steps": 3,
-        "segtrain.weights": None,
-        "segtrain.iterations": 2,
-        "segtrain.batch": 2,
-        "segtrain.crop": 32,
-        "segtrain.aspp_dilations": (1, 2),
-        "evaluate.classes": TINY_CLASSES,
-        "evaluate.panels": 2,
+def tiny_params(tiny_voc: Path, tmp_path: Path) -> Params:
+    """The real ``params.yaml`` for ``tiny_voc``, made small by ``chain.shrunk``, with its own store."""
+    from tests import chain
+
+    content = real_content()
+    content["dataset"] = {
+        "kind": "voc",
+        "name": "tiny",
+        "root": str(tiny_voc),
+        "classes": TINY_CLASSES,
+        **{key: content["dataset"][key] for key in ("train_split", "score_split", "val_split")},
     }
-    for net in ("cams.I", "cams.P", "affinity.I", "affinity.P"):
-        values |= {f"{net}.train.{key}": value for key, value in small_training.items()}
-    for use in (
-        "affinity.I.seeds.crf",
-        "affinity.P.seeds.crf",
-        "propagate.partial_labels.crf",
-        "crf.gcn",
-        "crf.random_walk",
-        "evaluate.seg_crf",
-    ):
-        values[f"{use}.iterations"] = 2
-    return changed(parse_params(real_content(), "params.yaml"), values)
+    content = chain.shrunk(content, tmp_path / "store")
+    for entry in (*content["cams"].values(), *content["affinity"].values()):
+        entry["train"]["batch"] = 3
+    for entry in content["affinity"].values():
+        entry["train"]["radius"] = entry["infer"]["radius"] = 3
+    for entry in content["propagate"].values():
+        if entry["kind"] == "gcn":
+            entry["steps"] = 5
+        entry.get("walk", entry)["log2_steps"] = 3
+    content["segtrain"]["weights"] = None
+    masks = str(tiny_voc / "SegmentationClass")
+    content["evaluate"] |= {"classes": TINY_CLASSES, "panels": 2, "masks": masks}
+    return parse_params(content, "params.yaml")
 
 
 # ---------------------------------------------------------------- a made-up VOC devkit

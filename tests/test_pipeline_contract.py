@@ -1,10 +1,8 @@
-"""``dvc.yaml`` names the code and the parameters of every stage: no more, no fewer, or results go stale in silence."""
+"""``dvc.yaml`` names what every stage reads, no more and no fewer, or results go stale in silence."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,97 +10,109 @@ from typer.testing import CliRunner
 
 from tests import chain
 from tests.conftest import ROOT, real_content
-from tests.test_architecture import _at_import, _imports, _package, _tree
 from wsgcn import project
 from wsgcn.cli import app
-from wsgcn.params import Section, parse_params
+from wsgcn.params import Params, load_params, parse_params
+from wsgcn.sections import Section
+from wsgcn.stages import STAGES, write_code
 from wsgcn.store.paths import Artifacts
 
-ENTRIES = chain.entries()
-STAGES = tuple(dict.fromkeys(entry.stage for entry in ENTRIES))
-RESULT_NEUTRAL = ("runtime.workers", "runtime.device", "tracking")
+
+def _leaves(content: object, path: str = "") -> set[str]:
+    if not isinstance(content, dict):
+        return {path}
+    return {leaf for name, value in content.items() for leaf in _leaves(value, f"{path}.{name}".lstrip("."))}
+
+
+ENTRIES = [entry for entry in chain.entries() if entry.stage != "code"]
+PARAMS = load_params(ROOT / "params.yaml")
+RESULT_NEUTRAL = ("runtime.workers", "runtime.device", "runtime.store", "runtime.store_gb", "tracking")
 """Parameters that change how work is done and shown, not what comes out: no stage is to run again for them."""
+
+IN_THE_TEMPLATE = ("variants", "methods")
+"""Names of entries: dvc.yaml puts them into the command, the parameters and the paths of a stage."""
+
+KINDS = {path for path in _leaves(real_content()) if path.endswith(".kind")}
+"""Which chose the classes whose methods ran."""
 
 each_stage = pytest.mark.parametrize("stage", STAGES)
 
 
 def test_every_stage_has_a_member_for_each_variant_or_method():
-    assert list(STAGES) == [*chain.UP_TO_CRF, "segtrain", "evaluate", "report"]
+    assert list(dict.fromkeys(entry.stage for entry in ENTRIES)) == list(STAGES)
     for stage in STAGES:
-        assert tuple(entry.name for entry in ENTRIES if entry.stage == stage) == chain.names_of(stage)
+        assert tuple(entry.name for entry in ENTRIES if entry.stage == stage) == chain.names_of(stage, PARAMS)
 
 
 def test_every_member_runs_the_command_of_its_name():
     for entry in ENTRIES:
-        words = entry.cmd.split()
-        assert words[:2] == ["wsgcn", entry.stage]
-        method = chain.METHODS.get(entry.name)
-        options = [] if entry.name is None else ["--variant", method.variant if method else entry.name]
-        assert words[2:] == options + (["--propagation", method.propagation] if method else [])
+        option = {"all": [], "variant": ["--variant", entry.name], "method": ["--method", entry.name]}
+        assert entry.cmd.split() == ["wsgcn", entry.stage, *option[STAGES[entry.stage].runs_for]]
+
+
+def test_no_variant_or_method_is_named_in_the_pipeline():
+    text = (ROOT / "dvc.yaml").read_text()
+    body = "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    names = [*PARAMS.methods, *PARAMS.cams, *PARAMS.affinity, *PARAMS.propagate]
+    assert {name for name in names if name in body} <= {"boundary"} & {"no such word"}
 
 
 def test_what_a_stage_reads_from_another_is_an_output_there():
-    made = {out for entry in ENTRIES for out in entry.outs}
+    made = {out for entry in chain.entries() for out in entry.outs}
     read = {dep for entry in ENTRIES for dep in entry.deps if dep.startswith("artifacts/")}
-    unmade = {dep for dep in read if not any(dep == out or dep.startswith(f"{out}/") for out in made)}
+    unmade = {
+        dep
+        for dep in read
+        if not any(dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/") for out in made)
+    }
     assert unmade == set()
+
+
+def test_outputs_do_not_overlap():
+    made = sorted(out for entry in chain.entries() for out in entry.outs)
+    assert not [(one, other) for one in made for other in made if other.startswith(f"{one}/")]
+    assert len(set(made)) == len(made)
 
 
 # ---------------------------------------------------------------- code
 
 
-def _covers(declared: str, path: str) -> bool:
-    return path == declared or path.startswith(f"{declared}/")
+def test_every_member_depends_on_the_file_of_its_code(tmp_path):
+    write_code(PARAMS, Artifacts(tmp_path / "artifacts"))
+    written = {str(path.relative_to(tmp_path)) for path in (tmp_path / "artifacts").rglob("*.txt")}
+    declared = {dep for entry in ENTRIES for dep in entry.deps if dep.startswith("artifacts/code")}
+    assert declared == written
+    for entry in ENTRIES:
+        own = f"artifacts/code/{entry.stage}/{entry.name or entry.stage}.txt"
+        assert [dep for dep in entry.deps if dep.startswith("artifacts/code")] == [own]
 
 
-def _closure(path: Path, seen: set[Path]) -> set[Path]:
-    """The package's own files that a file imports, itself included, through other files too."""
-    if path in seen:
-        return seen
-    seen.add(path)
-    for name in _imports(_runs(_tree(path).body), _package(path)):
-        where = ROOT.joinpath(*name.split("."))
-        for file in (where.with_suffix(".py"), where / "__init__.py"):
-            if name.split(".")[0] == "wsgcn" and file.exists():
-                _closure(file, seen)
-    return seen
+def test_the_code_of_a_stage_is_its_room_its_kind_and_its_backbone(tmp_path):
+    write_code(PARAMS, Artifacts(tmp_path))
+
+    def modules(stage: str, name: str) -> set[str]:
+        lines = (tmp_path / "code" / stage / f"{name}.txt").read_text().splitlines()[1:]
+        return {line.split()[1] for line in lines}
+
+    walk, gcn = modules("propagate", "IRNet"), modules("propagate", "WSGCN-I")
+    assert {"wsgcn.propagate.stage", "wsgcn.propagate.random_walk", "wsgcn.store.records"} <= walk
+    assert "wsgcn.propagate.gcn" in gcn - walk
+    assert not {one for one in walk | gcn if one.startswith(("wsgcn.nets", "wsgcn.cams", "wsgcn.tracking"))}
+    classifier = modules("cams", "I")
+    assert {one for one in classifier if one.startswith("wsgcn.nets.resnet")} == {
+        "wsgcn.nets.resnet",
+        "wsgcn.nets.resnet_small",
+    }
+    assert not {"wsgcn.nets.registry", "wsgcn.params", "wsgcn.cams.kinds", "wsgcn.nets.mobilenet_v2"} & classifier
+    assert "wsgcn.nets.build" not in modules("evaluate-labels", "IRNet")
 
 
-def _runs(nodes) -> list[ast.AST]:
-    """Every node that can run, those in functions included, none under TYPE_CHECKING."""
-    found = []
-    for node in nodes:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            found += _runs(node.orelse)
-            continue
-        found.append(node)
-        found += _runs(ast.iter_child_nodes(node))
-    return found
-
-
-def _imported_by(stage: str) -> set[str]:
-    files = _closure(ROOT / "wsgcn" / chain.room(stage) / "stage.py", set())
-    return {str(file.relative_to(ROOT)) for file in files} - {"wsgcn/__init__.py"}
-
-
-def _declared_code(stage: str) -> set[str]:
-    return {dep for entry in ENTRIES if entry.stage == stage for dep in entry.deps if dep.startswith("wsgcn/")}
-
-
-@each_stage
-def test_declared_code_is_what_the_stage_imports(stage):
-    imported, declared = _imported_by(stage), _declared_code(stage)
-    assert all((ROOT / one).exists() for one in declared)
-    undeclared = {file for file in imported if not any(_covers(one, file) for one in declared)}
-    assert undeclared == set(), "a change of these would leave stale results"
-    unused = {one for one in declared if not any(_covers(one, file) for file in imported)}
-    assert unused == set(), "a change of these would run the stage for nothing"
-
-
-def test_reader_of_imports_sees_functions_and_leaves_type_checking_out(tmp_path):
-    text = "if TYPE_CHECKING:\n import a\nelse:\n import b\ndef f():\n from c import d\nif x:\n import e\n"
-    assert _imports(_runs(ast.parse(text).body), "p") == {"b", "c", "c.d", "e"}
-    assert _imports(_at_import(ast.parse(text).body), "p") == {"b", "e"}
+def test_code_files_of_a_method_that_is_gone_go_too(tmp_path):
+    write_code(PARAMS, Artifacts(tmp_path))
+    content = real_content()
+    del content["methods"]["PSA"]
+    write_code(parse_params(content, "test"), Artifacts(tmp_path))
+    assert [path.stem for path in sorted((tmp_path / "code" / "crf").iterdir())] == ["IRNet", "WSGCN-I", "WSGCN-P"]
 
 
 # ---------------------------------------------------------------- parameters
@@ -114,44 +124,49 @@ class Recorder:
     def __init__(self, section: Section, path: str, seen: set[str]):
         self.__dict__.update(_section=section, _path=path, _seen=seen)
 
+    @property
+    def __class__(self):
+        """The section's, so that isinstance and super answer as for the section itself."""
+        return type(self._section)
+
     def __getattr__(self, name):
         if name in type(self._section).model_fields:
-            value, path = getattr(self._section, name), f"{self._path}.{name}".lstrip(".")
-            if isinstance(value, Section):
-                return Recorder(value, path, self._seen)
-            self._seen.add(path)
-            return value
+            return self._wrapped(getattr(self._section, name), f"{self._path}.{name}".lstrip("."))
         if name == "model_dump" or name.startswith("__"):
             raise AttributeError(name)
-        return getattr(type(self._section), name).__get__(self)
+        found = getattr(type(self._section), name)
+        if isinstance(found, property):
+            return found.fget(self)
+        return found.__get__(self) if callable(found) else found
 
-    def model_dump(self, exclude=frozenset()):
-        """As pydantic's; every value that is not excluded counts as read."""
-        self._seen.update(
-            leaf
-            for name in set(type(self._section).model_fields) - set(exclude)
-            for leaf in _leaves({name: self._section.model_dump()[name]}, self._path)
-        )
-        return self._section.model_dump(exclude=set(exclude))
+    def _wrapped(self, value, path):
+        if isinstance(value, Section):
+            return Recorder(value, path, self._seen)
+        if isinstance(value, dict):
+            return {key: self._wrapped(one, f"{path}.{key}") for key, one in value.items()}
+        self._seen.add(path)
+        return value
+
+    def model_dump(self, *, mode="python", include=None, exclude=frozenset()):
+        """As pydantic's; every value that is not left out counts as read."""
+        names = set(type(self._section).model_fields if include is None else include) - set(exclude or ())
+        content = self._section.model_dump(mode="json", include=names)
+        self._seen.update(_leaves(content, self._path) if content else ())
+        return self._section.model_dump(mode=mode, include=names)
 
     def __eq__(self, other):
-        return isinstance(other, Recorder) and self._section == other._section
+        return isinstance(other, Section) and self._section == getattr(other, "_section", other)
 
     def __hash__(self):
         return hash(self._section)
-
-
-def _leaves(content: object, path: str = "") -> set[str]:
-    if not isinstance(content, dict):
-        return {path}
-    return {leaf for name, value in content.items() for leaf in _leaves(value, f"{path}.{name}".lstrip("."))}
 
 
 @pytest.fixture(scope="module")
 def reads(tmp_path_factory) -> dict[tuple[str, str | None], set[str]]:
     """What each member of each stage reads of the parameters, on a demo of a few pictures."""
     root = tmp_path_factory.mktemp("reads")
-    content = chain.shrunk(real_content(), root / "devkit")
+    content = chain.shrunk(real_content(), root / "store")
+    content["evaluate"]["masks"] = str(root / content["evaluate"]["masks"])
     seen: dict[tuple[str, str | None], set[str]] = {}
     for entry in ENTRIES:
         found = seen.setdefault((entry.stage, entry.name), set())
@@ -166,7 +181,7 @@ def _within(path: str, section: str) -> bool:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: "@".join(filter(None, (entry.stage, entry.name))))
 def test_every_parameter_that_is_read_is_declared(reads, entry):
-    allowed = (*entry.params, *RESULT_NEUTRAL)
+    allowed = (*entry.params, *RESULT_NEUTRAL, *IN_THE_TEMPLATE)
     undeclared = {path for path in reads[entry.stage, entry.name] if not any(_within(path, one) for one in allowed)}
     assert undeclared == set()
 
@@ -174,12 +189,12 @@ def test_every_parameter_that_is_read_is_declared(reads, entry):
 @each_stage
 def test_every_parameter_that_is_declared_is_read(reads, stage):
     declared = {one for entry in ENTRIES if entry.stage == stage for one in entry.params}
-    read = set().union(*(found for (name, _), found in reads.items() if name == stage))
+    read = set().union(*(found for (name, _), found in reads.items() if name == stage)) | KINDS
     assert {one for one in declared if not any(_within(path, one) for path in read)} == set()
 
 
 def test_no_number_of_the_file_is_idle(reads):
-    read = set().union(*reads.values())
+    read = set().union(*reads.values()) | KINDS
     idle = _leaves(real_content()) - read
     assert {path for path in idle if not _within(path, "tracking")} == set()
 
@@ -187,11 +202,14 @@ def test_no_number_of_the_file_is_idle(reads):
 def test_recorder_notes_values_dumps_and_what_methods_read():
     params = parse_params(real_content(), "test")
     seen: set[str] = set()
-    recorder = Recorder(params, "", seen)
-    assert recorder.cams.net("P").grid_stride == params.cams.P.grid_stride
+    recorder: Params = Recorder(params, "", seen)
+    assert recorder.variant("P").cams.infer.stride == params.cams["psa"].infer.stride
+    assert recorder.variant("P").affinity.graph_settings()["stride"] == 8
     assert recorder.segtrain.model_dump(exclude={"lr"}) == params.segtrain.model_dump(exclude={"lr"})
     others = set(type(params.segtrain).model_fields) - {"lr"}
-    assert seen == {"cams.P.grid_stride", *(f"segtrain.{one}" for one in others)}
+    names = {"variants.P.cams", "variants.P.affinity", "cams.psa.infer.stride"}
+    graph = {f"affinity.affinitynet.{one}" for one in ("kind", "infer.radius", "train.stride")}
+    assert seen == {*names, *graph, *(f"segtrain.{one}" for one in others)}
 
 
 # ---------------------------------------------------------------- the repository is its own demo project
@@ -203,13 +221,14 @@ def test_repository_is_what_init_writes(tmp_path):
     subprocess.run(["git", "init", "--quiet", tmp_path / "made"], check=True)
     done = CliRunner().invoke(app, ["init", str(tmp_path / "made"), "--preset", "demo"])
     assert done.exit_code == 0, done.output
-    for name in ("params.yaml", "dvc.yaml", ".dvcignore", ".dvc/config"):
+    plots = [f".dvc/plots/{path.name}" for path in (project.PRESET_FOLDER / "plots").iterdir()]
+    for name in ("params.yaml", "dvc.yaml", ".dvcignore", ".dvc/config", *plots):
         assert (ROOT / name).read_text() == (tmp_path / "made" / name).read_text(), name
 
 
 @pytest.mark.parametrize("preset", project.PRESETS)
 def test_presets_are_valid_and_explain_every_number(preset):
-    text = (ROOT / "wsgcn" / "presets" / f"{preset}.yaml").read_text()
+    text = (project.PRESET_FOLDER / f"{preset}.yaml").read_text()
     params = parse_params(yaml.safe_load(text), preset)
-    assert (params.dataset.demo is not None) == (preset == "demo")
+    assert params.dataset.kind == ("demo" if preset == "demo" else "voc")
     assert set(params.evaluate.classes) <= set(params.dataset.classes)

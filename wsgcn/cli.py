@@ -6,7 +6,6 @@ Nothing here imports torch or mlflow before a stage needs them, so that ``wsgcn 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +16,11 @@ from rich.markup import escape
 
 from wsgcn import __version__
 from wsgcn.errors import UsageError, WsgcnError
-from wsgcn.vocabulary import METHODS, Method, find_method
+from wsgcn.project import PRESETS
+from wsgcn.weights.names import PUBLISHED_NAMES
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params
+    from wsgcn.params import Method, Params
     from wsgcn.store.paths import Artifacts
 
 app = typer.Typer(
@@ -35,28 +35,12 @@ weights = typer.Typer(help="Weights that public projects publish.", no_args_is_h
 app.add_typer(weights, name="weights")
 
 PARAMS_FILE = Path("params.yaml")
+DEFAULT_PROPAGATION = "gcn"
 
 
-class VariantName(StrEnum):
-    """Whose CAMs and affinity: IRNet's or PSA's."""
-
-    I = "I"
-    P = "P"
-
-
-class PropagationName(StrEnum):
-    """The paper's GCN or the baseline's random walk."""
-
-    gcn = "gcn"
-    random_walk = "random-walk"
-
-
-class PresetName(StrEnum):
-    """The parameter files that ship with the package."""
-
-    demo = "demo"
-    voc12 = "voc12"
-    voc12_mobile = "voc12-mobile"
+# Words of which an option takes one.
+PresetName = StrEnum("PresetName", PRESETS)  # type: ignore[misc]
+PublishedName = StrEnum("PublishedName", PUBLISHED_NAMES)  # type: ignore[misc]
 
 
 class TwinName(StrEnum):
@@ -65,185 +49,252 @@ class TwinName(StrEnum):
     dense = "dense"
 
 
-class NetworkName(StrEnum):
-    """Whose published weights ``weights import`` reads."""
-
-    mobilenet_v2 = "mobilenet-v2"
-    resnet_50 = "resnet-50"
-    resnet_101 = "resnet-101"
-    drn_d_105 = "drn-d-105"
-    resnet_38 = "resnet-38"
-    irnet_cam = "irnet-cam"
-    irnet_boundary = "irnet-boundary"
-    psa_classifier = "psa-classifier"
-    psa_affinitynet = "psa-affinitynet"
-    deeplab_coco = "deeplab-coco"
-    deeplab_voc = "deeplab-voc"
-
-
-VariantOption = Annotated[VariantName, typer.Option(help="I = IRNet's CAMs and affinity, P = PSA's.")]
-PropagationOption = Annotated[PropagationName, typer.Option(help="gcn = the paper, random-walk = the baseline.")]
+VariantOption = Annotated[str, typer.Option(metavar="NAME", help="A variant of params.yaml, such as I or P.")]
+MethodVariantOption = Annotated[
+    str | None, typer.Option("--variant", metavar="NAME", help="Instead of --method: its variant, such as I or P.")
+]
+PropagationOption = Annotated[
+    str, typer.Option(metavar="KIND", help="Beside --variant: the method's kind of propagation, or its name.")
+]
+MethodOption = Annotated[
+    str | None, typer.Option("--method", metavar="NAME", help="A method of params.yaml, such as WSGCN-I.")
+]
 
 
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
     preset: Annotated[PresetName, typer.Option(help="Which parameters to start from.")],
-    data: Annotated[Path | None, typer.Option(help="Folder with VOCdevkit/VOC2012 in it.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The dataset: VOC2012 itself, or the folder that holds VOCdevkit/VOC2012.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="File of published ImageNet weights of the backbone.")] = None,
 ) -> None:
     """Make a project folder: params.yaml, dvc.yaml and .dvc/."""
     from wsgcn.project import init_project
 
-    init_project(folder, preset, data, weights)
-    _say(f"{folder} is ready: cd {folder} && dvc repro")
+    for missing in init_project(folder, preset.value, data, weights):
+        _warn(missing)
+    _say(f"{folder} is made: cd {folder} && dvc repro")
+
+
+@app.command()
+def code() -> None:
+    """Note for DVC which code each stage is made of, in artifacts/code; dvc repro does this first of all."""
+    from wsgcn.stages import write_code
+
+    write_code(*_project())
 
 
 @app.command()
 def dataset() -> None:
     """Read the dataset (or make the demo's) into artifacts/dataset/index.json."""
-    from wsgcn.dataset import stage
+    from wsgcn.dataset.stage import write_index
 
-    for warning in stage.run(*_project()):
+    for warning in write_index(*_project()):
         _warn(warning)
 
 
 @app.command("cams-train")
 def cams_train(variant: VariantOption) -> None:
-    """Train the multi-label classifier of a variant on image-level labels."""
-    from wsgcn.cams import stage
+    """Train the classifier of a variant on image-level labels."""
+    from wsgcn.cams.stage import train_cam_source
 
-    stage.train(*_project(), variant.value)
+    params, artifacts = _project()
+    train_cam_source(params, artifacts, params.variant(variant))
 
 
 @app.command()
 def cams(variant: VariantOption) -> None:
     """Write the class activation maps of the training photographs."""
-    from wsgcn.cams import stage
+    from wsgcn.cams.stage import write_cams
 
-    stage.infer(*_project(), variant.value)
+    params, artifacts = _project()
+    write_cams(params, artifacts, params.variant(variant))
 
 
 @app.command("affinity-train")
 def affinity_train(variant: VariantOption) -> None:
     """Train the affinity network of a variant on confident CAM regions."""
-    from wsgcn.affinity import stage
+    from wsgcn.affinity.stage import train_affinity_network
 
-    stage.train(*_project(), variant.value)
+    params, artifacts = _project()
+    train_affinity_network(params, artifacts, params.variant(variant))
 
 
 @app.command()
 def affinity(variant: VariantOption) -> None:
     """Write the affinity graph and the node features of the training photographs."""
-    from wsgcn.affinity import stage
+    from wsgcn.affinity.stage import write_affinity
 
-    stage.infer(*_project(), variant.value)
+    params, artifacts = _project()
+    write_affinity(params, artifacts, params.variant(variant))
 
 
 @app.command()
-def propagate(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+def propagate(
+    method: MethodOption = None,
+    variant: MethodVariantOption = None,
+    propagation: PropagationOption = DEFAULT_PROPAGATION,
+) -> None:
     """Propagate: learn a GCN for each photograph, or walk at random."""
-    from wsgcn.propagate import stage
+    from wsgcn.propagate.stage import write_scores
+    from wsgcn.tracking.live import live
 
-    _run_tracked(stage.run, find_method(variant, propagation))
+    params, artifacts = _project()
+    chosen = _method(params, method, variant, propagation)
+    with live(params, chosen, _warn) as log:
+        write_scores(params, artifacts, chosen, log)
 
 
 @app.command()
-def crf(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+def crf(
+    method: MethodOption = None,
+    variant: MethodVariantOption = None,
+    propagation: PropagationOption = DEFAULT_PROPAGATION,
+) -> None:
     """Refine the scores with a dense CRF into complete pseudo labels."""
-    from wsgcn.crf import stage
+    from wsgcn.crf.stage import write_pseudo_labels
 
-    stage.run(*_project(), find_method(variant, propagation))
+    params, artifacts = _project()
+    write_pseudo_labels(params, artifacts, _method(params, method, variant, propagation))
+
+
+@app.command("evaluate-labels")
+def evaluate_labels(
+    method: MethodOption = None,
+    variant: MethodVariantOption = None,
+    propagation: PropagationOption = DEFAULT_PROPAGATION,
+) -> None:
+    """Score CAMs and pseudo labels against ground truth; no network is needed."""
+    from wsgcn.evaluate import labels_stage
+    from wsgcn.tracking.complete import complete_run
+
+    params, artifacts = _project()
+    chosen = _method(params, method, variant, propagation)
+    labels_stage.evaluate_labels(params, artifacts, chosen, _warn)
+    complete_run(params, artifacts, chosen, _warn)
 
 
 @app.command()
-def segtrain(variant: VariantOption, propagation: PropagationOption = PropagationName.gcn) -> None:
+def segtrain(
+    method: MethodOption = None,
+    variant: MethodVariantOption = None,
+    propagation: PropagationOption = DEFAULT_PROPAGATION,
+) -> None:
     """Train DeepLabv2 on the pseudo labels."""
-    from wsgcn.segtrain import stage
+    from wsgcn.segtrain.stage import train_segmentation
+    from wsgcn.tracking.live import live
 
-    _run_tracked(stage.run, find_method(variant, propagation))
+    params, artifacts = _project()
+    chosen = _method(params, method, variant, propagation)
+    with live(params, chosen, _warn) as log:
+        train_segmentation(params, artifacts, chosen, log)
 
 
 @app.command()
 def evaluate(
-    variant: VariantOption,
-    propagation: PropagationOption = PropagationName.gcn,
+    method: MethodOption = None,
+    variant: MethodVariantOption = None,
+    propagation: PropagationOption = DEFAULT_PROPAGATION,
     submission: Annotated[
-        Path | None, typer.Option(metavar="FILE.tgz", help="Score nothing; write the archive for VOC's test server.")
+        Path | None,
+        typer.Option(metavar="FILE.tgz", help="Instead of scoring, write the archive that VOC's test server takes."),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Whose photographs are in it, test without this.")
+        str | None,
+        typer.Option(metavar="LIST", help="With --submission: the list in ImageSets/Segmentation to label, else test."),
     ] = None,
 ) -> None:
-    """Score CAMs, pseudo labels and the segmentation network against ground truth."""
-    from wsgcn import tracking
-    from wsgcn.evaluate import stage
-
-    (params, artifacts), method = _project(), find_method(variant, propagation)
+    """Score the segmentation network against ground truth."""
+    params, artifacts = _project()
+    chosen = _method(params, method, variant, propagation)
     if submission is not None:
-        from wsgcn.evaluate.submission import run
+        from wsgcn.evaluate.submission import write_submission
 
-        count = run(params, artifacts, method, split or "test", submission)
-        _say(f"{count} label maps of {method.name} are in {submission}.")
+        count = write_submission(params, artifacts, chosen, split or "test", submission)
+        _say(f"{count} label maps of {chosen.name} are in {submission}.")
         return
     if split is not None:
         raise UsageError("--split goes with --submission; the lists that are scored are named in params.yaml")
-    stage.run(params, artifacts, method)
-    tracking.record(params, artifacts, method, _warn)
+    from wsgcn.evaluate.network_stage import evaluate_network
+    from wsgcn.tracking.complete import complete_run
+
+    evaluate_network(params, artifacts, chosen, _warn)
+    complete_run(params, artifacts, chosen, _warn)
 
 
 @app.command()
 def report() -> None:
     """Compare the methods: a table here, a page in artifacts/report, runs in MLflow."""
-    from wsgcn import tracking
-    from wsgcn.record import differing_only_in
-    from wsgcn.report import stage
     from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER
+    from wsgcn.report.stage import write_report
+    from wsgcn.tracking.complete import complete_run
+    from wsgcn.tracking.finished import differing_only_in, finished_runs
 
     params, artifacts = _project()
-    evaluated = [method for method in METHODS.values() if artifacts.metrics(method.name).exists()]
+    stages = ("evaluate-labels", "evaluate")
+    evaluated = [
+        method for method in params.all_methods() if any(artifacts.scores(one, method.name).exists() for one in stages)
+    ]
     for method in evaluated:
-        tracking.record(params, artifacts, method, _warn)
-    runs = tracking.recorded(params, _warn) if evaluated else []
-    alike = [differing_only_in(runs, params, *names) for names in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER)]
-    table = stage.run(params, artifacts, *alike)
-    Console().print(table)
+        complete_run(params, artifacts, method, _warn)
+    runs = finished_runs(params, _warn) if evaluated else []
+    alike = [differing_only_in(runs, params, names) for names in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER)]
+    Console().print(write_report(params, artifacts, *alike))
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
+
+
+@app.command()
+def clean() -> None:
+    """Delete finished work that artifacts/ and DVC's cache do not hold; what is needed again is computed again."""
+    from wsgcn.store.finished import FinishedWork
+
+    params, _ = _project()
+    freed = FinishedWork(Path(params.runtime.store)).shrink(0)
+    _say(f"{freed / 1e6:.0f} MB of finished work are deleted from {params.runtime.store}.")
 
 
 @app.command()
 def bench(
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="HxW", help="Grid of a made-up photograph, 94x125 without this and --networks."),
+        typer.Option(
+            metavar="HxW", help="Grid of a made-up photograph; 94x125 if neither this nor --networks is given."
+        ),
     ] = None,
     features: Annotated[int, typer.Option(min=1, help="Channels of its node features.")] = 160,
     classes: Annotated[int, typer.Option(min=2, max=13, help="Columns of its scores, background included.")] = 3,
     repeats: Annotated[int, typer.Option(min=1, help="Calls of each kernel; the fastest counts.")] = 3,
-    against: Annotated[TwinName | None, typer.Option(help="dense = N x N matrices, as in the public code.")] = None,
-    photographs: Annotated[int, typer.Option(min=0, help="So many of this project are propagated and refined.")] = 0,
+    against: Annotated[
+        TwinName | None, typer.Option(help="Also time the same work with N x N matrices, as the public code does it.")
+    ] = None,
+    photographs: Annotated[
+        int, typer.Option(min=0, help="Also propagate and refine this many photographs of the project here.")
+    ] = 0,
     networks: Annotated[
         Path | None, typer.Option(metavar="PHOTO", help="Send it forward and backward through every network.")
     ] = None,
-    variant: VariantOption = VariantName.I,
-    propagation: PropagationOption = PropagationName.gcn,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows there.")] = None,
+    method: MethodOption = None,
+    variant: MethodVariantOption = None,
+    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows as JSON.")] = None,
 ) -> None:
     """Time every kernel, and the per-image stages on photographs of this project: how long will a job take?"""
-    from wsgcn import tracking
     from wsgcn.bench import run
     from wsgcn.bench.inputs import parse_case
     from wsgcn.bench.table import bench_table
     from wsgcn.params import load_params
+    from wsgcn.project import PRESET_FOLDER
     from wsgcn.runtime.progress import progress_bar
     from wsgcn.store.files import write_json
-    from wsgcn.store.fingerprints import PACKAGE
+    from wsgcn.tracking.bench import log_bench
 
     in_project = PARAMS_FILE.exists()
-    params = load_params(PARAMS_FILE if in_project else PACKAGE / "presets" / "voc12.yaml")
+    params = load_params(PARAMS_FILE if in_project else PRESET_FOLDER / "voc12.yaml")
+    chosen = _method(params, method, variant or (None if method else next(iter(params.variants))), propagation)
     cases = [parse_case(one, features, classes) for one in grid or ([] if networks else ["94x125"])]
-    method = find_method(variant, propagation)
-    work = run.plan(params, cases, repeats, against is not None, photographs, method, networks)
+    work = run.plan(params, cases, repeats, against is not None, photographs, chosen, networks)
     rows = []
     with progress_bar("bench", len(work)) as advance:
         for measure in work:
@@ -253,22 +304,23 @@ def bench(
     if json is not None:
         write_json(json, {"rows": [row.as_json() for row in rows]})
     if in_project:
-        tracking.log_bench(params, {f"{row.what} {row.size}": row.as_json() for row in rows}, _warn)
+        log_bench(params, {f"{row.what} {row.size}": row.as_json() for row in rows}, _warn)
 
 
 @weights.command("import")
 def import_weights(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="As the public project publishes it.")],
-    network: Annotated[NetworkName, typer.Option("--as", help="What it holds.")],
+    network: Annotated[PublishedName, typer.Option("--as", help="Which network the file holds.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Written there, without this to weights/<network>.pt.")
+        Path | None, typer.Option(metavar="FILE", help="File to write; weights/<network>.pt if it is not given.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Convert and check a published file, and store it where params.yaml can name it."""
-    from wsgcn.weights.run import import_weights as run
+    from wsgcn.weights.importer import import_published
 
     target = out or Path("weights") / f"{network.value}.pt"
-    run(file, network.value, target)
+    import_published(file, network.value, target, overwrite=overwrite)
     _say(f"{target} is ready")
 
 
@@ -279,13 +331,18 @@ def _project() -> tuple[Params, Artifacts]:
     return load_params(PARAMS_FILE), Artifacts()
 
 
-def _run_tracked(run: Callable[..., None], method: Method) -> None:
-    """Run a stage of a method with its live curves going to MLflow."""
-    from wsgcn import tracking
+def _method(params: Params, method: str | None, variant: str | None, propagation: str) -> Method:
+    """The method that the options name.
 
-    params, artifacts = _project()
-    with tracking.live(params, method, _warn) as log:
-        run(params, artifacts, method, log)
+    Raises:
+        UsageError: there is none, or the options name none or two.
+    """
+    if (method is None) == (variant is None):
+        raise UsageError(f"name a method by --method, one of {', '.join(params.methods)}, or by --variant alone")
+    if method is not None:
+        return params.method(method)
+    assert variant is not None  # one of both is given
+    return params.find_method(variant, propagation)
 
 
 def _say(text: str) -> None:
@@ -304,7 +361,9 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
 ) -> None:
     """From image-level labels to pixel-wise labels and a segmentation network."""
 

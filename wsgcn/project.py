@@ -7,31 +7,42 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from wsgcn.errors import UsageError
 
-PACKAGE = Path(__file__).resolve().parent
+PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
 PRESETS = ("demo", "voc12", "voc12-mobile")
 
-_GITIGNORE = "/artifacts/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+_GITIGNORE = "/artifacts/\n/.wsgcn/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+NO_MASKS = "masks"
+"""Folder of a project for masks, where the dataset has none: DVC wants what a stage depends on to be there."""
+
+_MASKS_NOTE = "Masks for scoring go here: <id>.png, grey or palette, a class id a pixel, 255 = not scored.\n"
 _DVCIGNORE = """\
 # What Python and the system leave beside the code is no dependency of a stage.
 __pycache__/
 *.pyc
 .DS_Store
 """
-_DVC_SETTINGS = (("core.analytics", "false"), ("core.check_update", "false"), ("cache.type", "reflink,hardlink,copy"))
+_DVC_SETTINGS = (("core.analytics", "false"), ("core.check_update", "false"), ("cache.type", "hardlink,copy"))
 
 
-def init_project(folder: Path, preset: str, data: Path | None, weights: Path | None) -> None:
-    """Make ``folder`` a project: its files, a link to the code for DVC to watch, and DVC itself.
+def init_project(folder: Path, preset: str, data: Path | None, weights: Path | None) -> list[str]:
+    """Make ``folder`` a project: its files, and DVC itself.
 
     Args:
         folder: made where it does not exist; what lies in it is left alone.
         preset: one of :data:`PRESETS`.
         data: folder of the dataset: ``VOC2012`` itself or what holds ``VOCdevkit/VOC2012``; None keeps the preset's.
         weights: file of ImageNet weights for the preset's backbones; None keeps the preset's.
+
+    Returns:
+        What is missing before ``dvc repro`` can make everything, one line each.
 
     Raises:
         UsageError: the preset is unknown, the folder is a project already or cannot be written, or the data are not
@@ -47,13 +58,15 @@ def init_project(folder: Path, preset: str, data: Path | None, weights: Path | N
         folder.mkdir(parents=True, exist_ok=True)
         _write_new(folder / ".gitignore", _GITIGNORE)
         _write_new(folder / ".dvcignore", _DVCIGNORE)
-        code = folder / "wsgcn"
-        if not code.exists():
-            code.symlink_to(PACKAGE, target_is_directory=True)
         _init_dvc(folder)
+        plots = folder / ".dvc" / "plots"
+        plots.mkdir(exist_ok=True)
+        for template in (PRESET_FOLDER / "plots").iterdir():
+            _write_new(plots / template.name, template.read_text())
         # Last, so that what failed before them can be tried again.
         (folder / "dvc.yaml").write_text(pipeline_text(preset))
         (folder / "params.yaml").write_text(params)
+        return _missing(folder, params)
     except OSError as error:
         raise UsageError(f"{folder} cannot become a project ({error}): choose another folder") from error
 
@@ -64,11 +77,14 @@ def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
     Raises:
         UsageError: the data or the weights are not there, or the preset has no place for them.
     """
-    lines = (PACKAGE / "presets" / f"{preset}.yaml").read_text().splitlines(keepends=True)
+    lines = (PRESET_FOLDER / f"{preset}.yaml").read_text().splitlines(keepends=True)
     if data is not None:
         if preset == "demo":
             raise UsageError("--data does not go with the preset demo, which makes its own: choose voc12-mobile")
-        lines = _replace(lines, "  root: ", str(_devkit(data)))
+        root = _devkit(data)
+        lines = _replace(lines, "  root: ", str(root))
+        masks = root / "SegmentationClass"
+        lines = _replace(lines, "  masks: ", str(masks) if masks.is_dir() else NO_MASKS)
     if weights is not None:
         if not weights.is_file():
             raise UsageError(f"{weights} is missing: --weights names a file of published ImageNet weights")
@@ -86,7 +102,33 @@ def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
 def pipeline_text(preset: str) -> str:
     """The content of ``dvc.yaml`` for a preset: only its dataset stage depends on where pictures come from."""
     first = "dataset-made.yaml" if preset == "demo" else "dataset-raw.yaml"
-    return (PACKAGE / "presets" / first).read_text() + (PACKAGE / "presets" / "stages.yaml").read_text()
+    return (PRESET_FOLDER / first).read_text() + (PRESET_FOLDER / "stages.yaml").read_text()
+
+
+def _missing(folder: Path, params: str) -> list[str]:
+    """What params.yaml names and is not there; a folder of the project for masks is made where there are none."""
+    content = yaml.safe_load(params)
+    missing = []
+    root = content["dataset"].get("root")
+    if root is not None and not (folder / root).is_dir():
+        missing.append(f"{root} is missing: put the dataset there, or name it as dataset.root in params.yaml")
+    for file in sorted({one for one in _weight_files(content) if not (folder / one).is_file()}):
+        missing.append(f"{file} is missing: make it with `wsgcn weights import`, or name another in params.yaml")
+    if content["evaluate"]["masks"] == NO_MASKS:
+        (folder / NO_MASKS).mkdir(exist_ok=True)
+        _write_new(folder / NO_MASKS / "README.txt", _MASKS_NOTE)
+        missing.append(f"the dataset has no masks, so nothing will be scored: put <id>.png into {folder / NO_MASKS}")
+    return missing
+
+
+def _weight_files(content: Any) -> Iterator[str]:
+    """Every file that a key ``weights`` or ``trained`` names."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if key in ("weights", "trained") and isinstance(value, str) and value != "cams":
+                yield value
+            else:
+                yield from _weight_files(value)
 
 
 def _devkit(data: Path) -> Path:

@@ -14,14 +14,17 @@ from typer.testing import CliRunner
 from tests.conftest import real_content
 from wsgcn.bench import run
 from wsgcn.bench.dense import DenseGcn, DenseWalk
-from wsgcn.bench.inputs import Case, make_picture, parse_case
-from wsgcn.bench.kernels import KERNELS, Kernel, build_graph, edge_count
+from wsgcn.bench.inputs import Case, make_photograph, parse_case
+from wsgcn.bench.kernels import KERNELS, Kernel, build_graph
 from wsgcn.bench.measure import measure
+from wsgcn.bench.numbers import kernel_numbers
 from wsgcn.bench.run import Row
 from wsgcn.bench.stages import Photographs
 from wsgcn.bench.table import bench_table
+from wsgcn.bench.traffic import edge_count
 from wsgcn.cli import app
 from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.propagate.stage import MakeScores
 
 SMALL = Case(6, 9, 5, 3)
 
@@ -50,8 +53,8 @@ def test_another_grid_is_one_line(grid):
         parse_case(grid, 160, 3)
 
 
-def test_picture_is_the_same_every_time():
-    one, again = make_picture(SMALL), make_picture(SMALL)
+def test_made_up_photograph_is_the_same_every_time():
+    one, again = make_photograph(SMALL), make_photograph(SMALL)
     assert all((getattr(one, name) == getattr(again, name)).all() for name in vars(one))
     assert one.rgb_u8.shape == (24, 36, 3)
     assert one.features.shape == (5, 6, 9)
@@ -63,20 +66,20 @@ def test_picture_is_the_same_every_time():
 @pytest.mark.parametrize("what", [what for what, recipe in KERNELS.items() if not recipe.gpu])
 @pytest.mark.parametrize("case", [SMALL, Case(1, 1, 2, 2)], ids=["6x9", "1x1"])
 def test_every_kernel_runs_twice(tiny_params, what, case):
-    call = Kernel(what, case, tiny_params)()
+    call = Kernel(what, case, kernel_numbers(tiny_params, tiny_params.method("WSGCN-I")))()
     call()
     call()
 
 
 @pytest.mark.parametrize("twin", [DenseWalk, DenseGcn])
-def test_every_twin_runs(tiny_params, twin):
-    twin(SMALL, tiny_params)()()
+def test_every_dense_twin_runs(tiny_params, twin):
+    twin(SMALL, kernel_numbers(tiny_params, tiny_params.method("WSGCN-I")))()()
 
 
 @pytest.mark.parametrize(("height", "width", "radius"), [(6, 9, 3), (8, 5, 5), (7, 7, 2)])
 def test_edges_are_counted_as_the_graph_has_them(height, width, radius):
     case = Case(height, width, 1, 2)
-    assert edge_count(case, radius) == build_graph(make_picture(case), radius).nnz
+    assert edge_count(case, radius) == build_graph(make_photograph(case), radius).nnz
 
 
 def test_measured_process_tells_time_and_memory():
@@ -109,11 +112,22 @@ def test_table_leaves_out_what_nobody_measured():
     assert len(bench_table([row, compared]).columns) == 9
 
 
-def test_photographs_leave_the_project_as_it_is(made, tiny_params, monkeypatch):
+@pytest.mark.parametrize("method", ["WSGCN-P", "PSA"])
+def test_photographs_are_computed_and_leave_the_project_as_it_is(made, tiny_params, monkeypatch, method):
+    computed = []
+
+    def count(self, images):
+        computed.extend(image.id for image in images)
+        return whole(self, images)
+
+    whole = MakeScores.compute_together
+    monkeypatch.setattr(MakeScores, "compute_together", count)
     monkeypatch.chdir(made.root.parent)
-    before = _stamps(made.root)
-    Photographs(tiny_params, "WSGCN-P", 2, 1)()()
-    assert _stamps(made.root) == before
+    before = _stamps(made.root.parent)
+    for _ in range(2):  # what the first one finished is not linked by the second
+        Photographs(tiny_params, tiny_params.method(method), 2, 1)()()
+    assert computed == ["t0", "t1"] * 2
+    assert _stamps(made.root.parent) == before
 
 
 @pytest.fixture

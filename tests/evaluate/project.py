@@ -1,4 +1,4 @@
-"""A project in which every stage before ``evaluate`` has run, with labels made from the truth and known mistakes."""
+"""A project in which all that the evaluation reads was made: labels from the truth, with known mistakes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-
+from wsgcn.ops.resize import grid_size, resize_maps
+from wsgcn.params import Method
 from wsgcn.store.files import write_json, write_table
 from wsgcn.store.index import ImageRecord, Index, save_index
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.records import Cams, Scores, save_record
-from wsgcn.vocabulary import METHODS, Method
-from wsgcn.ops.resize import grid_size, resize_maps
 
-WSGCN_I = METHODS["WSGCN-I"]
-IRNET = METHODS["IRNet"]
 STRIDE = 4
 
 
@@ -28,7 +25,7 @@ def read_mask(index: Index, image: ImageRecord) -> np.ndarray:
 
 
 def build(root: Path, index: Index, *methods: Method) -> Artifacts:
-    """Write every input of ``evaluate`` for some methods."""
+    """Write every input of ``evaluate-labels`` and ``evaluate`` for some methods."""
     artifacts = Artifacts(root)
     save_index(artifacts.index, index)
     for method in methods:
@@ -41,7 +38,7 @@ def build(root: Path, index: Index, *methods: Method) -> Artifacts:
         checkpoint.write_bytes(method.name.encode())
         rows = [(step, 1 / (step + 1), 0.01) for step in range(0, 40, 10)]
         write_table(artifacts.history("segtrain", method.name), ["step", "loss", "lr"], rows)
-        if method.propagation == "gcn":
+        if method.propagation.losses:
             write_losses(artifacts, method, index)
     return artifacts
 
@@ -61,14 +58,13 @@ def _write_image(artifacts: Artifacts, method: Method, index: Index, image: Imag
     class_ids = np.array([0, *image.class_ids])
     hit = np.stack([(mask == one).astype(np.float32) for one in class_ids])
     maps = np.maximum(resize_maps(hit, grid), 0)
-    save_record(
-        artifacts.arrays("cams", method.variant, image.id), Cams(class_ids[1:], maps[1:].astype(np.float32)), ""
-    )
+    cams = Cams(class_ids[1:], maps[1:].astype(np.float32))
+    save_record(artifacts.arrays("cams", method.variant.name, image.id), cams, "")
     partial = np.full(grid, 255, dtype=np.uint8)
     losses = np.zeros((0, 5), dtype=np.float32)
-    if method.propagation == "gcn":
-        sure = maps.max(axis=0) > 0.9
-        partial[sure] = class_ids[maps.argmax(axis=0)][sure]
+    if method.propagation.partial_labels_used:
+        confident = maps.max(axis=0) > 0.9
+        partial[confident] = class_ids[maps.argmax(axis=0)][confident]
         losses = np.ones((3, 5), dtype=np.float32)
     save_record(artifacts.arrays("propagate", method.name, image.id), Scores(class_ids, maps, partial, losses), "")
     refined = np.where(mask == 255, 0, mask).astype(np.uint8)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.reference.confusion import confusion_slow, iou_slow
 from wsgcn.errors import DataError
-from wsgcn.evaluate.confusion import confusion, partial_quality, scores
+from wsgcn.evaluate.confusion import confusion, count_labels, label_quality, labelled_share, partial_label_quality
 
 CLASSES = 4
 LABELS = st.sampled_from([0, 1, 2, 3, 255])
@@ -26,7 +26,7 @@ def test_by_hand():
     found = u8([0, 0, 1, 1], [1, 255, 255, 2])
     counts = confusion(truth, found, 4)
     assert counts.tolist() == [[2, 1, 0, 0, 0], [0, 2, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
-    quality = scores(counts, [0, 1, 2, 3])
+    quality = label_quality(counts, [0, 1, 2, 3])
     # class 0: 2 of 3 found; class 1: 2 hits, 3 true, 3 predicted; class 2: never found; class 3: nowhere
     assert quality.iou == {0: 2 / 3, 1: 2 / 4, 2: 0.0, 3: None}
     assert quality.miou == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
@@ -37,7 +37,7 @@ def test_by_hand():
 def test_unscored_classes_by_hand():
     truth = u8([0, 0, 1, 1, 2, 2])
     found = u8([0, 2, 1, 0, 0, 1])
-    quality = scores(confusion(truth, found, 3), [0, 1])
+    quality = label_quality(confusion(truth, found, 3), [0, 1])
     # the two pixels of class 2 do not exist, so what was predicted there is no false positive; class 2 on a pixel
     # of class 0 is a miss
     assert quality.iou == {0: 1 / 3, 1: 1 / 2}
@@ -56,9 +56,9 @@ def test_iou_equals_sets_of_pixels_and_is_never_nan(truth, found, listed):
     counts = confusion(truth, found, CLASSES)
     if not np.isin(truth, class_ids).any():
         with pytest.raises(DataError, match="no pixel"):
-            scores(counts, class_ids)
+            label_quality(counts, class_ids)
         return
-    quality = scores(counts, class_ids)
+    quality = label_quality(counts, class_ids)
     assert quality.iou == pytest.approx(iou_slow(truth, found, class_ids))
     numbers = [quality.miou, quality.pixel_accuracy, quality.coverage]
     assert all(math.isfinite(number) and 0 <= number <= 1 for number in numbers)
@@ -74,7 +74,7 @@ def test_images_add_up(truth, found, truth2, found2):
 def test_truth_scores_full_marks(truth):
     if (truth == 255).all():
         return
-    quality = scores(confusion(truth, truth, CLASSES), range(CLASSES))
+    quality = label_quality(confusion(truth, truth, CLASSES), range(CLASSES))
     assert (quality.miou, quality.pixel_accuracy, quality.coverage) == (1, 1, 1)
 
 
@@ -85,9 +85,16 @@ def test_removing_a_right_label_never_helps(truth, found, place):
         return
     poorer = found.copy()
     poorer.flat[place] = 255
-    before, after = (scores(confusion(truth, one, CLASSES), range(CLASSES)) for one in (found, poorer))
+    before, after = (label_quality(confusion(truth, one, CLASSES), range(CLASSES)) for one in (found, poorer))
     assert after.miou <= before.miou
     assert after.coverage <= before.coverage
+
+
+@given(MAPS)
+def test_labels_without_truth_are_counted_by_class(found):
+    counts = count_labels(found, CLASSES)
+    assert counts.tolist() == [int((found == one).sum()) for one in (0, 1, 2, 3, 255)]
+    assert labelled_share(counts) == pytest.approx((found != 255).mean())
 
 
 def test_wrong_labels_and_sizes_are_refused():
@@ -102,15 +109,15 @@ def test_wrong_labels_and_sizes_are_refused():
 def test_nothing_to_score():
     empty = confusion(u8([255, 255]), u8([0, 1]), 2)
     with pytest.raises(DataError, match="no pixel of the ground truth"):
-        scores(empty, [0, 1])
+        label_quality(empty, [0, 1])
     with pytest.raises(DataError, match="no cell of the ground truth"):
-        partial_quality(empty, [0, 1])
+        partial_label_quality(empty, [0, 1])
 
 
 def test_partial_quality_by_hand():
     truth = u8([0, 0, 1, 1, 2, 2, 255, 0])
     found = u8([0, 255, 1, 2, 255, 2, 1, 1])
-    quality = partial_quality(confusion(truth, found, 3), [0, 1, 2])
+    quality = partial_label_quality(confusion(truth, found, 3), [0, 1, 2])
     assert quality.share == pytest.approx({0: 1 / 7, 1: 2 / 7, 2: 2 / 7})
     assert quality.precision == {0: 1, 1: 1 / 2, 2: 1 / 2}
     assert quality.foreground_share == pytest.approx(4 / 7)
@@ -118,7 +125,7 @@ def test_partial_quality_by_hand():
 
 
 def test_partial_quality_of_no_labels():
-    quality = partial_quality(confusion(u8([0, 1]), u8([255, 255]), 2), [0, 1])
+    quality = partial_label_quality(confusion(u8([0, 1]), u8([255, 255]), 2), [0, 1])
     assert quality.share == {0: 0, 1: 0}
     assert quality.precision == {0: None, 1: None}
     assert quality.foreground_precision is None

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from wsgcn.errors import DataError
-from wsgcn.nets.backbone import to_input
+from wsgcn.nets.base import to_input
 from wsgcn.nets.deeplab import (
     NETWORK,
     Aspp,
@@ -108,16 +108,16 @@ def test_probabilities_are_a_distribution_of_the_photos_size(network, photo):
     assert probs.min() >= 0
 
 
-def test_prediction_is_the_mean_of_the_softmax_of_every_view(network, photo):
+def test_prediction_is_the_mean_of_the_softmax_of_every_scale_and_flip(network, photo):
     x = to_input(photo)[None]
     small = functional.interpolate(x, size=(22, 30), mode="bilinear", antialias=True)
 
-    def softmax(view):
-        return functional.interpolate(network(view), size=(45, 61), mode="bilinear").softmax(1)[0]
+    def softmax(rescaled):
+        return functional.interpolate(network(rescaled), size=(45, 61), mode="bilinear").softmax(1)[0]
 
     with torch.no_grad():
-        views = [softmax(x), softmax(x.flip(-1)).flip(-1), softmax(small), softmax(small.flip(-1)).flip(-1)]
-    assert np.allclose(predict_probs(network, photo, (1.0, 0.5), flip=True), torch.stack(views).mean(0), atol=1e-6)
+        every = [softmax(x), softmax(x.flip(-1)).flip(-1), softmax(small), softmax(small.flip(-1)).flip(-1)]
+    assert np.allclose(predict_probs(network, photo, (1.0, 0.5), flip=True), torch.stack(every).mean(0), atol=1e-6)
 
 
 def test_flip_makes_prediction_mirror_with_the_photo(network, photo):
@@ -155,12 +155,14 @@ def test_load_refuses_another_network_and_a_missing_file(network, tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(DataError, match=r"checkpoint\.pt is missing"):
         load_deeplab(path, CPU)
-    save_checkpoint(path, "cams/I", SETTINGS, network)
-    with pytest.raises(DataError, match="holds the network 'cams/I', not 'segtrain'"):
+    save_checkpoint(path, "cams", SETTINGS, network)
+    with pytest.raises(DataError, match="holds the network 'cams', not 'segtrain'"):
         load_deeplab(path, CPU)
 
 
-@pytest.mark.parametrize("settings", [{}, SETTINGS | {"backbone": "vgg"}, SETTINGS | {"dilations": None}])
+@pytest.mark.parametrize(
+    "settings", [{}, SETTINGS | {"backbone": "vgg"}, SETTINGS | {"output_stride": 4}, SETTINGS | {"dilations": None}]
+)
 def test_load_refuses_settings_of_another_version(network, tmp_path, settings):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, NETWORK, settings, network)

@@ -5,22 +5,26 @@ from statistics import fmean
 
 import pytest
 
-from wsgcn.record import Recorded
-from wsgcn.report.paper import citations, paper_tables
+from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER, citations, paper_tables
 from wsgcn.report.published import REFERENCES, TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
+from wsgcn.tracking.finished import FinishedRun
 from wsgcn.vocabulary import VOC_CLASSES
+
+PROPAGATIONS = {"WSGCN-I": "gcn-i", "WSGCN-P": "gcn-p", "IRNet": "walk-i", "PSA": "walk-p", "mine": "gcn-mine"}
 
 
 def run(method="WSGCN-I", entropy=10.0, laplacian=0.01, metrics=None, **segtrain):
     segtrain = {"backbone": "resnet-101", "weights": "weights/resnet-101.pt", "trained": "null"} | segtrain
+    entry = PROPAGATIONS[method]
+    learned = {"entropy_weight": str(entropy), "laplacian_weight": str(laplacian)} if "gcn" in entry else {"beta": "10"}
     params = {
-        "propagate.entropy_weight": str(entropy),
-        "propagate.laplacian_weight": str(laplacian),
+        "method.propagation": entry,
+        **{f"propagate.{entry}.{name}": value for name, value in learned.items()},
         "evaluate.classes": json.dumps(list(VOC_CLASSES)),
         **{f"segtrain.{name}": value for name, value in segtrain.items()},
     }
     quality = {"images": 1464.0, "val_images": 1449.0, "pseudo_miou": 0.611, "pseudo_miou_crf": 0.622}
-    return Recorded(method, params, quality | {"seg_miou_crf": 0.633} | (metrics or {}))
+    return FinishedRun(method, params, quality | {"seg_miou_crf": 0.633} | (metrics or {}))
 
 
 def filled(runs):
@@ -115,6 +119,30 @@ def test_losses_that_are_off_fill_the_ablation_alone(entropy, laplacian, rows):
 
 def test_a_walk_has_no_losses_to_be_off():
     assert filled([run("PSA", entropy=0.0)]) == {(1, 0, "Here"): "62.2"}
+
+
+def test_the_losses_are_those_of_the_entry_that_the_method_uses():
+    with_another = run()
+    with_another.params["propagate.gcn-p.entropy_weight"] = "0.0"
+    assert filled([with_another]) == filled([run()])
+    renamed = FinishedRun("WSGCN-I", run("mine", entropy=0.0, laplacian=0.0).params, run().metrics)
+    assert {number for number, _, _ in filled([renamed])} == {2}
+
+
+def test_a_method_of_another_name_has_no_row():
+    assert filled([run("mine")]) == {}
+
+
+@pytest.mark.parametrize("names", [LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER])
+def test_rows_may_differ_in_losses_and_networks_alone(names):
+    beginnings = tuple(name.format(propagation="gcn-i") for name in names)
+    assert "propagate.gcn-i.entropy_weight".startswith(beginnings)
+    assert "propagate.gcn-i.laplacian_weight".startswith(beginnings)
+    assert "segtrain.backbone".startswith(beginnings)
+    assert "segtrain.weights".startswith(beginnings)
+    assert not "propagate.gcn-p.entropy_weight".startswith(beginnings)
+    assert not "propagate.gcn-i.lr".startswith(beginnings)
+    assert "segtrain.lr".startswith(beginnings) == (names is LABELS_MAY_DIFFER)
 
 
 @pytest.mark.parametrize(

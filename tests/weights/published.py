@@ -1,12 +1,12 @@
-"""Files as the public projects publish them: their names and shapes, written out here, with random numbers."""
+"""Files as the public projects publish them: their names and shapes, written out here, with random numbers.
+
+Each takes the sizes of the backbone: the published ones, or those of a small stand-in.
+"""
 
 import struct
 
 import numpy as np
 import torch
-
-BOTTLENECKS_50, BOTTLENECKS_101 = (3, 4, 6, 3), (3, 4, 23, 3)
-RESNET_38 = {"b2": (3, 64, 128, 128), "b3": (3, 128, 256, 256), "b4": (6, 256, 512, 512), "b5": (3, 512, 512, 1024)}
 
 
 def filled(shapes, seed=0):
@@ -33,12 +33,12 @@ def norm(name, channels):
     return parts | {f"{name}.num_batches_tracked": ()}
 
 
-def resnet(blocks):
+def resnet(blocks, stem):
     """Torchvision's ResNet of bottlenecks, without its classifier."""
-    shapes = {"conv1.weight": (64, 3, 7, 7)} | norm("bn1", 64)
-    channels = 64
+    shapes = {"conv1.weight": (stem, 3, 7, 7)} | norm("bn1", stem)
+    channels = stem
     for stage, count in enumerate(blocks, start=1):
-        width = 32 * 2**stage
+        width = stem * 2**stage // 2
         for block in range(count):
             name = f"layer{stage}.{block}"
             shapes[f"{name}.conv1.weight"] = (width, channels, 1, 1)
@@ -53,17 +53,52 @@ def resnet(blocks):
     return shapes
 
 
-def torchvision(blocks):
-    return filled(resnet(blocks) | {"fc.weight": (1000, 2048), "fc.bias": (1000,)})
+def resnet_50(sizes):
+    return torchvision(sizes.blocks_50, sizes)
 
 
-def drn_d_105():
+def resnet_101(sizes):
+    return torchvision(sizes.blocks_101, sizes)
+
+
+def torchvision(blocks, sizes):
+    shapes = resnet(blocks, sizes.width)
+    return filled(shapes | {"fc.weight": (1000, sizes.channels[-1]), "fc.bias": (1000,)})
+
+
+def mobilenet_v2(_):
+    """Expansion, channels, repeats of each group of blocks: table 2 of the paper."""
+    groups = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
+    shapes = {"features.0.0.weight": (32, 3, 3, 3)} | norm("features.0.1", 32)
+    channels, number = 32, 0
+    for expansion, out, repeats in groups:
+        for _ in range(repeats):
+            number, hidden, parts = number + 1, channels * expansion, []
+            if expansion > 1:
+                parts.append(((hidden, channels, 1, 1), "0.0", "0.1"))
+            parts.append(((hidden, 1, 3, 3), f"{len(parts)}.0", f"{len(parts)}.1"))
+            parts.append(((out, hidden, 1, 1), f"{len(parts)}", f"{len(parts) + 1}"))
+            for shape, convolution, normed in parts:
+                shapes[f"features.{number}.conv.{convolution}.weight"] = shape
+                shapes |= norm(f"features.{number}.conv.{normed}", shape[0])
+            channels = out
+    shapes |= {"features.18.0.weight": (1280, channels, 1, 1)} | norm("features.18.1", 1280)
+    return filled(shapes | {"classifier.1.weight": (1000, 1280), "classifier.1.bias": (1000,)})
+
+
+def drn_d_105(sizes):
+    return filled(drn(sizes) | {"fc.weight": (1000, sizes.drn_head, 1, 1), "fc.bias": (1000,)})
+
+
+def drn(sizes):
+    """DRN-D, without its classifier."""
+
     def plain(name, a, b, kernel):
         return {f"{name}.0.weight": (b, a, kernel, kernel)} | norm(f"{name}.1", b)
 
-    shapes = plain("layer0", 3, 16, 7) | plain("layer1", 16, 16, 3) | plain("layer2", 16, 32, 3)
-    channels = 32
-    for level, width, count in ((3, 64, 3), (4, 128, 4), (5, 256, 23), (6, 512, 3)):
+    first, second, channels = sizes.drn_stem
+    shapes = plain("layer0", 3, first, 7) | plain("layer1", first, second, 3) | plain("layer2", second, channels, 3)
+    for level, (count, width) in enumerate(sizes.drn, start=3):
         for block in range(count):
             name = f"layer{level}.{block}"
             for number, shape in enumerate(
@@ -75,14 +110,13 @@ def drn_d_105():
                 shapes[f"{name}.downsample.0.weight"] = (4 * width, channels, 1, 1)
                 shapes |= norm(f"{name}.downsample.1", 4 * width)
             channels = 4 * width
-    shapes |= plain("layer7", 2048, 512, 3) | plain("layer8", 512, 512, 3)
-    return filled(shapes | {"fc.weight": (1000, 512, 1, 1), "fc.bias": (1000,)})
+    return shapes | plain("layer7", channels, sizes.drn_head, 3) | plain("layer8", sizes.drn_head, sizes.drn_head, 3)
 
 
-def irnet(kind):
+def irnet(kind, sizes):
     """IRNet's files hold the backbone as ``resnet50``, as stages, and as a list of stages; heads likewise."""
     boundary = kind == "irnet-boundary"
-    state = {f"resnet50.{key}": one for key, one in filled(resnet(BOTTLENECKS_50)).items()}
+    state = {f"resnet50.{key}": one for key, one in filled(resnet(sizes.blocks_50, sizes.width)).items()}
     first = ("conv1", "bn1", "relu", "maxpool", *(() if boundary else ("layer1",)))
     stages = [first, *((f"layer{one}",) for one in range(1 if boundary else 2, 5))]
     for number, parts in enumerate(stages):
@@ -91,11 +125,10 @@ def irnet(kind):
                 rest = key.removeprefix(f"resnet50.{part}")
                 state[f"stage{number + 1}.{position}{rest}"] = state[f"backbone.{number}.{position}{rest}"] = state[key]
     if not boundary:
-        state |= filled({"classifier.weight": (20, 2048, 1, 1)}, 1)
+        state |= filled({"classifier.weight": (20, sizes.channels[-1], 1, 1)}, 1)
         return state | {"newly_added.0.weight": state["classifier.weight"]}
     heads = {}
-    channels = (64, 256, 512, 1024, 2048)
-    for number, (one, width) in enumerate(zip(channels, (64, 128, 256, 256, 256)), start=1):
+    for number, (one, width) in enumerate(zip(sizes.channels, (64, 128, 256, 256, 256)), start=1):
         heads |= {f"fc_edge{number}.0.weight": (32, one, 1, 1)} | group_norm(f"fc_edge{number}.1", 32)
         heads |= {f"fc_dp{number}.0.weight": (width, one, 1, 1)} | group_norm(f"fc_dp{number}.1", width)
     heads |= {"fc_edge6.weight": (1, 160, 1, 1), "fc_edge6.bias": (1,), "fc_dp6.0.weight": (256, 768, 1, 1)}
@@ -113,10 +146,11 @@ def group_norm(name, channels):
     return {f"{name}.weight": (channels,), f"{name}.bias": (channels,)}
 
 
-def resnet_38():
+def resnet_38(sizes):
     """PSA's names."""
-    shapes = {"conv1a.weight": (64, 3, 3, 3)} | norm("bn7", 4096)
-    for stage, (count, channels, width, out) in RESNET_38.items():
+    channels = sizes.stem_38
+    shapes = {"conv1a.weight": (channels, 3, 3, 3)} | norm("bn7", sizes.deep_38[-1])
+    for stage, (count, width, out) in zip(("b2", "b3", "b4", "b5"), sizes.wide_38):
         shapes[f"{stage}.conv_branch1.weight"] = (out, channels, 1, 1)
         for number in range(count):
             name = f"{stage}_{number}" if number else stage
@@ -124,7 +158,8 @@ def resnet_38():
             shapes |= norm(f"{name}.bn_branch2a", before) | norm(f"{name}.bn_branch2b1", width)
             shapes[f"{name}.conv_branch2a.weight"] = (width, before, 3, 3)
             shapes[f"{name}.conv_branch2b1.weight"] = (out, width, 3, 3)
-    for name, channels, out in (("b6", 1024, 2048), ("b7", 2048, 4096)):
+        channels = out
+    for name, out in zip(("b6", "b7"), sizes.deep_38):
         quarter, half = out // 4, out // 2
         for part, size in (("2a", channels), ("2b1", quarter), ("2b2", half)):
             shapes |= norm(f"{name}.bn_branch{part}", size)
@@ -132,24 +167,30 @@ def resnet_38():
         shapes[f"{name}.conv_branch2b1.weight"] = (half, quarter, 3, 3)
         shapes[f"{name}.conv_branch2b2.weight"] = (out, half, 1, 1)
         shapes[f"{name}.conv_branch1.weight"] = (out, channels, 1, 1)
+        channels = out
     return shapes
 
 
-def psa(kind):
-    heads = {"fc8.weight": (20, 4096, 1, 1)}
+def psa(kind, sizes):
+    *_, third, fourth, fifth = sizes.channels_38
+    heads = {"fc8.weight": (20, fifth, 1, 1)}
     if kind == "psa-affinitynet":
-        heads = {"f8_3.weight": (64, 512, 1, 1), "f8_4.weight": (128, 1024, 1, 1), "f8_5.weight": (256, 4096, 1, 1)}
+        heads = {
+            "f8_3.weight": (64, third, 1, 1),
+            "f8_4.weight": (128, fourth, 1, 1),
+            "f8_5.weight": (256, fifth, 1, 1),
+        }
         heads |= {"f9.weight": (448, 448, 1, 1)}
-    state = filled(resnet_38() | heads)
+    state = filled(resnet_38(sizes) | heads)
     return {key: one for key, one in state.items() if not key.endswith("num_batches_tracked")}  # PyTorch 0.4
 
 
-def deeplab(prefix, heads):
+def deeplab(prefix, heads, sizes):
     """deeplab-pytorch's ResNet-101 with whatever follows it."""
-    shapes = {"layer1.conv1.conv.weight": (64, 3, 7, 7)} | norm("layer1.conv1.bn", 64)
-    channels = 64
-    for stage, count in enumerate(BOTTLENECKS_101, start=2):
-        width = 16 * 2**stage
+    channels = sizes.width
+    shapes = {"layer1.conv1.conv.weight": (channels, 3, 7, 7)} | norm("layer1.conv1.bn", channels)
+    for stage, count in enumerate(sizes.blocks_101, start=2):
+        width = sizes.width * 2**stage // 4
         for block in range(1, count + 1):
             parts = {
                 "reduce": (width, channels, 1, 1),
@@ -165,23 +206,23 @@ def deeplab(prefix, heads):
     return filled({f"{prefix}{key}": shape for key, shape in (shapes | heads).items()})
 
 
-def deeplab_voc():
-    heads = {f"aspp.c{one}.weight": (21, 2048, 3, 3) for one in range(4)}
-    return deeplab("base.", heads | {f"aspp.c{one}.bias": (21,) for one in range(4)})
+def deeplab_voc(sizes):
+    heads = {f"aspp.c{one}.weight": (21, sizes.channels[-1], 3, 3) for one in range(4)}
+    return deeplab("base.", heads | {f"aspp.c{one}.bias": (21,) for one in range(4)}, sizes)
 
 
-def deeplab_coco():
-    return deeplab("", {"fc.weight": (91, 2048, 3, 3), "fc.bias": (91,)})
+def deeplab_coco(sizes):
+    return deeplab("", {"fc.weight": (91, sizes.channels[-1], 3, 3), "fc.bias": (91,)}, sizes)
 
 
 # ---------------------------------------------------------------- MXNet
 
 
-def mxnet_names():
+def mxnet_names(sizes):
     """ademxapp's name of each parameter of PSA's ResNet-38."""
     kinds = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_var"}
     names = {}
-    for key in resnet_38():
+    for key in resnet_38(sizes):
         *path, last = key.split(".")
         if last == "num_batches_tracked":
             continue

@@ -15,18 +15,17 @@ from torch.nn import functional
 
 from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
 from wsgcn.affinity.pairs import displacement_loss, pair_loss
-from wsgcn.nets.backbone import to_input
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
 from wsgcn.runtime.seeds import generator_for
-from wsgcn.training.augment import ParameterGroup, jittered, random_view
-from wsgcn.training.batches import step_count
-from wsgcn.training.loop import Objective, Step, Training, train
+from wsgcn.sections import step_count
+from wsgcn.training.augment import ParameterGroup, ToInput, jittered, random_crop
+from wsgcn.training.loop import Step, Training, TrainingLoss, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from wsgcn.params import AffinityTraining
+    from wsgcn.affinity.learned import AffinityTraining
 
 Item = TypeVar("Item")
 Load = Callable[[Item], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
@@ -35,7 +34,7 @@ DISPLACEMENT_LR_FACTOR = 10
 """How much faster than the boundary branch IRNet's displacement branch learns."""
 
 
-class AffinityObjective(Objective):
+class AffinityLoss(TrainingLoss):
     """An affinity network with :func:`~wsgcn.affinity.pairs.pair_loss` over random pairs.
 
     A displacement field learns from :func:`~wsgcn.affinity.pairs.displacement_loss` beside it.
@@ -69,7 +68,7 @@ class AffinityObjective(Objective):
         return generator_for(*self.seed_names)
 
     def forward(self, x: Tensor, seeds: Tensor) -> Tensor:
-        """Loss of ``(B, 3, crop, crop)`` views with ``(B, crop, crop)`` uint8 seeds, over offsets drawn anew."""
+        """Loss of ``(B, 3, crop, crop)`` crops with ``(B, crop, crop)`` uint8 seeds, over offsets drawn anew."""
         offsets = _some(self.offsets, self.params.offset_share, self.generator)
         cells = functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]
         taps = self.net.taps(x)
@@ -81,17 +80,18 @@ class AffinityObjective(Objective):
 
 
 @dataclass(frozen=True)
-class RandomView(Generic[Item]):
-    """Makes a random view of a photograph, ``(3, crop, crop)``, and of its seeds, ``(crop, crop)``."""
+class AffinitySample(Generic[Item]):
+    """Makes a random crop of a photograph, ``(3, crop, crop)``, and of its seeds, ``(crop, crop)``."""
 
     load: Load[Item]
     params: AffinityTraining
+    to_input: ToInput
 
     def __call__(self, item: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The view that the generator draws."""
+        """The crop that the generator draws."""
         rgb_u8, seeds = self.load(item)
         rgb_u8 = jittered(rgb_u8, self.params.jitter, generator)
-        return random_view(rgb_u8, seeds, self.params.crop, self.params.scale, generator)
+        return random_crop(rgb_u8, seeds, self.params.crop, self.params.scale, generator, self.to_input)
 
 
 def train_affinity(
@@ -99,15 +99,14 @@ def train_affinity(
     items: Mapping[str, Item],
     load: Load[Item],
     params: AffinityTraining,
-    grid_stride: int,
-    radius: int,
     run_seed: int,
     fabric: Fabric,
     *,
+    name: str,
     label: str,
     section: str,
 ) -> list[Step]:
-    """Minimise :class:`AffinityObjective` over random views; ``net`` is changed in place.
+    """Minimise :class:`AffinityLoss` over random crops; ``net`` is changed in place.
 
     The mean of a displacement field over the photographs is then taken away from it.
 
@@ -116,12 +115,11 @@ def train_affinity(
         items: what to load, by image id.
         load: gives the ``(H, W, 3)`` uint8 photograph and the ``(H, W)`` uint8 seeds of an item; picklable, for
             several devices.
-        params: epochs, batch, crop, rates.
-        grid_stride: pixels a cell.
-        radius: reach of the pairs, in cells.
+        params: steps, batch, crop, rates, reach of the pairs.
         run_seed: seed of the run.
         fabric: the devices that train.
-        label: name of the training: text of the progress bar, and part of every seed.
+        name: of the training, part of every seed.
+        label: text before the progress bar.
         section: of the parameters, for an error.
 
     Returns:
@@ -130,26 +128,26 @@ def train_affinity(
     Raises:
         UsageError: the loss is no longer finite, or the memory of a device is too small.
     """
-    grid = grid_size(params.crop, params.crop, grid_stride)
+    grid = grid_size(params.crop, params.crop, params.stride)
     training = Training(
-        objective=AffinityObjective(net, params, grid, half_disc(radius), (run_seed, label, "offsets")),
+        loss=AffinityLoss(net, params, grid, half_disc(params.radius), (run_seed, name, "offsets")),
         items=items,
-        sample=RandomView(load, params),
+        sample=AffinitySample(load, params, net.backbone.to_input),
         params=params,
-        steps=step_count(params.epochs, len(items), params.batch),
+        steps=step_count(params.steps, len(items), params.batch),
         run_seed=run_seed,
-        name=label,
+        name=name,
         label=label,
         section=section,
     )
     history = train(training, fabric)
     if net.displacement is not None:
-        crops = (_top_left(load(item)[0], params.crop) for item in items.values())
+        crops = (_top_left(load(item)[0], params.crop, net.backbone.to_input) for item in items.values())
         net.displacement.mean.copy_(_mean_field(net, net.displacement, crops, grid))
     return history
 
 
-def _top_left(rgb_u8: NDArray[np.uint8], crop: int) -> Tensor:
+def _top_left(rgb_u8: NDArray[np.uint8], crop: int, to_input: ToInput) -> Tensor:
     """The ``(3, crop, crop)`` top left corner of a photograph, 0 where it ends."""
     x = to_input(rgb_u8[:crop, :crop])
     return functional.pad(x, (0, crop - x.shape[2], 0, crop - x.shape[1]))

@@ -1,19 +1,15 @@
-"""The two affinity networks: IRNet's boundary branch (variant I) and PSA's AffinityNet (variant P)."""
+"""The two affinity networks: IRNet's boundary branch and PSA's AffinityNet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsgcn.affinity.pairs import PairAffinity, boundary_affinity, feature_affinity
-from wsgcn.nets.backbone import Backbone, features_of, freeze_norms
-
-if TYPE_CHECKING:
-    from wsgcn.params import CamsNet
+from wsgcn.nets.base import Backbone, freeze_norms
 
 BRANCH_CHANNELS = 32
 """Channels of each of IRNet's five side branches: 160 node features."""
@@ -35,7 +31,7 @@ class AffinityNetwork(nn.Module):
     branches: nn.ModuleList
     last: nn.Conv2d
 
-    def __init__(self, backbone: nn.Module, *, freeze: bool):
+    def __init__(self, backbone: Backbone, *, freeze: bool):
         super().__init__()
         self.backbone = backbone.requires_grad_(not freeze)
         self.freeze = freeze
@@ -56,7 +52,7 @@ class AffinityNetwork(nn.Module):
 
     def taps(self, x: Tensor) -> list[Tensor]:
         """The backbone's five maps for ``(B, 3, H, W)`` normalised photographs."""
-        return features_of(self.backbone, x)
+        return self.backbone(x)
 
     def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """V of eq. (1), ``(B, F, h, w)``, from the backbone's maps."""
@@ -65,6 +61,10 @@ class AffinityNetwork(nn.Module):
     def affinity_maps(self, features: Tensor) -> Tensor:
         """What ``affinity`` compares, ``(B, ·, h, w)``, from the node features."""
         raise NotImplementedError
+
+    def boundary(self, maps: Tensor) -> Tensor:
+        """How surely each cell of the first photograph lies on a boundary, ``(h, w)``, from the affinity maps."""
+        return torch.zeros(maps.shape[2:])
 
 
 def _to_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -78,7 +78,7 @@ class BoundaryBranch(AffinityNetwork):
     figure 3; 1×1 convolution, group norm of 4 groups, ReLU.
     """
 
-    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, freeze: bool, displacement: bool):
+    def __init__(self, backbone: Backbone, channels: Sequence[int], *, freeze: bool, displacement: bool):
         super().__init__(backbone, freeze=freeze)
         self.affinity = boundary_affinity
         self.displacement = DisplacementBranch(channels) if displacement else None
@@ -96,6 +96,10 @@ class BoundaryBranch(AffinityNetwork):
         """The boundary map, ``(B, 1, h, w)`` in [0, 1]."""
         # In bfloat16 the sigmoid would be 1, and without a gradient, from 6.3 on.
         return torch.sigmoid(self.last(features).float())
+
+    def boundary(self, maps: Tensor) -> Tensor:
+        """The boundary map itself."""
+        return maps[0, 0]
 
 
 class DisplacementBranch(nn.Module):
@@ -142,7 +146,7 @@ class AffinityNet(AffinityNetwork):
     Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision" (CVPR 2018), figure 2.
     """
 
-    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, freeze: bool):
+    def __init__(self, backbone: Backbone, channels: Sequence[int], *, freeze: bool):
         super().__init__(backbone, freeze=freeze)
         self.affinity = feature_affinity
         reduced = zip(channels[-3:], SEMANTIC_CHANNELS)
@@ -158,25 +162,3 @@ class AffinityNet(AffinityNetwork):
     def affinity_maps(self, features: Tensor) -> Tensor:
         """The features themselves."""
         return features.float()
-
-
-def build_affinity_network(
-    variant: str, backbone: nn.Module, *, freeze: bool, displacement: bool
-) -> BoundaryBranch | AffinityNet:
-    """The affinity network of a variant on a backbone.
-
-    Args:
-        variant: I or P.
-        backbone: gives five maps.
-        freeze: the backbone neither learns nor keeps gradients.
-        displacement: variant I learns IRNet's displacement field too.
-    """
-    channels = cast("Backbone", backbone).channels
-    if variant == "I":
-        return BoundaryBranch(backbone, channels, freeze=freeze, displacement=displacement)
-    return AffinityNet(backbone, channels, freeze=freeze)
-
-
-def network_settings(net: CamsNet, displacement: bool) -> dict[str, Any]:
-    """What decides the structure, to be kept in the checkpoint."""
-    return {"backbone": net.backbone, "output_stride": net.output_stride, "displacement": displacement}

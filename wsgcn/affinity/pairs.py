@@ -98,7 +98,7 @@ def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Seq
 
     Args:
         maps: ``(B, F, h, w)`` boundary or features.
-        labels: ``(B, h, w)`` class ids, 255 = unsure.
+        labels: ``(B, h, w)`` class ids, 255 = ignored.
         affinity: :func:`boundary_affinity` or :func:`feature_affinity`.
         offsets: pairs that count, as (dy, dx).
 
@@ -125,7 +125,7 @@ def displacement_loss(field: Tensor, labels: Tensor, offsets: Sequence[tuple[int
 
     Args:
         field: D, ``(B, 2, h, w)``: rows and columns, in cells.
-        labels: ``(B, h, w)`` class ids, 255 = unsure.
+        labels: ``(B, h, w)`` class ids, 255 = ignored.
         offsets: pairs that count, as (dy, dx).
 
     Returns:
@@ -154,6 +154,6 @@ def _pair_groups(labels: Tensor, offset: tuple[int, int]) -> Tensor:
     """``(3, B, h', w')`` bool: pairs of background, of one foreground class, and of two different labels."""
     here, there = overlap(*offset, labels.shape[1], labels.shape[2])
     first, second = labels[:, *here], labels[:, *there]
-    sure = (first != IGNORE) & (second != IGNORE)
-    same = sure & (first == second)
-    return torch.stack([same & (first == BACKGROUND), same & (first != BACKGROUND), sure & (first != second)])
+    confident = (first != IGNORE) & (second != IGNORE)
+    same = confident & (first == second)
+    return torch.stack([same & (first == BACKGROUND), same & (first != BACKGROUND), confident & (first != second)])

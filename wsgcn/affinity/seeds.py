@@ -1,4 +1,4 @@
-"""Where the CAMs are sure enough to teach an affinity network, refined by a dense CRF."""
+"""Where the CAMs are confident enough to teach an affinity network, refined by a dense CRF."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from wsgcn.ops.scores import above, to_probs, with_background, with_constant
 from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.params import AffinitySeeds, BoundarySeeds
+    from wsgcn.affinity.affinitynet import FeatureSeeds
+    from wsgcn.affinity.boundary import BoundarySeeds
 
 
 def boundary_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: BoundarySeeds) -> NDArray[np.uint8]:
@@ -24,7 +25,7 @@ def boundary_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
         params: thresholds and CRF.
 
     Returns:
-        ``(H, W)`` uint8 positions among the image's K classes, 255 = unsure.
+        ``(H, W)`` uint8 positions among the image's K classes, 255 = ignored.
     """
 
     def refined(threshold: float) -> NDArray[np.intp]:
@@ -34,7 +35,7 @@ def boundary_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     return _combine(refined(params.foreground), refined(params.background))
 
 
-def affinity_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: AffinitySeeds) -> NDArray[np.uint8]:
+def affinity_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: FeatureSeeds) -> NDArray[np.uint8]:
     """PSA's labels: foreground against the weak background (1 - max)^4, background against the strong (1 - max)^32.
 
     Shapes are those of :func:`boundary_seeds`.
@@ -51,7 +52,7 @@ def affinity_seeds(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
 
 
 def _combine(strict: NDArray[np.intp], lax: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Foreground of ``strict``, background where ``lax`` agrees that there is nothing, else unsure."""
+    """Foreground of ``strict``, background where ``lax`` agrees that there is nothing, else ignored."""
     labels = np.full(strict.shape, IGNORE, dtype=np.uint8)
     labels[strict != BACKGROUND] = strict[strict != BACKGROUND]
     labels[(strict == BACKGROUND) & (lax == BACKGROUND)] = BACKGROUND

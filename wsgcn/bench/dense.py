@@ -1,26 +1,22 @@
 """The same work with N × N matrices, as the public code of this field does it: what ``--against dense`` runs.
 
-Only for timing: tests check the fast kernels against twins of their own.
+Only for timing: tests check the fast kernels against dense versions of their own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import Adam
 
-from wsgcn.bench.inputs import Case, make_picture
-from wsgcn.bench.kernels import Call, build_graph, photograph_of
-from wsgcn.propagate.gcn import initial_weights
-from wsgcn.propagate.image import gcn_problem
-from wsgcn.propagate.losses import Objective
-
-if TYPE_CHECKING:
-    from wsgcn.params import Params, Propagate
+from wsgcn.bench.inputs import Case, make_photograph
+from wsgcn.bench.kernels import Call, build_graph, build_problem
+from wsgcn.bench.numbers import KernelNumbers, given
+from wsgcn.propagate.losses import GcnObjective
+from wsgcn.propagate.network import FitParams, initial_weights
 
 GCN_STEPS = 5
 """Steps of the dense GCN that are run; all are alike, so the whole takes as many times longer as it has more."""
@@ -31,12 +27,12 @@ class DenseWalk:
     """One squaring of the ``(N, N)`` transition, of which a walk of 2^t steps has t; picklable."""
 
     case: Case
-    params: Params
+    numbers: KernelNumbers
 
     def __call__(self) -> Call:
         """The call, with its inputs made."""
-        graph = build_graph(make_picture(self.case), self.params.affinity.I.radius)
-        power = torch.from_numpy(graph.toarray()) ** self.params.propagate.random_walk.I.beta
+        graph = build_graph(make_photograph(self.case), given(self.numbers.radius))
+        power = torch.from_numpy(graph.toarray()) ** given(self.numbers.walk).beta
         transition = power / power.sum(dim=0)
         del power
         out = torch.empty_like(transition)
@@ -48,20 +44,19 @@ class DenseGcn:
     """:data:`GCN_STEPS` steps of the GCN with a dense Ã and a dense Laplacian; picklable."""
 
     case: Case
-    params: Params
+    numbers: KernelNumbers
 
     def __call__(self) -> Call:
         """The call, with its inputs made."""
-        numbers = self.params.propagate
-        picture = make_picture(self.case)
-        problem, _ = gcn_problem(photograph_of(picture, self.params), numbers, "I", torch.device("cpu"))
+        made_up = make_photograph(self.case)
+        problem = build_problem(made_up, self.numbers, "cpu")
         extended, objective = problem.graph.to_dense(), problem.objective
-        nodes = torch.from_numpy(picture.features).flatten(1).T.contiguous()
+        nodes = torch.from_numpy(made_up.features).flatten(1).T.contiguous()
         dense = replace(objective, laplacian=objective.laplacian.to_dense())
-        return lambda: _train(extended, nodes, dense, numbers)
+        return lambda: _train(extended, nodes, dense, given(self.numbers.gcn))
 
 
-def _train(extended: Tensor, nodes: Tensor, objective: Objective, params: Propagate) -> None:
+def _train(extended: Tensor, nodes: Tensor, objective: GcnObjective, params: FitParams) -> None:
     generator = torch.Generator().manual_seed(0)
     classes = objective.foreground.shape[1]
     w1 = initial_weights(nodes.shape[1], params.hidden, generator, nodes.dtype).requires_grad_()

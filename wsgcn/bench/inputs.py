@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wsgcn.errors import UsageError
 
 CELL = 4
-"""Pixels a cell of the grid, as in variant I."""
+"""Pixels a cell of the grid, as IRNet has it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Picture:
+class MadeUpPhotograph:
     """One made-up photograph.
 
     Attributes:
@@ -72,7 +72,7 @@ def parse_case(grid: str, features: int, classes: int) -> Case:
     return Case(int(match[1]), int(match[2]), features, classes)
 
 
-def make_picture(case: Case) -> Picture:
+def make_photograph(case: Case) -> MadeUpPhotograph:
     """Regions around random points, each of one colour and one feature vector, with noise; the same at every call."""
     random = np.random.default_rng(0)
     centres = random.random((12, 2)) * case.grid
@@ -87,7 +87,7 @@ def make_picture(case: Case) -> Picture:
     small = np.clip(colours[regions] + random.normal(0, 6, (*case.grid, 3)), 0, 255).astype(np.uint8)
     spread = max(case.grid) / 10
     seeds = np.exp(-(distances[..., : case.classes - 1] ** 2) / (2 * spread**2)).transpose(2, 0, 1)
-    return Picture(
+    return MadeUpPhotograph(
         rgb_u8=np.kron(small, np.ones((CELL, CELL, 1), dtype=np.uint8)),
         small_u8=small,
         boundary=boundary.astype(np.float32),

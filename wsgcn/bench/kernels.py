@@ -1,30 +1,28 @@
-"""The kernels that are timed, on a made-up photograph, and how many bytes each must move at least."""
+"""The kernels that are timed, on a made-up photograph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wsgcn.affinity.pairs import boundary_affinity, stencil_weights
-from wsgcn.bench.inputs import Case, Picture, make_picture
+from wsgcn.bench.inputs import Case, MadeUpPhotograph, make_photograph
+from wsgcn.bench.numbers import KernelNumbers, given
+from wsgcn.bench.traffic import gcn_bytes, walk_bytes
 from wsgcn.ops.densecrf import dense_crf, mean_field
 from wsgcn.ops.resize import resize_maps
 from wsgcn.ops.scores import above, to_probs, with_constant
 from wsgcn.ops.stencil import half_disc
 from wsgcn.propagate.batch import collate
-from wsgcn.propagate.gcn import fit
 from wsgcn.propagate.graph import Sparse, adjacency, to_torch, walk_operator
-from wsgcn.propagate.image import Photograph, gcn_problem, gcn_scores
+from wsgcn.propagate.network import Problem, fit
 from wsgcn.propagate.partial import partial_labels
+from wsgcn.propagate.photograph import Photograph, gcn_problem, gcn_scores
 from wsgcn.propagate.walk import walk
-
-if TYPE_CHECKING:
-    from wsgcn.params import Params
 
 Call = Callable[[], object]
 BACKGROUND = 0.25
@@ -32,9 +30,6 @@ BACKGROUND = 0.25
 
 GPU_IMAGES = 22
 """Photographs that a GPU learns at once, as in stage ``propagate``."""
-
-NUMBER, INDEX = 4, 4
-"""Bytes of a float32 and of an int32."""
 
 
 @dataclass(frozen=True)
@@ -44,106 +39,94 @@ class Kernel:
     Attributes:
         what: a name in :data:`KERNELS`.
         case: size of the made-up photograph.
-        params: numbers of the pipeline.
+        numbers: parameters; those that the kernel needs are there.
     """
 
     what: str
     case: Case
-    params: Params
+    numbers: KernelNumbers
 
     def __call__(self) -> Call:
         """The call, with its inputs made."""
-        return KERNELS[self.what].prepare(make_picture(self.case), self.params)
+        return KERNELS[self.what].prepare(make_photograph(self.case), self.numbers)
 
 
-def build_graph(picture: Picture, radius: int) -> Sparse:
+def build_graph(made_up: MadeUpPhotograph, radius: int) -> Sparse:
     """The affinity matrix A from a boundary map, as stages ``affinity`` and ``propagate`` make it together."""
     offsets = half_disc(radius)
-    weights = stencil_weights(torch.from_numpy(picture.boundary)[None, None], boundary_affinity, offsets)
+    weights = stencil_weights(torch.from_numpy(made_up.boundary)[None, None], boundary_affinity, offsets)
     return adjacency(np.array(offsets), weights.numpy())
 
 
-def _affinity_graph(picture: Picture, params: Params) -> Call:
-    return lambda: build_graph(picture, params.affinity.I.radius)
+def photograph_of(made_up: MadeUpPhotograph, radius: int, seed: int) -> Photograph:
+    """The made-up photograph as stage ``propagate`` would have loaded it.
+
+    Args:
+        made_up: what is known of it.
+        radius: reach of its affinity graph, in cells.
+        seed: of its random numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    graph = build_graph(made_up, radius)
+    return Photograph(made_up.cams, made_up.boundary, made_up.features, graph, made_up.small_u8, generator)
 
 
-def _random_walk(picture: Picture, params: Params) -> Call:
-    numbers = params.propagate.random_walk.I
-    operator = to_torch(walk_operator(build_graph(picture, params.affinity.I.radius), numbers.beta))
-    scores = torch.from_numpy(with_constant(picture.cams, BACKGROUND)).flatten(1).T.contiguous()
-    return lambda: walk(operator, scores, 2**numbers.log2_steps)
+def build_problem(made_up: MadeUpPhotograph, numbers: KernelNumbers, device: str) -> Problem:
+    """What the GCN is to learn for the made-up photograph."""
+    photograph = photograph_of(made_up, given(numbers.radius), numbers.seed)
+    return gcn_problem(photograph, given(numbers.gcn), torch.device(device))[0]
 
 
-def _partial_labels(picture: Picture, params: Params) -> Call:
-    rule = params.propagate.partial_labels
-    return lambda: partial_labels(above(picture.cams, rule.I.cut), picture.small_u8, rule)
+def _affinity_graph(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    return lambda: build_graph(made_up, given(numbers.radius))
 
 
-def photograph_of(picture: Picture, params: Params) -> Photograph:
-    """The made-up picture as stage ``propagate`` would have loaded it."""
-    generator = torch.Generator().manual_seed(params.runtime.seed)
-    graph = build_graph(picture, params.affinity.I.radius)
-    return Photograph(picture.cams, picture.boundary, picture.features, graph, picture.small_u8, generator)
+def _random_walk(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    params = given(numbers.walk)
+    operator = to_torch(walk_operator(build_graph(made_up, given(numbers.radius)), params.beta))
+    scores = torch.from_numpy(with_constant(made_up.cams, BACKGROUND)).flatten(1).T.contiguous()
+    return lambda: walk(operator, scores, 2**params.log2_steps)
 
 
-def _gcn(picture: Picture, params: Params) -> Call:
-    problem, _ = gcn_problem(photograph_of(picture, params), params.propagate, "I", torch.device("cpu"))
-    return lambda: fit(problem, params.propagate)
+def _partial_labels(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    params = given(numbers.gcn).partial_labels
+    return lambda: partial_labels(above(made_up.cams, params.cut), made_up.small_u8, params)
 
 
-def _gcn_gpu(picture: Picture, params: Params) -> Call:
-    problem, _ = gcn_problem(photograph_of(picture, params), params.propagate, "I", torch.device("cuda"))
-    problems = collate([problem] * GPU_IMAGES)
+def _gcn(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    problem = build_problem(made_up, numbers, "cpu")
+    return lambda: fit(problem, given(numbers.gcn))
+
+
+def _gcn_gpu(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    problems = collate([build_problem(made_up, numbers, "cuda")] * GPU_IMAGES)
 
     def call() -> None:
-        fit(problems, params.propagate)
+        fit(problems, given(numbers.gcn))
         torch.cuda.synchronize()
 
     return call
 
 
-def _crf_probs(picture: Picture) -> NDArray[np.float32]:
-    height, width = picture.rgb_u8.shape[:2]
-    return to_probs(resize_maps(with_constant(picture.cams, BACKGROUND), (height, width)))
+def _crf_probs(made_up: MadeUpPhotograph) -> NDArray[np.float32]:
+    height, width = made_up.rgb_u8.shape[:2]
+    return to_probs(resize_maps(with_constant(made_up.cams, BACKGROUND), (height, width)))
 
 
-def _dense_crf(picture: Picture, params: Params) -> Call:
-    probs = _crf_probs(picture)
-    return lambda: dense_crf(probs, picture.rgb_u8, params.crf.gcn)
+def _dense_crf(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    probs = _crf_probs(made_up)
+    return lambda: dense_crf(probs, made_up.rgb_u8, given(numbers.crf))
 
 
-def _pydensecrf(picture: Picture, params: Params) -> Call:
-    probs = _crf_probs(picture)
+def _pydensecrf(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    probs = _crf_probs(made_up)
     unary = np.ascontiguousarray(-np.log(probs.clip(1e-5, 1)).reshape(len(probs), -1))
-    return lambda: mean_field(unary, picture.rgb_u8, params.crf.gcn)
+    return lambda: mean_field(unary, made_up.rgb_u8, given(numbers.crf))
 
 
-def _propagate(picture: Picture, params: Params) -> Call:
-    photograph = photograph_of(picture, params)
-    return lambda: gcn_scores([photograph], params.propagate, "I", torch.device("cpu"))
-
-
-# ---------------------------------------------------------------- least traffic
-
-
-def edge_count(case: Case, radius: int) -> int:
-    """Entries of the sparse A of a grid: both directions of every pair, and the diagonal."""
-    pairs = sum((case.height - dy) * (case.width - abs(dx)) for dy, dx in half_disc(radius))
-    return case.height * case.width + 2 * pairs
-
-
-def _walk_bytes(case: Case, params: Params) -> int:
-    """Each step reads the transition and the scores, and writes the scores."""
-    numbers, nodes = params.propagate.random_walk.I, case.height * case.width
-    step = edge_count(case, params.affinity.I.radius) * (NUMBER + INDEX) + 2 * nodes * case.classes * NUMBER
-    return int(2**numbers.log2_steps * step)
-
-
-def _gcn_bytes(case: Case, params: Params) -> int:
-    """Each step reads ÃV for the forward pass and for the gradient of W1, Ã, its transpose and the Laplacian."""
-    numbers, nodes = params.propagate, case.height * case.width
-    graphs = 2 * edge_count(case, params.affinity.I.radius) + nodes * numbers.window**2
-    return numbers.steps * (2 * nodes * case.features * NUMBER + graphs * (NUMBER + INDEX))
+def _propagate(made_up: MadeUpPhotograph, numbers: KernelNumbers) -> Call:
+    photograph = photograph_of(made_up, given(numbers.radius), numbers.seed)
+    return lambda: gcn_scores([photograph], given(numbers.gcn), torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -152,27 +135,39 @@ class Recipe:
 
     Attributes:
         prepare: makes the inputs and gives the call.
+        needs: names of the :class:`KernelNumbers` without which it cannot be timed.
         traffic: bytes that a call must move at least; None where computing is the limit.
         images: how many a call does.
         gpu: it needs one.
     """
 
-    prepare: Callable[[Picture, Params], Call]
-    traffic: Callable[[Case, Params], int] | None = None
+    prepare: Callable[[MadeUpPhotograph, KernelNumbers], Call]
+    needs: tuple[str, ...]
+    traffic: Callable[[Case, KernelNumbers], int] | None = None
     images: int = 1
     gpu: bool = False
 
 
 KERNELS = {
-    "affinity-graph": Recipe(_affinity_graph),
-    "random-walk": Recipe(_random_walk, _walk_bytes),
-    "partial-labels": Recipe(_partial_labels),
-    "gcn": Recipe(_gcn, _gcn_bytes),
-    "propagate": Recipe(_propagate),
-    "dense-crf": Recipe(_dense_crf),
-    "pydensecrf": Recipe(_pydensecrf),
-    "gcn-gpu": Recipe(_gcn_gpu, images=GPU_IMAGES, gpu=True),
+    "affinity-graph": Recipe(_affinity_graph, ("radius",)),
+    "random-walk": Recipe(_random_walk, ("radius", "walk"), walk_bytes),
+    "partial-labels": Recipe(_partial_labels, ("gcn",)),
+    "gcn": Recipe(_gcn, ("radius", "gcn"), gcn_bytes),
+    "propagate": Recipe(_propagate, ("radius", "gcn")),
+    "dense-crf": Recipe(_dense_crf, ("crf",)),
+    "pydensecrf": Recipe(_pydensecrf, ("crf",)),
+    "gcn-gpu": Recipe(_gcn_gpu, ("radius", "gcn"), images=GPU_IMAGES, gpu=True),
 }
 """Every kernel by the name in the table: ``gcn`` is the training alone, ``propagate`` all that one photograph needs
-after ``affinity``, and ``pydensecrf`` the library's own call beside our ``dense-crf``; ``gcn-gpu`` is ``gcn`` as one
-block-diagonal batch."""
+after ``affinity`` where a GCN is learned, and ``pydensecrf`` the library's own call beside our ``dense-crf``;
+``gcn-gpu`` is ``gcn`` as one block-diagonal batch."""
+
+
+def kernels_to_time(numbers: KernelNumbers) -> list[str]:
+    """Names of the kernels whose numbers the project has and whose device is here."""
+    return [
+        what
+        for what, recipe in KERNELS.items()
+        if all(getattr(numbers, name) is not None for name in recipe.needs)
+        and (torch.cuda.is_available() or not recipe.gpu)
+    ]

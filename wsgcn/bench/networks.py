@@ -1,82 +1,103 @@
-"""The networks of a project on one photograph: what one forward and backward pass costs."""
+"""The networks that a project trains, on one photograph: what one forward and backward pass costs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from wsgcn.affinity.fit import AffinityObjective
-from wsgcn.affinity.net import build_affinity_network
-from wsgcn.cams.fit import ClassifierObjective, multi_hot
+from wsgcn.affinity.fit import AffinityLoss
+from wsgcn.affinity.learned import LearnedAffinity
+from wsgcn.cams.classifier import Classifier, ClassifierTraining
+from wsgcn.cams.fit import ClassifierLoss, multi_hot
 from wsgcn.cams.net import build_cam_net
-from wsgcn.nets.backbone import build_backbone, freeze_stages, to_input
+from wsgcn.nets.base import freeze_stages
+from wsgcn.nets.build import backbone_class, build_backbone
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.segtrain.fit import SegmentationObjective
+from wsgcn.segtrain.fit import SegmentationLoss
+from wsgcn.segtrain.section import Segtrain
+from wsgcn.segtrain.stage import network_structure
 from wsgcn.store.photos import load_photo
-from wsgcn.training.loop import Objective
-from wsgcn.vocabulary import Variant
+from wsgcn.training.loop import TrainingLoss
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
 
-Build = Callable[["Params", tuple[int, int]], Objective]
+ImageSize = tuple[int, int]
+"""Rows and columns (H, W) of a photograph, in pixels."""
 
 
-def _classifier(params: Params, variant: Variant) -> Objective:
-    settings = params.cams.net(variant)
-    net = build_cam_net(settings, len(params.dataset.classes), pretrained=False)
-    freeze_stages(net.backbone, settings.frozen_stages)
-    return ClassifierObjective(net, settings.train)
+@dataclass(frozen=True)
+class EntryNetwork:
+    """The network that one entry of ``params.yaml`` trains.
+
+    Attributes:
+        backbone: its name.
+        build: makes it anew, with new weights and the loss of its training, for photographs of one size.
+        target: something to learn for one photograph of this size.
+    """
+
+    backbone: str
+    build: Callable[[ImageSize], TrainingLoss]
+    target: Callable[[ImageSize], Tensor]
 
 
-def _affinity(params: Params, size: tuple[int, int], variant: Variant) -> Objective:
-    settings, own = params.cams.net(variant), params.affinity.net(variant)
-    backbone = build_backbone(settings.backbone, settings.output_stride, None)
-    displacement = variant == "I" and params.affinity.I.displacement
-    net = build_affinity_network(variant, backbone, freeze=own.train.backbone_lr_factor == 0, displacement=displacement)
-    freeze_stages(backbone, settings.frozen_stages)
-    grid = grid_size(*size, settings.grid_stride)
-    return AffinityObjective(net, own.train, grid, half_disc(own.train_radius), (params.runtime.seed, "bench", variant))
+def entry_networks(params: Params) -> dict[str, EntryNetwork]:
+    """Every network that the project's entries train, by the entry's place in ``params.yaml``, such as ``cams.irnet``.
 
-
-def _deeplab(params: Params) -> Objective:
-    settings = {
-        "backbone": params.segtrain.backbone,
-        "output_stride": params.segtrain.output_stride,
-        "classes": len(params.dataset.classes),
-        "dilations": list(params.segtrain.aspp_dilations),
+    Entries of a kind that is unknown here, or that trains nothing, have none.
+    """
+    classes = len(params.dataset.classes)
+    found = {
+        f"cams.{name}": EntryNetwork(
+            entry.train.backbone, partial(_classifier, entry.train, classes), partial(_one_class, classes)
+        )
+        for name, entry in params.cams.items()
+        if isinstance(entry, Classifier)
     }
-    return SegmentationObjective(build_deeplab(settings, None), params.segtrain)
+    found |= {
+        f"affinity.{name}": EntryNetwork(
+            entry.train.backbone, partial(_affinity, entry, (params.runtime.seed, "bench", name)), _two_halves
+        )
+        for name, entry in params.affinity.items()
+        if isinstance(entry, LearnedAffinity)
+    }
+    segtrain = params.segtrain
+    return found | {"segtrain": EntryNetwork(segtrain.backbone, partial(_deeplab, segtrain, classes), _two_halves)}
 
 
-NETWORKS: dict[str, Build] = {
-    "classifier I": lambda params, size: _classifier(params, "I"),
-    "classifier P": lambda params, size: _classifier(params, "P"),
-    "boundary branch": lambda params, size: _affinity(params, size, "I"),
-    "AffinityNet": lambda params, size: _affinity(params, size, "P"),
-    "DeepLabv2": lambda params, size: _deeplab(params),
-}
-"""Every network that the pipeline trains, with its loss, for photographs of ``size`` = (H, W); new weights."""
+def _classifier(params: ClassifierTraining, classes: int, size: ImageSize) -> TrainingLoss:
+    net = build_cam_net(params, classes, pretrained=False)
+    freeze_stages(net.backbone, params.frozen_stages)
+    return ClassifierLoss(net, params)
 
 
-def backbone_of(what: str, params: Params) -> str:
-    """The backbone of a network in :data:`NETWORKS`."""
-    if what == "DeepLabv2":
-        return params.segtrain.backbone
-    return params.cams.net("P" if what in ("classifier P", "AffinityNet") else "I").backbone
+def _affinity(kind: LearnedAffinity, seed_names: tuple[int, str, str], size: ImageSize) -> TrainingLoss:
+    params = kind.train
+    backbone = build_backbone(params.backbone, params.output_stride, None)
+    net = kind.network(backbone, freeze=params.backbone_lr_factor == 0)
+    freeze_stages(backbone, params.frozen_stages)
+    return AffinityLoss(net, params, grid_size(*size, params.stride), half_disc(params.radius), seed_names)
 
 
-def target_of(what: str, params: Params, size: tuple[int, int]) -> Tensor:
-    """Something to learn, for one photograph: its classes, or labels that halve it into background and class 1."""
-    if what.startswith("classifier"):
-        return multi_hot([1], len(params.dataset.classes) - 1)
+def _deeplab(params: Segtrain, classes: int, size: ImageSize) -> TrainingLoss:
+    return SegmentationLoss(build_deeplab(network_structure(params, classes), None), params)
+
+
+def _one_class(classes: int, size: ImageSize) -> Tensor:
+    """The vector of a photograph that shows class 1."""
+    return multi_hot([1], classes - 1)
+
+
+def _two_halves(size: ImageSize) -> Tensor:
+    """Labels that halve a photograph into background and class 1."""
     labels = torch.zeros(size, dtype=torch.uint8)
     labels[:, size[1] // 2 :] = 1
     return labels
@@ -87,24 +108,21 @@ class Pass:
     """One forward and backward pass of a network over a whole photograph; picklable.
 
     Attributes:
-        what: a name in :data:`NETWORKS`.
-        params: of the project.
+        network: what passes.
         photo: file.
     """
 
-    what: str
-    params: Params
+    network: EntryNetwork
     photo: Path
 
     def __call__(self) -> Callable[[], object]:
         """The call, with the network built."""
-        x = to_input(load_photo(self.photo))[None]
+        x = backbone_class(self.network.backbone).to_input(load_photo(self.photo))[None]
         size = (x.shape[2], x.shape[3])
-        objective = NETWORKS[self.what](self.params, size)
-        target = target_of(self.what, self.params, size)[None]
+        loss, target = self.network.build(size), self.network.target(size)[None]
 
         def call() -> None:
-            objective.zero_grad()
-            objective(x, target).backward()
+            loss.zero_grad()
+            loss(x, target).backward()
 
         return call

@@ -8,20 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from wsgcn.bench.dense import GCN_STEPS, DenseGcn, DenseWalk
 from wsgcn.bench.inputs import Case
-from wsgcn.bench.kernels import KERNELS, Kernel
+from wsgcn.bench.kernels import KERNELS, Kernel, kernels_to_time
 from wsgcn.bench.measure import Cost, bandwidth, measure
-from wsgcn.bench.networks import NETWORKS, Pass, backbone_of
+from wsgcn.bench.networks import EntryNetwork, Pass, entry_networks
+from wsgcn.bench.numbers import KernelNumbers, given, kernel_numbers
 from wsgcn.bench.stages import Photographs
 from wsgcn.runtime.devices import core_count
 from wsgcn.store.photos import photo_size
-from wsgcn.vocabulary import Method
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params
+    from wsgcn.params import Method, Params
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,15 @@ class Row:
     """One measurement.
 
     Attributes:
-        what: kernel, or stages of a method.
-        size: grid, or photographs and workers.
+        what: kernel, stages of a method, or a network by its entry and backbone.
+        size: grid, photographs and workers, or the photograph's pixels.
         seconds: an image, of the fastest call.
         images_per_second: of all workers together.
         peak_mb: highest resident memory of the process (of the largest worker), MB of 10^6 bytes.
         own_mb: the same without what the process had before it made its inputs.
         bandwidth_share: least traffic of the call, over its time, over what one thread can copy; None where computing
             is the limit.
-        against_seconds: of the dense twin, an image; None where it was not asked for.
+        against_seconds: of the same work with N × N matrices, an image; None where it was not asked for.
         ratio: against_seconds / seconds.
     """
 
@@ -52,7 +50,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster than the dense twin."""
+        """How many times faster than with N × N matrices."""
         return None if self.against_seconds is None else self.against_seconds / self.seconds
 
     def as_json(self) -> dict[str, Any]:
@@ -72,53 +70,56 @@ def plan(
     """What is to be measured, one call a row.
 
     Args:
-        params: numbers of the pipeline.
-        cases: sizes of the made-up photograph; every kernel is timed at each, on one thread.
+        params: of the project.
+        cases: sizes of the made-up photograph; every kernel whose numbers the project has is timed at each, on one
+            thread.
         repeats: calls of each kernel; the fastest counts.
-        dense: time the dense twins of the walk and of the GCN too, right after the fast ones.
+        dense: also time the walk and the GCN with N × N matrices, right after the fast ones.
         photographs: so many of the project's training split go through ``propagate`` and ``crf``, with one worker and
             with one a core; 0 = none.
-        method: whose.
+        method: whose propagation and CRF these are, and whose numbers the kernels take before another method's.
         photo: file of a photograph that goes forward and backward through every network, once; None = none does.
 
     Raises:
         DataError: ``photo`` cannot be read.
     """
-    roof = bandwidth()
-    kernels = [what for what, recipe in KERNELS.items() if torch.cuda.is_available() or not recipe.gpu]
+    numbers, roof = kernel_numbers(params, method), bandwidth() if cases else 0.0
     work: list[Callable[[], Row]] = [
-        partial(_kernel_row, what, case, params, repeats, dense, roof) for case in cases for what in kernels
+        partial(_kernel_row, what, case, numbers, repeats, dense, roof)
+        for case in cases
+        for what in kernels_to_time(numbers)
     ]
     if photographs:
         work += [partial(_stage_row, params, method, photographs, workers) for workers in sorted({1, core_count()})]
     if photo is not None:
         height, width = photo_size(photo)
-        work += [partial(_network_row, what, params, photo, f"{height} x {width} pixels") for what in NETWORKS]
+        size = f"{height} x {width} pixels"
+        work += [partial(_network_row, name, network, photo, size) for name, network in entry_networks(params).items()]
     return work
 
 
-def _network_row(what: str, params: Params, photo: Path, size: str) -> Row:
-    cost = measure(Pass(what, params, photo), 1, advice="choose a smaller photograph")
-    return _row(f"{what}, {backbone_of(what, params)}", size, cost, 1)
+def _network_row(name: str, network: EntryNetwork, photo: Path, size: str) -> Row:
+    cost = measure(Pass(network, photo), 1, advice="choose a smaller photograph")
+    return _row(f"{name}, {network.backbone}", size, cost, 1)
 
 
-def _kernel_row(what: str, case: Case, params: Params, repeats: int, dense: bool, roof: float) -> Row:
-    cost, recipe = measure(Kernel(what, case, params), repeats), KERNELS[what]
-    share = None if recipe.traffic is None else recipe.traffic(case, params) / cost.seconds / roof
-    return _row(what, case.name, cost, recipe.images, share, _dense_seconds(what, case, params) if dense else None)
+def _kernel_row(what: str, case: Case, numbers: KernelNumbers, repeats: int, dense: bool, roof: float) -> Row:
+    cost, recipe = measure(Kernel(what, case, numbers), repeats), KERNELS[what]
+    share = None if recipe.traffic is None else recipe.traffic(case, numbers) / cost.seconds / roof
+    return _row(what, case.name, cost, recipe.images, share, _dense_seconds(what, case, numbers) if dense else None)
 
 
-def _dense_seconds(what: str, case: Case, params: Params) -> float | None:
-    """Seconds of the dense twin; its squarings and its steps are all alike, so a few are timed and multiplied."""
+def _dense_seconds(what: str, case: Case, numbers: KernelNumbers) -> float | None:
+    """Seconds with N × N matrices; all squarings are alike, and all steps, so a few are timed and multiplied."""
     if what == "random-walk":
-        return params.propagate.random_walk.I.log2_steps * measure(DenseWalk(case, params), 1).seconds
+        return given(numbers.walk).log2_steps * measure(DenseWalk(case, numbers), 1).seconds
     if what == "gcn":
-        return params.propagate.steps / GCN_STEPS * measure(DenseGcn(case, params), 1).seconds
+        return given(numbers.gcn).steps / GCN_STEPS * measure(DenseGcn(case, numbers), 1).seconds
     return None
 
 
 def _stage_row(params: Params, method: Method, photographs: int, workers: int) -> Row:
-    cost = measure(Photographs(params, method.name, photographs, workers), 1, family=workers > 1)
+    cost = measure(Photographs(params, method, photographs, workers), 1, family=workers > 1)
     return _row(f"{method.name} propagate + crf", f"{photographs} photographs, {workers} workers", cost, photographs)
 
 

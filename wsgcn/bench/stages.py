@@ -8,31 +8,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgcn.crf import stage as crf_stage
-from wsgcn.propagate import stage as propagate_stage
+from wsgcn.crf.stage import write_pseudo_labels
+from wsgcn.propagate.stage import write_scores
 from wsgcn.store.index import load_index, save_index
 from wsgcn.store.paths import Artifacts
-from wsgcn.vocabulary import METHODS
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params
+    from wsgcn.params import Method, Params
 
 
 @dataclass(frozen=True)
 class Photographs:
     """Propagates and refines the first training photographs of the project here into a temporary folder; picklable.
 
-    Its CAMs and affinity are read, and nothing is written there.
+    Its CAMs and affinity are read, and nothing is written there. The store of finished work is a temporary folder too:
+    from the project's own, results would be linked instead of computed.
 
     Attributes:
         params: of the project.
-        method: name of the method.
+        method: whose propagation and CRF.
         count: photographs.
         workers: processes.
     """
 
     params: Params
-    method: str
+    method: Method
     count: int
     workers: int
 
@@ -40,19 +40,18 @@ class Photographs:
         """The call, with the temporary folder made."""
         folder = tempfile.TemporaryDirectory()
         root = Path(folder.name)
-        source, target, method = Artifacts(Path("artifacts").absolute()), Artifacts(root), METHODS[self.method]
+        source, target = Artifacts(Path("artifacts").absolute()), Artifacts(root)
         for stage in ("cams", "affinity"):
-            (root / stage).symlink_to(source.folder(stage, method.variant).parent)
+            (root / stage).symlink_to(source.folder(stage, self.method.variant.name).parent)
         index = load_index(source.index)
         images = index.split(self.params.dataset.train_split)[: self.count]
         save_index(target.index, replace(index, images=tuple(images)))
-        params = self.params.model_copy(
-            update={"runtime": self.params.runtime.model_copy(update={"workers": self.workers})}
-        )
+        runtime = self.params.runtime.model_copy(update={"workers": self.workers, "store": str(root / "store")})
+        params = self.params.model_copy(update={"runtime": runtime})
 
         def call() -> None:
             with folder:
-                propagate_stage.run(params, target, method, lambda values, step: None)
-                crf_stage.run(params, target, method)
+                write_scores(params, target, self.method, lambda values, step: None)
+                write_pseudo_labels(params, target, self.method)
 
         return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
+from wsgcn.ops.resize import grid_size
+from wsgcn.store.photos import load_photo
 
 
 def class_activation_maps(
@@ -42,3 +45,15 @@ def class_activation_maps(
             total += functional.interpolate(merged, size=grid, mode="bilinear", align_corners=False)[0]
     peak = total.amax(dim=(1, 2), keepdim=True)
     return (total / torch.where(peak > 0, peak, 1.0)).cpu().numpy()
+
+
+def photo_maps(
+    net: CamNet, photo: Path, class_ids: Sequence[int], scales: Sequence[float], stride: int, device: str
+) -> NDArray[np.float32]:
+    """:func:`class_activation_maps` of a file, at ``stride`` pixels a cell.
+
+    Raises:
+        DataError: the photograph is missing or broken.
+    """
+    x = net.backbone.to_input(load_photo(photo)).to(device)
+    return class_activation_maps(net, x, class_ids, scales, grid_size(x.shape[1], x.shape[2], stride))

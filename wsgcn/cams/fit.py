@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
-from wsgcn.nets.backbone import freeze_norms
-from wsgcn.training.augment import ParameterGroup, jittered, random_view
-from wsgcn.training.batches import step_count
+from wsgcn.nets.base import freeze_norms
+from wsgcn.sections import step_count
+from wsgcn.training.augment import ParameterGroup, ToInput, jittered, random_crop
 from wsgcn.training.distributed import shared_count
-from wsgcn.training.loop import Objective, Step, Training, train
+from wsgcn.training.loop import Step, Training, TrainingLoss, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from wsgcn.params import CamsTraining
+    from wsgcn.cams.classifier import ClassifierTraining
 
 
-class ClassifierObjective(Objective):
+class ClassifierLoss(TrainingLoss):
     """A classifier with the multi-label cross-entropy."""
 
-    def __init__(self, net: CamNet, params: CamsTraining):
+    def __init__(self, net: CamNet, params: ClassifierTraining):
         super().__init__()
         self.net = net.train()
         self.params = params
@@ -49,43 +49,46 @@ class ClassifierObjective(Objective):
 
 
 @dataclass(frozen=True)
-class RandomView:
-    """Makes a random view of a photograph, ``(3, crop, crop)``, and the vector of its classes, ``(C-1,)``."""
+class ClassifierSample:
+    """Makes a random crop of a photograph, ``(3, crop, crop)``, and the vector of its classes, ``(C-1,)``."""
 
     class_ids: Mapping[str, Sequence[int]]
     load: Callable[[str], NDArray[np.uint8]]
-    params: CamsTraining
+    params: ClassifierTraining
     foreground_classes: int
+    to_input: ToInput
 
     def __call__(self, image_id: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The view that the generator draws."""
+        """The crop that the generator draws."""
         rgb_u8 = jittered(self.load(image_id), self.params.jitter, generator)
         scales = scale_range(self.params, max(rgb_u8.shape))
-        view, _ = random_view(rgb_u8, None, self.params.crop, scales, generator)
-        return view, multi_hot(self.class_ids[image_id], self.foreground_classes)
+        crop, _ = random_crop(rgb_u8, None, self.params.crop, scales, generator, self.to_input)
+        return crop, multi_hot(self.class_ids[image_id], self.foreground_classes)
 
 
 def train_classifier(
     net: CamNet,
     class_ids: Mapping[str, Sequence[int]],
     load: Callable[[str], NDArray[np.uint8]],
-    params: CamsTraining,
+    params: ClassifierTraining,
     run_seed: int,
     fabric: Fabric,
     *,
+    name: str,
     label: str,
     section: str,
 ) -> list[Step]:
-    """Minimise the multi-label cross-entropy over random views of the photographs; ``net`` is changed in place.
+    """Minimise the multi-label cross-entropy over random crops of the photographs; ``net`` is changed in place.
 
     Args:
         net: the classifier.
         class_ids: foreground classes of each photograph, by image id.
         load: gives an image id's ``(H, W, 3)`` uint8 photograph; picklable, for several devices.
-        params: epochs, batch, crop, rates.
+        params: steps, batch, crop, rates.
         run_seed: seed of the run.
         fabric: the devices that train.
-        label: name of the training: text of the progress bar, and part of every seed.
+        name: of the training, part of every seed.
+        label: text before the progress bar.
         section: of the parameters, for an error.
 
     Returns:
@@ -96,20 +99,20 @@ def train_classifier(
         UsageError: the loss is no longer finite, or the memory of a device is too small.
     """
     training = Training(
-        objective=ClassifierObjective(net, params),
+        loss=ClassifierLoss(net, params),
         items={one: one for one in class_ids},
-        sample=RandomView(class_ids, load, params, net.classifier.out_channels),
+        sample=ClassifierSample(class_ids, load, params, net.classifier.out_channels, net.backbone.to_input),
         params=params,
-        steps=step_count(params.epochs, len(class_ids), params.batch),
+        steps=step_count(params.steps, len(class_ids), params.batch),
         run_seed=run_seed,
-        name=label,
+        name=name,
         label=label,
         section=section,
     )
     return train(training, fabric)
 
 
-def scale_range(params: CamsTraining, long_side: int) -> tuple[float, float]:
+def scale_range(params: ClassifierTraining, long_side: int) -> tuple[float, float]:
     """The range of the random factor for a photograph whose longer side has so many pixels."""
     if params.scale is not None:
         return params.scale

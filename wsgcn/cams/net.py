@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from wsgcn.nets.backbone import Backbone, build_backbone, features_of
+from wsgcn.nets.base import Backbone
+from wsgcn.nets.build import build_backbone
+from wsgcn.store.checkpoints import load_checkpoint
+from wsgcn.store.fingerprints import DigestedFile
 
 if TYPE_CHECKING:
-    from wsgcn.params import CamsNet
+    from wsgcn.cams.classifier import ClassifierTraining
+
+NETWORK = "cams"
+"""What its checkpoints say they hold."""
 
 
 class CamNet(nn.Module):
@@ -21,25 +28,25 @@ class CamNet(nn.Module):
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization" (CVPR 2016), as in IRNet and PSA.
     """
 
-    def __init__(self, backbone: nn.Module, channels: int, foreground_classes: int, dropout: float):
+    def __init__(self, backbone: Backbone, foreground_classes: int, dropout: float):
         super().__init__()
         self.backbone = backbone
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(channels, foreground_classes, 1, bias=False)
+        self.classifier = nn.Conv2d(backbone.channels[-1], foreground_classes, 1, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
-        features = self.dropout(features_of(self.backbone, x)[-1])
+        features = self.dropout(self.backbone(x)[-1])
         return self.classifier(features.mean(dim=(2, 3), keepdim=True)).flatten(1)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` maps ≥ 0, not normalised."""
-        return torch.relu(self.classifier(features_of(self.backbone, x)[-1]))
+        return torch.relu(self.classifier(self.backbone(x)[-1]))
 
 
-def build_cam_net(params: CamsNet, classes: int, *, pretrained: bool) -> CamNet:
-    """The classifier of one variant.
+def build_cam_net(params: ClassifierTraining, classes: int, *, pretrained: bool) -> CamNet:
+    """The classifier of one CAM source.
 
     Args:
         params: backbone, weights and output stride.
@@ -47,10 +54,21 @@ def build_cam_net(params: CamsNet, classes: int, *, pretrained: bool) -> CamNet:
         pretrained: load ``params.weights``; False where a checkpoint follows.
     """
     backbone = build_backbone(params.backbone, params.output_stride, params.weights if pretrained else None)
-    channels = cast("Backbone", backbone).channels[-1]
-    return CamNet(backbone, channels, classes - 1, params.dropout)
+    return CamNet(backbone, classes - 1, params.dropout)
 
 
-def net_settings(params: CamsNet, classes: int) -> dict[str, Any]:
+def net_settings(params: ClassifierTraining, classes: int) -> dict[str, Any]:
     """What decides the structure, to be kept in the checkpoint."""
     return {"backbone": params.backbone, "output_stride": params.output_stride, "classes": classes}
+
+
+@lru_cache(maxsize=1)
+def load_cam_net(params: ClassifierTraining, classes: int, network: DigestedFile, device: str) -> CamNet:
+    """The trained classifier, loaded once a process.
+
+    Raises:
+        DataError: the checkpoint is missing, broken, or another network's.
+    """
+    net = build_cam_net(params, classes, pretrained=False)
+    load_checkpoint(network.path, NETWORK, net_settings(params, classes), net)
+    return net.to(device)

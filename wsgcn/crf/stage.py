@@ -4,57 +4,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from wsgcn.crf.refine import refine
-from wsgcn.runtime.per_image import make_files
-from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, require_fingerprint
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.crf.base import Refinement
+from wsgcn.runtime.per_image import PerImage, make_files
+from wsgcn.stages import stage_code
+from wsgcn.store.fingerprints import file_digest, require_fingerprint
+from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Scores, load_record
-from wsgcn.vocabulary import Method
 
 if TYPE_CHECKING:
-    from wsgcn.params import LabelCrf, Params
+    from wsgcn.params import Method, Params
 
 
-def run(params: Params, artifacts: Artifacts, method: Method) -> None:
+def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method) -> None:
     """Write ``crf/<method>/<id>.png`` for every training photograph that lacks an up-to-date one."""
     index = load_index(artifacts.index)
-    images = index.split(params.dataset.train_split)
-    settings = params.crf.gcn if method.propagation == "gcn" else params.crf.random_walk
-    make = MakeLabels(artifacts, index.root, method, settings)
     make_files(
-        make,
-        images,
-        artifacts=artifacts,
+        RefineScores(
+            folder=artifacts.folder("crf", method.name),
+            code=stage_code(params, "crf", method.name),
+            finished=FinishedWork(Path(params.runtime.store)),
+            root=index.root,
+            scores=artifacts.folder("propagate", method.name),
+            kind=method.crf,
+        ),
+        index.split(params.dataset.train_split),
         stage="crf",
-        name=method.name,
-        suffix=".png",
+        label=f"crf {method.name}",
         workers=params.runtime.workers,
+        store_gb=params.runtime.store_gb,
+        summary=artifacts.summary("crf", method.name),
     )
 
 
 @dataclass(frozen=True)
-class MakeLabels:
-    """Loads one image's scores and photograph, refines, saves the label map."""
+class RefineScores(PerImage[NDArray[np.uint8]]):
+    """Reads one image's scores and photograph, has them refined, saves the label map."""
 
-    artifacts: Artifacts
     root: str
-    method: Method
-    params: LabelCrf
+    scores: Path
+    kind: Refinement
 
-    def __call__(self, image: ImageRecord) -> bool:
-        """Make one image's file; False where it is up to date."""
-        scores_path = self.artifacts.arrays("propagate", self.method.name, image.id)
-        photo = Path(self.root) / image.photo
-        inputs = [require_fingerprint(scores_path), file_digest(photo)]
-        mark = fingerprint("crf", [self.params.model_dump()], inputs)
-        path = self.artifacts.label_map("crf", self.method.name, image.id)
-        if read_fingerprint(path) == mark:
-            return False
-        record = load_record(scores_path, Scores)
-        save_label_map(path, refine(record.class_ids, record.scores, load_photo(photo), self.params), mark)
-        return True
+    suffix: ClassVar[str] = ".png"
+
+    def inputs(self, image: ImageRecord) -> list[str]:
+        """Scores and photograph."""
+        return [require_fingerprint(self._scores(image)), file_digest(Path(self.root) / image.photo)]
+
+    def settings(self, image: ImageRecord) -> object:
+        """The kind's parameters."""
+        return ["crf", self.kind.kind, self.kind.dump()]
+
+    def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
+        """``(H, W)`` class ids."""
+        record = load_record(self._scores(image), Scores)
+        return self.kind.labels(record.class_ids, record.scores, load_photo(Path(self.root) / image.photo))
+
+    def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
+        """Write the label map."""
+        save_label_map(path, result, mark)
+
+    def _scores(self, image: ImageRecord) -> Path:
+        return self.scores / f"{image.id}.npz"

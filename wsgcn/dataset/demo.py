@@ -1,91 +1,36 @@
-"""The built-in demo on disk: the pictures of ``paint.py`` in the layout of the VOC devkit."""
+"""Dataset ``demo``: made-up pictures, drawn into the stage's own folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from PIL import Image
+from pydantic import Field
 
-from wsgcn.dataset.paint import FIGURES, Picture, draw_picture
-from wsgcn.errors import UsageError
-from wsgcn.store.files import write_atomic, write_text
-from wsgcn.store.fingerprints import remove_others
-from wsgcn.vocabulary import palette
+from wsgcn.dataset.base import Dataset
+from wsgcn.sections import Count, Positive
 
 if TYPE_CHECKING:
-    from wsgcn.params import Demo
+    from wsgcn.store.index import Index
 
-MARKER = "made-by-wsgcn.txt"
-JPEG_QUALITY = 90
-
-_NOTE = "`wsgcn dataset` made the files of this folder and writes them anew: keep nothing of yours here.\n"
+DEVKIT = Path("VOCdevkit/VOC2012")
+"""Where the pictures lie in the stage's folder, in the layout of VOC's devkit."""
 
 
-def make_demo(root: Path, class_names: Sequence[str], demo: Demo) -> None:
-    """Write the demo's pictures, labels, masks and split lists below ``root``; the same bytes every time.
+class Demo(Dataset):
+    """Emblems on bodies in front of backgrounds: a classifier finds the emblem, the rest is to be found."""
 
-    Args:
-        root: folder to fill; ``JPEGImages``, ``Annotations``, … come below it.
-        class_names: names by class id, background first; the demo has five more classes.
-        demo: number and size of the pictures, seed.
+    kind: Literal["demo"]
+    train_images: Positive
+    val_images: Positive
+    height: Annotated[int, Field(ge=48)]
+    width: Annotated[int, Field(ge=48)]
+    seed: Count
 
-    Raises:
-        UsageError: ``root`` holds files that are not the demo's, or the number of classes is wrong.
-    """
-    if len(class_names) != len(FIGURES) + 1:
-        raise UsageError(
-            f"dataset.classes has {len(class_names)} names, but the demo has background and {len(FIGURES)} classes: "
-            "give as many, or set dataset.demo to null"
-        )
-    _claim(root)
-    splits = {"train": demo.train_images, "val": demo.val_images}
-    for split, count in splits.items():
-        ids = [f"{split}_{number:04}" for number in range(count)]
-        for number, image_id in enumerate(ids):
-            picture = draw_picture(image_id, number, demo.height, demo.width, demo.seed)
-            _write_picture(root, image_id, picture, class_names)
-        _write_split(root, split, ids)
-        if split == "train":
-            _write_split(root, "trainaug", ids)  # the name of VOC's longer list
-    every_id = [f"{split}_{number:04}" for split, count in splits.items() for number in range(count)]
-    for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "xml"), ("SegmentationClass", "png")):
-        remove_others(root / folder, [f"{one}.{suffix}" for one in every_id])  # of an earlier, longer demo
+    def read(self, folder: Path) -> Index:
+        """Draw the pictures, the same bytes every time, and read them as any devkit."""
+        from wsgcn.dataset.devkit import read_devkit
+        from wsgcn.dataset.draw import make_demo
 
-
-def _claim(root: Path) -> None:
-    """Make ``root`` the demo's own folder, unless it holds somebody's files already."""
-    marker = root / MARKER
-    if root.is_dir() and any(root.iterdir()) and not marker.exists():
-        raise UsageError(
-            f"dataset.root {root} holds files that the demo did not make: set dataset.demo to null in params.yaml "
-            "to use them as they are, or give another dataset.root"
-        )
-    write_text(marker, _NOTE)
-
-
-def _write_split(root: Path, split: str, ids: Sequence[str]) -> None:
-    write_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", "".join(f"{one}\n" for one in ids))
-
-
-def _write_picture(root: Path, image_id: str, picture: Picture, class_names: Sequence[str]) -> None:
-    photo = Image.fromarray(picture.rgb_u8)
-    photo_path = root / "JPEGImages" / f"{image_id}.jpg"
-    write_atomic(photo_path, lambda file: photo.save(file, format="JPEG", quality=JPEG_QUALITY))
-    mask = Image.fromarray(picture.mask)
-    mask.putpalette(palette())
-    write_atomic(root / "SegmentationClass" / f"{image_id}.png", lambda file: mask.save(file, format="PNG"))
-    names = [class_names[class_id] for class_id in picture.class_ids]
-    write_text(root / "Annotations" / f"{image_id}.xml", _annotation(photo_path.name, photo.size, names))
-
-
-def _annotation(filename: str, size: tuple[int, int], names: Sequence[str]) -> str:
-    """Image-level labels as VOC writes them, without the boxes that nothing here may use."""
-    objects = "".join(f"\t<object>\n\t\t<name>{escape(name)}</name>\n\t</object>\n" for name in names)
-    return (
-        f"<annotation>\n\t<filename>{filename}</filename>\n"
-        f"\t<size>\n\t\t<width>{size[0]}</width>\n\t\t<height>{size[1]}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
-        f"{objects}</annotation>\n"
-    )
+        make_demo(folder / DEVKIT, self.classes, self)
+        return read_devkit(self.name, folder / DEVKIT, self.classes, self.splits)

@@ -40,7 +40,7 @@ FIGURES: tuple[Callable[[Map, Map], Map], ...] = (
 
 
 @dataclass(frozen=True)
-class Picture:
+class DemoPicture:
     """A picture with what it shows.
 
     Attributes:
@@ -54,7 +54,7 @@ class Picture:
     class_ids: tuple[int, ...]
 
 
-def draw_picture(image_id: str, number: int, height: int, width: int, seed: int) -> Picture:
+def draw_picture(image_id: str, number: int, height: int, width: int, seed: int) -> DemoPicture:
     """Draw one picture; it depends on these arguments and on nothing else.
 
     Args:
@@ -75,7 +75,7 @@ def draw_picture(image_id: str, number: int, height: int, width: int, seed: int)
     mask = np.array([0, *class_ids], dtype=np.uint8)[owners]
     mask[maximum_filter(owners, 3) != minimum_filter(owners, 3)] = IGNORE  # two pixels wide, much as in VOC
     rgb = rgb + rng.normal(0, 4, rgb.shape)  # grain
-    return Picture(rgb.clip(0, 255).round().astype(np.uint8), mask, class_ids)
+    return DemoPicture(rgb.clip(0, 255).round().astype(np.uint8), mask, class_ids)
 
 
 def _choose_classes(rng: np.random.Generator, first: int) -> tuple[int, ...]:

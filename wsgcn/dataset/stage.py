@@ -1,42 +1,43 @@
-"""Stage ``dataset``: makes the demo where one is asked for, and writes the index that all other stages read."""
+"""Stage ``dataset``: writes the index that all other stages read."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgcn.dataset.demo import make_demo
-from wsgcn.dataset.voc import read_devkit, unseen_classes
+from wsgcn.dataset.base import Dataset
 from wsgcn.errors import DataError
 from wsgcn.store.index import Index, save_index
 from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
-    from wsgcn.params import Dataset, Params
+    from wsgcn.params import Params
 
 
-def run(params: Params, artifacts: Artifacts) -> list[str]:
+def write_index(params: Params, artifacts: Artifacts) -> list[str]:
     """Read the dataset and write ``index.json``.
 
     Returns:
         Warnings, one line each: classes that nothing can learn.
 
     Raises:
-        UsageError: the demo would write into a folder that is not its own, or has the wrong number of classes.
+        UsageError: the demo has another number of classes.
         DataError: the dataset is incomplete or broken, or its splits contradict each other.
     """
     dataset = params.dataset
-    root = Path(dataset.root)
-    if dataset.demo is not None:
-        make_demo(root, dataset.classes, dataset.demo)
-    splits = (dataset.train_split, dataset.score_split, dataset.val_split)
-    index = read_devkit(dataset.name, root, dataset.classes, splits)
+    index = dataset.read(artifacts.index.parent)
     _check_splits(index, dataset)
     save_index(artifacts.index, index)
     return [
         f"class {name!r} is shown by no photograph of split {dataset.train_split!r}: nothing can learn it"
         for name in unseen_classes(index, dataset.train_split)
     ]
+
+
+def unseen_classes(index: Index, split: str) -> list[str]:
+    """Names of the foreground classes that no photograph of a split shows, in order of id."""
+    seen = {class_id for image in index.split(split) for class_id in image.class_ids}
+    return [name for class_id, name in enumerate(index.class_names) if class_id not in seen | {BACKGROUND}]
 
 
 def _check_splits(index: Index, dataset: Dataset) -> None:

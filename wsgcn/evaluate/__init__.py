@@ -1,1 +1,1 @@
-"""Scores against ground truth: the only stage that reads masks."""
+"""Scores against ground truth: the only room that reads masks."""

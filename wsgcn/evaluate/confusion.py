@@ -42,6 +42,27 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
     return counts.reshape(classes, classes + 1)
 
 
+def count_labels(predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Count pixels by predicted class, where there is no truth. Counts of several images add up.
+
+    Args:
+        predicted: ``(H, W)`` class ids; 255 is unlabelled.
+        classes: number of classes C.
+
+    Returns:
+        ``(C + 1,)`` int64; the last one holds unlabelled pixels.
+
+    Raises:
+        ValueError: a label is neither a class id nor 255.
+    """
+    return confusion(np.zeros_like(predicted), predicted, classes)[BACKGROUND]
+
+
+def labelled_share(counts: NDArray[np.int64]) -> float:
+    """The share of the pixels that are labelled, from ``(C + 1,)`` counts of :func:`count_labels`."""
+    return 1 - float(counts[-1] / counts.sum())
+
+
 @dataclass(frozen=True)
 class Quality:
     """How good the labels of one stage are; fractions in [0, 1].
@@ -59,7 +80,7 @@ class Quality:
     coverage: float
 
 
-def scores(counts: NDArray[np.int64], class_ids: Sequence[int]) -> Quality:
+def label_quality(counts: NDArray[np.int64], class_ids: Sequence[int]) -> Quality:
     """Score a confusion matrix on some of its classes.
 
     Pixels whose true class is not listed are ignored. On the other pixels, a prediction of a class that is not listed
@@ -104,8 +125,8 @@ class PartialQuality:
     foreground_precision: float | None
 
 
-def partial_quality(counts: NDArray[np.int64], class_ids: Sequence[int]) -> PartialQuality:
-    """Judge labels that cover only the sure cells.
+def partial_label_quality(counts: NDArray[np.int64], class_ids: Sequence[int]) -> PartialQuality:
+    """Judge labels that cover only the confident cells.
 
     Args:
         counts: ``(C, C + 1)`` from :func:`confusion`, of grid cells.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,3 +102,9 @@ def _draw_legend(draw: ImageDraw.ImageDraw, entries: Sequence[tuple[int, int, in
         fill = (255, 255, 255) if class_id == IGNORE else tuple(colours[3 * class_id : 3 * class_id + 3])
         draw.rectangle((left, y + 2, left + 14, y + 16), fill=fill, outline=(120, 124, 132))
         draw.text((left + 20, y), name, fill=TEXT, font=_font())
+
+
+def find_legend(shown: Iterable[NDArray[np.uint8]], class_names: Sequence[str]) -> list[tuple[int, str]]:
+    """Id and name of every class in the label maps that are shown, 255 last."""
+    present = sorted({int(one) for labels in shown for one in np.unique(labels)})
+    return [(one, "unlabelled / not scored" if one == IGNORE else class_names[one]) for one in present]

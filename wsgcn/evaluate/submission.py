@@ -6,7 +6,6 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,27 +14,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsgcn.errors import DataError, StageError, UsageError
-from wsgcn.evaluate.job import Job
-from wsgcn.evaluate.network import Network, network_of, predict
+from wsgcn.evaluate.evaluation import Evaluation
+from wsgcn.evaluate.network import SegmentPhotograph, find_network
 from wsgcn.evaluate.truth import load_checked
-from wsgcn.runtime.workers import map_images
+from wsgcn.nets.registry import backbone_module
+from wsgcn.runtime.per_image import make_files
+from wsgcn.store.code import code_version
 from wsgcn.store.devkit import PHOTOS, SPLITS, check_folders, only_photo, photos_by_id, read_split
 from wsgcn.store.files import write_atomic
-from wsgcn.store.fingerprints import file_digest, fingerprint, read_fingerprint, remove_others
+from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
-from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import photo_size
-from wsgcn.vocabulary import IGNORE, VOC_CLASSES, Method, palette
+from wsgcn.vocabulary import IGNORE, VOC_CLASSES, palette
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params
+    from wsgcn.params import Method, Params
 
 FOLDER = PurePosixPath("results/VOC2012/Segmentation")
 """In the archive. Source: the devkit's documentation of the best practice for submissions."""
 
 
-def run(params: Params, artifacts: Artifacts, method: Method, split: str, archive: Path) -> int:
+def write_submission(params: Params, artifacts: Artifacts, method: Method, split: str, archive: Path) -> int:
     """Label every photograph of a list with a method's network and its CRF; write the server's archive.
 
     It holds ``results/VOC2012/Segmentation/comp6_<split>_cls/<id>.png``, palette PNGs of class ids; comp6 is the
@@ -57,22 +57,29 @@ def run(params: Params, artifacts: Artifacts, method: Method, split: str, archiv
         StageError: photographs are missing or without a size, before any work, or could not be labelled, after all
             others were; it lists them.
     """
-    job = Job(params, artifacts, method, load_index(artifacts.index))
-    if job.index.class_names != VOC_CLASSES:
+    index = load_index(artifacts.index)
+    if index.class_names != VOC_CLASSES:
         raise UsageError(f"VOC's server knows VOC's 21 classes, {', '.join(VOC_CLASSES)}: dataset.classes has others")
-    images = _photographs(Path(job.index.root), split)
-    folder = artifacts.folder("submission", method.name) / split
-    remove_others(folder, [f"{image.id}.png" for image in images])
-    network, workers = network_of(job)
-    map_images(
-        MakeLabels(job, network, folder),
-        images,
-        stage="evaluate",
-        label=f"{method.name}: segment {split}",
-        workers=workers,
-    )
+    images = _photographs(Path(index.root), split)
+    folder = _segment(Evaluation(params, artifacts, method, index, "submission", None), split, images)
     write_archive(archive, f"comp6_{split}_cls", images, folder)
     return len(images)
+
+
+def _segment(evaluation: Evaluation, split: str, images: list[ImageRecord]) -> Path:
+    """Label every photograph; the folder of the label maps."""
+    runtime = evaluation.params.runtime
+    network, workers = find_network(evaluation)
+    segment = SegmentPhotograph(
+        folder=evaluation.folder / split,
+        code=code_version(SegmentPhotograph.__module__, backbone_module(evaluation.params.segtrain.backbone)),
+        finished=FinishedWork(Path(runtime.store)),
+        evaluation=evaluation,
+        network=network,
+    )
+    label = f"{evaluation.method.name}: segment {split}"
+    make_files(segment, images, stage="evaluate", label=label, workers=workers, store_gb=runtime.store_gb)
+    return segment.folder
 
 
 def _photographs(root: Path, split: str) -> list[ImageRecord]:
@@ -90,29 +97,6 @@ def _photographs(root: Path, split: str) -> list[ImageRecord]:
     if failures:
         raise StageError("evaluate", failures, len(ids))
     return images
-
-
-@dataclass(frozen=True)
-class MakeLabels:
-    """Loads a photograph, labels it, saves the label map."""
-
-    job: Job
-    network: Network
-    folder: Path
-
-    def __call__(self, image: ImageRecord) -> bool:
-        """Make one image's file; False where it is up to date."""
-        path, settings = self.folder / f"{image.id}.png", self.job.params.evaluate
-        mark = fingerprint(
-            "evaluate",
-            [settings.model_dump(include={"seg_scales", "seg_flip", "seg_crf"})],
-            [self.network.digest, file_digest(self.job.index.photo_path(image))],
-        )
-        if read_fingerprint(path) == mark:
-            return False
-        _, refined = predict(self.job, self.network, image)
-        save_label_map(path, refined, mark)
-        return True
 
 
 def write_archive(archive: Path, competition: str, images: Iterable[ImageRecord], folder: Path) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
+from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.vocabulary import IGNORE
+
+
+def find_masks(folder: Path, images: Iterable[ImageRecord]) -> Path | None:
+    """The folder of the masks ``<id>.png`` if it holds one of these photographs' at least, else None."""
+    return folder if any((folder / f"{image.id}.png").exists() for image in images) else None
 
 
 def load_checked(path: Path, size: tuple[int, ...], classes: int) -> NDArray[np.uint8]:

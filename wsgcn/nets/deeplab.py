@@ -1,4 +1,4 @@
-"""DeepLabv2: a dilated backbone, atrous spatial pyramid pooling, several scales of the photograph.
+"""DeepLabv2: a dilated backbone, atrous spatial pyramid pooling, multi-scale and flip test-time augmentation.
 
 Source: Chen et al., "DeepLab: Semantic Image Segmentation with Deep Convolutional Nets, Atrous Convolution, and Fully
 Connected CRFs" (TPAMI 2018), and the numbers of kazuto1011/deeplab-pytorch.
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsgcn.errors import DataError
-from wsgcn.nets.backbone import Backbone, build_backbone, features_of, to_input
+from wsgcn.errors import DataError, UsageError
+from wsgcn.nets.base import Backbone
+from wsgcn.nets.build import build_backbone
 from wsgcn.store.checkpoints import load_checkpoint, read_settings
 
 NETWORK = "segtrain"
@@ -51,23 +52,23 @@ class DeepLabV2(nn.Module):
     """A backbone with ASPP on its last map.
 
     Args:
-        backbone: a :class:`~wsgcn.nets.backbone.Backbone`.
+        backbone: gives the features, in the last of its five maps.
         classes: number of classes C, background included.
         dilations: of the ASPP, in cells.
     """
 
-    def __init__(self, backbone: nn.Module, classes: int, dilations: Sequence[int]):
+    def __init__(self, backbone: Backbone, classes: int, dilations: Sequence[int]):
         super().__init__()
         self.backbone = backbone
-        self.aspp = Aspp(cast("Backbone", backbone).channels[-1], classes, dilations)
+        self.aspp = Aspp(backbone.channels[-1], classes, dilations)
 
     def forward(self, photos: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C, h, w)`` logits at the backbone's output stride."""
-        return self.aspp(features_of(self.backbone, photos)[-1])
+        return cast("Tensor", self.aspp(self.backbone(photos)[-1]))
 
 
 def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[float]) -> list[Tensor]:
-    """What the training loss compares with the labels.
+    """The logits that the training loss compares with the labels.
 
     Args:
         network: a :class:`DeepLabV2`.
@@ -89,38 +90,38 @@ def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[floa
 
 @torch.no_grad()
 def predict_probs(
-    network: nn.Module, rgb_u8: NDArray[np.uint8], scales: Sequence[float], flip: bool
+    network: DeepLabV2, rgb_u8: NDArray[np.uint8], scales: Sequence[float], flip: bool
 ) -> NDArray[np.float32]:
-    """Class probabilities of a photograph, averaged over scales and mirror images.
+    """Class probabilities of a photograph with multi-scale and flip test-time augmentation.
 
-    Probabilities are averaged, not logits: every view then has the same say, where a scale with large logits would
+    Probabilities are averaged, not logits: every scale then has the same weight, where one with large logits would
     outvote the others, and the mean sums to 1 over the classes, as the dense CRF wants it.
 
     Args:
-        network: a :class:`DeepLabV2`; it is set to evaluation.
+        network: it is set to evaluation.
         rgb_u8: ``(H, W, 3)`` uint8 photograph.
         scales: factors of its size.
-        flip: look at the mirror image of each scale too.
+        flip: average over each scale and its horizontally flipped copy.
 
     Returns:
         ``(C, H, W)`` float32, summing to 1 over C.
     """
     network.eval()
-    photo = to_input(rgb_u8)[None].to(next(network.parameters()).device)
+    photo = network.backbone.to_input(rgb_u8)[None].to(next(network.parameters()).device)
     total = torch.zeros((), device=photo.device)
     for scale in scales:
-        view = _rescale(photo, scale)
-        logits = _to_size(network(view), rgb_u8.shape[:2])
+        rescaled = _rescale(photo, scale)
+        logits = _to_size(network(rescaled), rgb_u8.shape[:2])
         total = total + logits.softmax(1)
         if flip:
-            mirrored = _to_size(network(view.flip(-1)), rgb_u8.shape[:2])
-            total = total + mirrored.flip(-1).softmax(1)
+            flipped = _to_size(network(rescaled.flip(-1)), rgb_u8.shape[:2])
+            total = total + flipped.flip(-1).softmax(1)
     mean = total[0] / (len(scales) * (1 + flip))
     return cast("NDArray[np.float32]", mean.cpu().numpy())
 
 
 def _rescale(photos: Tensor, scale: float) -> Tensor:
-    """Bilinear resizing by a factor; smoothed where it shrinks, as the training views are."""
+    """Bilinear resizing by a factor; smoothed where it shrinks, as the training crops are."""
     if scale == 1:
         return photos
     size = [max(1, round(side * scale)) for side in photos.shape[-2:]]
@@ -140,6 +141,8 @@ def build_deeplab(settings: Mapping[str, Any], weights: str | None) -> DeepLabV2
 
     Raises:
         DataError: the weight file is missing, or belongs to another network.
+        UsageError: the backbone does not come with this output stride.
+        ValueError: there is no such backbone.
     """
     backbone = build_backbone(settings["backbone"], settings["output_stride"], weights)
     return DeepLabV2(backbone, settings["classes"], settings["dilations"])
@@ -154,7 +157,7 @@ def load_deeplab(checkpoint: Path, device: torch.device) -> DeepLabV2:
     settings = read_settings(checkpoint, NETWORK)
     try:
         network = build_deeplab(settings, None)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, UsageError) as error:
         raise DataError(f"{checkpoint} was made by another version ({error!r}): train it again") from error
     load_checkpoint(checkpoint, NETWORK, settings, network)
     return network.to(device)

@@ -1,4 +1,4 @@
-"""ResNets with torchvision's parameter names, so that its published weight files load.
+"""What the ResNets share: residual blocks and their order, with torchvision's parameter names.
 
 Source: He et al., "Deep Residual Learning" (CVPR 2016); bottlenecks stride in their 3×3 convolution, as those of
 torchvision do.
@@ -6,9 +6,11 @@ torchvision do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
+
+from wsgcn.nets.base import Backbone
 
 
 class BasicBlock(nn.Module):
@@ -58,64 +60,52 @@ class Bottleneck(nn.Module):
         return self.relu(out)
 
 
-class CaffeBottleneck(Bottleneck):
-    """A bottleneck that strides in its first 1×1 convolution, and dilates from a stage's first block on.
-
-    Source: MSRA's Caffe models, which DeepLabv2's published weights come from (kazuto1011/deeplab-pytorch).
-    """
-
-    def __init__(self, channels_in: int, width: int, stride: int, dilation: int, dilation_in: int):
-        super().__init__(channels_in, width, stride, dilation, dilation)
-        self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
-
-
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and channels_in == channels_out:
         return None
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out))
 
 
-class ResNet(nn.Module):
-    """A ResNet without its classifier, giving the maps of its five stages.
+class ResNet(Backbone):
+    """A ResNet without its classifier: a stem and four residual stages.
 
-    Args:
-        block: kind of residual block. With :class:`CaffeBottleneck` the stem's pooling rounds sizes up, as Caffe does.
+    Attributes:
+        block: kind of residual block.
         blocks: number of blocks of the four residual stages.
         width: channels of the stem and of the first stage's 3×3 convolutions; they double each stage.
-        output_stride: pixels a cell of the last map: 8, 16 or 32; later stages do not stride.
-        dilate: a stage that does not stride dilates instead, so that each cell sees what it saw at stride 32; IRNet's
-            does not.
+        dilate: a stage that does not stride dilates instead, so that each cell sees what it saw at stride 32.
+        ceil_mode: the stem's pooling rounds sizes up.
     """
 
-    def __init__(
-        self,
-        block: type[BasicBlock] | type[Bottleneck],
-        blocks: Sequence[int],
-        width: int,
-        output_stride: int,
-        *,
-        dilate: bool = True,
-    ):
-        super().__init__()
+    block: ClassVar[type[BasicBlock] | type[Bottleneck]] = Bottleneck
+    blocks: ClassVar[tuple[int, int, int, int]]
+    width: ClassVar[int] = 64
+    dilate: ClassVar[bool] = True
+    ceil_mode: ClassVar[bool] = False
+
+    def __init__(self, output_stride: int):
+        super().__init__(output_stride)
+        width = self.width
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1, ceil_mode=block is CaffeBottleneck)
+        self.maxpool = nn.MaxPool2d(3, 2, 1, ceil_mode=self.ceil_mode)
+        self.channels, self.strides = [width], [4]
         channels, stride, dilation = width, 4, 1
-        self.channels = [width]
-        for stage, count in enumerate(blocks):
+        for stage, count in enumerate(self.blocks):
             step, dilation_in = 1, dilation
             if stage > 0 and stride < output_stride:
                 step, stride = 2, stride * 2
-            elif stage > 0 and dilate:
+            elif stage > 0 and self.dilate:
                 dilation *= 2
             layers = []
             for _ in range(count):
-                layers.append(block(channels, width * 2**stage, step, dilation, dilation_in))
+                layers.append(self.block(channels, width * 2**stage, step, dilation, dilation_in))
                 # What comes in is spaced as the stage before left it; after the first block, as this stage does.
-                step, dilation_in, channels = 1, dilation, width * 2**stage * block.expansion
+                step, dilation_in, channels = 1, dilation, width * 2**stage * self.block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
             self.channels.append(channels)
+            self.strides.append(stride)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """``(B, 3, H, W)`` normalised photographs to five maps, the first two (stem and first stage) at stride 4."""

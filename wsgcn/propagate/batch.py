@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsgcn.propagate.gcn import Problem
+from wsgcn.propagate.network import Problem
 
 MATRICES = ("graph", "transposed", "laplacian")
 

@@ -1,179 +1,93 @@
-"""The graph convolutional network of eq. (1), and how one is learned for a single image."""
+"""Propagation ``gcn``: the paper's graph convolutional network, learned for each single photograph."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
-from torch import Tensor
-from torch.optim import Adam
+from pydantic import Field, model_validator
 
-from wsgcn.propagate.losses import Objective
+from wsgcn.errors import WsgcnError
+from wsgcn.propagate.base import Propagation, PropagationInput
+from wsgcn.propagate.random_walk import Transition
+from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, Section, Size
+from wsgcn.vocabulary import LOSS_NAMES
 
+if TYPE_CHECKING:
+    from wsgcn.store.index import ImageRecord
+    from wsgcn.store.records import Scores
 
-class FitParams(Protocol):
-    """Numbers of the optimisation; section ``propagate`` has them."""
-
-    @property
-    def hidden(self) -> int: ...  # noqa: D102
-    @property
-    def dropout(self) -> float: ...  # noqa: D102
-    @property
-    def steps(self) -> int: ...  # noqa: D102
-    @property
-    def lr(self) -> float: ...  # noqa: D102
-    @property
-    def weight_decay(self) -> float: ...  # noqa: D102
+GPU_PIXELS = 2**22
+"""Pixels of the photographs that one worker gives to a GPU at once: 22 of 375 × 500, reckoned at 2 GB there."""
 
 
-@dataclass(frozen=True)
-class Gcn:
-    """Q = softmax(Ã ReLU(Ã V W1) W2), eq. (1), of B images at once, each with weights of its own.
+class PartialLabels(Section):
+    """From CAMs to the partial pseudo labels P."""
 
-    N is the number of nodes of one image; smaller ones are padded (``propagate/batch.py``).
+    scores: Literal["cams", "walk"]
+    cut: BelowOne
+    alphas: tuple[Size, Size]
+    crf: Crf
+    min_prob: Fraction
+    confident_share: Fraction
+    cam_floor: Fraction
+    min_background: Fraction
 
-    Attributes:
-        graph: Ã of all images, ``(B N, B N)`` CSR, block-diagonal.
-        transposed: Ãᵀ, which the gradient needs.
-        w1: ``(B, F, hidden)``.
-        w2: ``(B, hidden, K)``.
-    """
 
-    graph: Tensor
-    transposed: Tensor
-    w1: Tensor
-    w2: Tensor
+class GcnPropagation(Propagation):
+    """Eq. (1) to (7) of the paper."""
 
-    def hidden(self, propagated: Tensor) -> Tensor:
-        """ReLU(Ã V W1), ``(B, N, hidden)``, from Ã V ``(B, N, F)``, the same at every step and so computed once."""
-        return torch.relu_(propagated @ self.w1)
+    losses: ClassVar[tuple[str, ...]] = LOSS_NAMES
+    partial_labels_used: ClassVar[bool] = True
+    seeded: ClassVar[bool] = True
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Ã H W2, ``(B N, K)``, from H ``(B, N, hidden)``."""
-        return self.graph @ (hidden @ self.w2).flatten(0, 1)  # K columns go through the graph, not 16
+    kind: Literal["gcn"]
+    objective: Literal["paper", "reference"]
+    normalisation: Literal["row", "symmetric", "none"]
+    walk: Transition
+    feature_steps: Count
+    hidden: Positive
+    dropout: BelowOne
+    steps: Positive
+    lr: Size
+    weight_decay: Factor
+    entropy_weight: Factor
+    laplacian_weight: Factor
+    colour_variance: Size
+    distance_variance: Size
+    colour_scale: Size
+    window: Annotated[int, Field(ge=1)]
+    partial_labels: PartialLabels
 
-    def gradients(
-        self, propagated: Tensor, hidden: Tensor, d_logits: Tensor, scale: float = 1
-    ) -> tuple[Tensor, Tensor]:
-        """Of W1 and W2, from the gradient of the logits.
+    @model_validator(mode="after")
+    def _window_is_odd(self) -> GcnPropagation:
+        if self.window % 2 == 0:
+            raise ValueError("window must be odd: it has a centre")
+        return self
 
-        Args:
-            propagated: Ã V, ``(B, N, F)``.
-            hidden: what :meth:`logits` was given; where ReLU or dropout left 0, no gradient passes.
-            d_logits: ``(B N, K)``.
-            scale: what dropout multiplied the others by.
+    def device(self, wanted: str) -> str:
+        """A GPU where one is wanted."""
+        from wsgcn.runtime.devices import pick_device
+
+        return str(pick_device(wanted))
+
+    def together(self, images: Sequence[ImageRecord], device: str) -> list[list[ImageRecord]]:
+        """Photographs of similar size, as many as a GPU holds when each is padded to the largest.
+
+        A CPU gains nothing from several, and gives the same bits for any order when each is alone.
         """
-        d_scores = (self.transposed @ d_logits).unflatten(0, hidden.shape[:2])
-        d_hidden = (d_scores @ (scale * self.w2).mT).mul_(hidden.sign())  # hidden is never negative
-        d_w2 = (d_scores.mT @ hidden).mT  # four times as fast as hidden.mT @ d_scores
-        return propagated.mT @ d_hidden, d_w2.contiguous()  # Adam wants the layout of the weights
+        if device == "cpu":
+            return super().together(images, device)
+        groups: list[list[ImageRecord]] = []
+        for image in sorted(images, key=lambda image: image.height * image.width, reverse=True):
+            if groups and (len(groups[-1]) + 1) * groups[-1][0].height * groups[-1][0].width <= GPU_PIXELS:
+                groups[-1].append(image)
+            else:
+                groups.append([image])
+        return groups
 
+    def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
+        """Probabilities, the partial labels, and the losses of every step."""
+        from wsgcn.propagate.photograph import learned_scores
 
-class Dropout:
-    """Inverted dropout whose masks depend on the images' seeds alone, not on the device or on the batch.
-
-    A value's byte of randomness comes from its place and the number of the call by SplitMix64 (Steele, Lea and Flood,
-    OOPSLA 2014); so the rate is a multiple of 1/256. A float for each value would be a seventh of a training step.
-
-    Attributes:
-        scale: what the values that stay are multiplied by.
-    """
-
-    def __init__(self, rate: float, seeds: Tensor):
-        """Make one for as many images as there are ``seeds``, ``(B,)`` int64."""
-        self._dropped = min(round(256 * rate), 255)
-        self.scale = 256 / (256 - self._dropped)
-        self._seeds = seeds
-        self._calls = 0
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Drop some of the ``(B, N, hidden)`` values, in place; padding at the end of N changes nothing before it."""
-        count = values[0].numel()
-        places = torch.arange(math.ceil(count / 8), device=values.device)
-        # 2^40 words a call are more than an image has.
-        words = _splitmix64(self._seeds[:, None] + ((self._calls << 40) + places) * _GOLDEN)
-        self._calls += 1
-        byte = words.view(torch.uint8)[:, :count].reshape(values.shape).to(values.dtype)
-        keep = byte.sub_(self._dropped - 1).clamp_(0, 1)  # 1 from ``_dropped`` on, else 0; a bool would be slower
-        return values.mul_(keep).mul_(self.scale)
-
-
-_GOLDEN, _MIX1, _MIX2 = (number - 2**64 for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-"""Constants of SplitMix64, as signed 64-bit numbers."""
-
-
-def _splitmix64(state: Tensor) -> Tensor:
-    """Mix int64 states, in place, into words of which every bit looks random; integers are the same on every device."""
-    for shift, factor in ((30, _MIX1), (27, _MIX2), (31, 1)):
-        state ^= (state >> shift) & ((1 << (64 - shift)) - 1)  # the mask makes it a shift of unsigned numbers
-        if factor != 1:
-            state *= factor
-    return state
-
-
-def initial_weights(rows: int, columns: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """``(rows, columns)`` drawn uniformly from ±1 / √columns, as the public code does."""
-    bound = 1 / math.sqrt(columns)
-    draw = torch.rand((rows, columns), generator=generator, dtype=torch.float64)
-    return ((2 * draw - 1) * bound).to(dtype)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be learned for B images, each by itself; N and K are those of the largest.
-
-    Attributes:
-        graph: Ã, ``(B N, B N)`` CSR, block-diagonal.
-        transposed: Ãᵀ.
-        propagated: Ã V, ``(B, N, F)``.
-        objective: eq. (2) of all images.
-        classes: K of each image.
-        generators: the only source of randomness, one an image.
-    """
-
-    graph: Tensor
-    transposed: Tensor
-    propagated: Tensor
-    objective: Objective
-    classes: Sequence[int]
-    generators: Sequence[torch.Generator]
-
-
-def fit(problem: Problem, params: FitParams) -> tuple[Tensor, Tensor]:
-    """Learn the two weight matrices of each image and predict its nodes.
-
-    Args:
-        problem: graphs, features, labels.
-        params: width, dropout, steps, rates.
-
-    Returns:
-        Q ``(B, N, K)`` without dropout, and the ``(B, steps, 5)`` losses.
-    """
-    propagated = problem.propagated
-    gcn, seeds = _start(problem, params)
-    optimizer = Adam([gcn.w1, gcn.w2], lr=params.lr, weight_decay=params.weight_decay, fused=True)
-    dropout = Dropout(params.dropout, seeds)
-    losses = propagated.new_empty((len(propagated), params.steps, 5))
-    for step in range(params.steps):
-        hidden = dropout(gcn.hidden(propagated))
-        losses[:, step], d_logits = problem.objective(gcn.logits(hidden))
-        gcn.w1.grad, gcn.w2.grad = gcn.gradients(propagated, hidden, d_logits, dropout.scale)
-        optimizer.step()
-    return problem.objective.probs(gcn.logits(gcn.hidden(propagated))).unflatten(0, propagated.shape[:2]), losses
-
-
-def _start(problem: Problem, params: FitParams) -> tuple[Gcn, Tensor]:
-    """The GCN with its first weights, 0 in columns that only other images have, and a seed an image for dropout."""
-    propagated = problem.propagated
-    count, _, features = propagated.shape
-    w1 = propagated.new_empty((count, features, params.hidden))
-    w2 = propagated.new_zeros((count, params.hidden, max(problem.classes)))
-    seeds = []
-    for image, (classes, generator) in enumerate(zip(problem.classes, problem.generators)):
-        w1[image] = initial_weights(features, params.hidden, generator, propagated.dtype)
-        w2[image, :, :classes] = initial_weights(params.hidden, classes, generator, propagated.dtype)
-        seeds.append(torch.randint(2**63 - 1, (), generator=generator))
-    return Gcn(problem.graph, problem.transposed, w1, w2), torch.stack(seeds).to(propagated.device)
+        return [*learned_scores(photographs, self, device)]

@@ -50,7 +50,7 @@ def colour_affinity(
 
 
 @dataclass(frozen=True)
-class Objective:
+class GcnObjective:
     """Eq. (2) for B images, ready to be evaluated at every step; N and K are those of the largest image.
 
     Attributes:
@@ -110,7 +110,7 @@ class Objective:
         gradient -= probs * gradient.sum(dim=1, keepdim=True)  # of the logits, through log softmax
         return torch.stack([total, foreground, background, entropy, smooth], dim=1), gradient
 
-    def to(self, device: torch.device) -> Objective:
+    def to(self, device: torch.device) -> GcnObjective:
         """The same on a device."""
         parts: dict[str, Any] = {name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)}
         return replace(self, **parts)
@@ -136,7 +136,7 @@ def build_objective(
     kind: Literal["paper", "reference"],
     entropy_weight: float,
     laplacian_weight: float,
-) -> Objective:
+) -> GcnObjective:
     """Eq. (2) for the partial labels and Φ of one image.
 
     Args:
@@ -155,7 +155,7 @@ def build_objective(
     smoothness = laplacian(affinity).tocsr()  # self-loops cancel
     smoothness.data /= len(labels)
     averaged = 1 if kind == "paper" else REFERENCE_CLASSES
-    return Objective(
+    return GcnObjective(
         images=1,
         foreground=foreground / foreground.sum().clamp(min=1),
         background=background / background.sum().clamp(min=1),

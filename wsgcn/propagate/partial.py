@@ -1,4 +1,4 @@
-"""Partial pseudo labels P: what the CAMs and a dense CRF are sure of."""
+"""Partial pseudo labels P: what the CAMs and a dense CRF are confident of."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wsgcn.ops.scores import to_probs, with_background
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.params import PartialLabels
+    from wsgcn.propagate.gcn import PartialLabels
 
 
 def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: PartialLabels) -> NDArray[np.uint8]:
-    """Label the cells that are surely background or surely one class, and leave the rest unlabelled.
+    """Label the cells that are certain to be background or one class, and leave the rest unlabelled.
 
     Args:
         cams: ``(K-1, h, w)`` in [0, 1], close to 0 on background.
@@ -53,12 +53,12 @@ def confident_labels(
     labels = np.full(cams.shape[1:], IGNORE, dtype=np.uint8)
     winner = np.concatenate([background_score[None], cams]).argmax(axis=0)
     for position, cam in enumerate(cams, start=1):
-        sure = _top_share(cam, winner == position, params.confident_share, params.cam_floor)
-        labels[sure & (foreground == position)] = position
+        confident = _top_share(cam, winner == position, params.confident_share, params.cam_floor)
+        labels[confident & (foreground == position)] = position
     is_background = high.argmax(axis=0) == 0
     labels[is_background] = IGNORE
-    sure = (high[0] >= params.min_prob) & (background_score > params.min_background)
-    labels[is_background & sure] = 0
+    confident = (high[0] >= params.min_prob) & (background_score > params.min_background)
+    labels[is_background & confident] = 0
     return labels
 
 

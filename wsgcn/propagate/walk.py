@@ -13,7 +13,7 @@ from wsgcn.ops.scores import with_background, with_constant
 from wsgcn.propagate.graph import Sparse, to_torch, walk_operator
 
 if TYPE_CHECKING:
-    from wsgcn.params import Walk
+    from wsgcn.propagate.random_walk import RandomWalk
 
 _COLUMNS = 16
 """Columns of one sparse product: a cache line of float32, which the CSR kernel reads fastest."""
@@ -87,13 +87,13 @@ def background_walk(cams: NDArray[np.float32], operator: Tensor, log2_steps: int
 
 
 def random_walk_scores(
-    cams: NDArray[np.float32], boundary: NDArray[np.float32], graph: Sparse, params: Walk
+    cams: NDArray[np.float32], boundary: NDArray[np.float32], graph: Sparse, params: RandomWalk
 ) -> NDArray[np.float32]:
-    """The baseline of one variant: a constant background (IRNet) or one that walks along (PSA).
+    """The baseline, with a constant background (IRNet) or one that walks along (PSA).
 
     Args:
         cams: ``(K-1, h, w)`` in [0, 1].
-        boundary: ``(h, w)`` in [0, 1], all 0 for variant P.
+        boundary: ``(h, w)`` in [0, 1], all 0 where the affinity has none.
         graph: the affinity matrix A, ``(N, N)``.
         params: β, steps, and one of both backgrounds.
 

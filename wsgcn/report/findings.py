@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsgcn.report.results import Result, all_classes, same_basis
+from wsgcn.report.results import (
+    LABELS,
+    NETWORK,
+    PARTS,
+    MethodResult,
+    Part,
+    all_classes,
+    is_scored,
+    same_basis,
+    unscored_parts,
+)
 from wsgcn.report.table import percent
-from wsgcn.vocabulary import METHODS, VARIANTS, find_method
 
 
-def findings(results: Sequence[Result]) -> list[str]:
-    """The paper's propagation against the baseline for each variant, the best network, and what is missing."""
-    by_name = {one.name: one for one in results}
-    sentences = []
-    for variant in VARIANTS:
-        gcn, walk = (by_name.get(find_method(variant, one).name) for one in ("gcn", "random-walk"))
-        if gcn and walk:
-            sentences += _compare(gcn, walk)
-    sentences += _best_network(results)
-    missing = [name for name in METHODS if name not in by_name]
-    if missing:
-        sentences.append(f"Not evaluated yet: {', '.join(missing)}.")
+def findings(results: Sequence[MethodResult], missing: Sequence[str] = ()) -> list[str]:
+    """Each method against the baselines of its variant and against its CAMs, the best network, and what is missing.
+
+    Args:
+        results: the methods that were evaluated.
+        missing: names of those that were not.
+    """
+    sentences = [
+        *_against_baselines(results),
+        *_best_network(results),
+        *_below_cams(results),
+        *_unscored(results),
+        *_not_evaluated(results, missing),
+    ]
     if not same_basis(results):
         sentences.append(
             "Take care: the methods were not scored on the same photographs and classes; run dvc repro to compare them."
@@ -28,9 +39,22 @@ def findings(results: Sequence[Result]) -> list[str]:
     return sentences
 
 
-def _compare(gcn: Result, walk: Result) -> list[str]:
+def _against_baselines(results: Sequence[MethodResult]) -> list[str]:
+    """Only methods of one variant, which share CAMs and affinity, differ in their propagation alone."""
+    sentences = []
+    for variant in dict.fromkeys(one.method.variant.name for one in results):
+        alike = [one for one in results if one.method.variant.name == variant]
+        baselines = [one for one in alike if one.method.propagation.baseline]
+        others = [one for one in alike if not one.method.propagation.baseline]
+        for one in others:
+            for baseline in baselines:
+                sentences += _compare(one, baseline)
+    return sentences
+
+
+def _compare(one: MethodResult, baseline: MethodResult) -> list[str]:
     before, after, network = (
-        _difference(gcn.number(metric), walk.number(metric))
+        _difference(one.number(metric), baseline.number(metric))
         for metric in ("pseudo_miou", "pseudo_miou_crf", "seg_miou_crf")
     )
     parts = [
@@ -39,21 +63,25 @@ def _compare(gcn: Result, walk: Result) -> list[str]:
         f"its segmentation network is {network} after its own CRF" if network else "",
     ]
     said = ", ".join(part for part in parts if part)
-    return [f"{gcn.name} against {walk.name}, by mIoU: {said}."] if said else []
+    return [f"{one.name} against {baseline.name}, by mIoU: {said}."] if said else []
+
+
+def _points(value: float, other: float) -> float:
+    """Of the rounded numbers, so that a reader who subtracts those in the table gets the same."""
+    return round(100 * value, 1) - round(100 * other, 1)
 
 
 def _difference(value: float | None, other: float | None) -> str:
     if value is None or other is None:
         return ""
-    # Of the rounded numbers, so that a reader who subtracts those in the table gets the same.
-    points = round(100 * value, 1) - round(100 * other, 1)
+    points = _points(value, other)
     if abs(points) < 0.05:
         return "level"
     amount = f"{abs(points):.1f}"
     return f"{amount} {'point' if amount == '1.0' else 'points'} {'above' if points > 0 else 'below'}"
 
 
-def _best_network(results: Sequence[Result]) -> list[str]:
+def _best_network(results: Sequence[MethodResult]) -> list[str]:
     known = [(value, one.name) for one in results if (value := one.number("seg_miou_crf")) is not None]
     if len(known) < 2:
         return []
@@ -62,19 +90,50 @@ def _best_network(results: Sequence[Result]) -> list[str]:
     return [f"The best segmentation network after its CRF: {' and '.join(names)}, {percent(best)} % mIoU."]
 
 
-def basis(results: Sequence[Result]) -> str:
+def _below_cams(results: Sequence[MethodResult]) -> list[str]:
+    """A propagation that makes the CAMs worse is not seen in a comparison of propagations."""
+    sentences = []
+    for one in results:
+        after, before, cam = (one.number(metric) for metric in ("pseudo_miou_crf", "pseudo_miou", "cam_miou"))
+        difference = _difference(before if after is None else after, cam)
+        if difference.endswith("below"):
+            sentences.append(f"{one.name}'s pseudo labels are {difference} its raw CAM.")
+    return sentences
+
+
+def _unscored(results: Sequence[MethodResult]) -> list[str]:
+    parts = unscored_parts(results)
+    if not parts:
+        return []
+    names = " and the ".join(part.what for part in parts)
+    return [f"There are no scores of the {names}: they need ground-truth masks (evaluate.masks). All else is shown."]
+
+
+def _not_evaluated(results: Sequence[MethodResult], missing: Sequence[str]) -> list[str]:
+    lists = [
+        ("Not evaluated yet", list(missing)),
+        ("Pseudo labels not evaluated yet", [one.name for one in results if not one.evaluated(LABELS)]),
+        ("Segmentation network not evaluated yet", [one.name for one in results if not one.evaluated(NETWORK)]),
+    ]
+    return [f"{what}: {', '.join(names)}." for what, names in lists if names]
+
+
+def basis(results: Sequence[MethodResult]) -> str:
     """Dataset, numbers of photographs and scored classes."""
-    first = results[0]
-    images, val = (_count(first, key) for key in ("images", "val_images"))
+    dataset = next((str(name) for one in results if (name := one.metrics.get("dataset"))), "without a name")
+    evaluated = [part for part in PARTS if any(one.evaluated(part) for one in results)]
+    counts = ", ".join(_count(results, part) for part in evaluated) or "scored on an unknown number of photographs"
+    said = f"Dataset {dataset}: {counts}."
+    if not is_scored(results, *PARTS):
+        return said
     names = all_classes(results)
     return (
-        f"Dataset {first.metrics.get('dataset') or 'without a name'}: pseudo labels scored on {images} photographs, "
-        f"segmentation networks on {val} validation photographs. "
-        f"{len(names)} classes are scored: {', '.join(names)}. "
+        f"{said} {len(names)} classes are scored: {', '.join(names)}. "
         "Pixels of any other class and those marked 255 are ignored."
     )
 
 
-def _count(result: Result, key: str) -> str:
-    value = result.number(key)
-    return "an unknown number of" if value is None else f"{value:.0f}"
+def _count(results: Sequence[MethodResult], part: Part) -> str:
+    count = next(value for one in results if (value := one.number(part.count)) is not None)
+    verb = "scored on" if is_scored(results, part) else part.done
+    return f"{part.what} {verb} {count:.0f} {part.photographs}"

@@ -9,51 +9,67 @@ from urllib.parse import quote
 
 from wsgcn.report.findings import basis, findings
 from wsgcn.report.paper import NOTE, citations
-from wsgcn.report.results import Picture, Result
+from wsgcn.report.results import MethodResult, PanelImage
 from wsgcn.report.style import CSS
-from wsgcn.report.table import Table, comparison, losses, partial_labels, per_class
+from wsgcn.report.table import Table, comparison, coverage, has_numbers, losses, partial_labels, per_class
 
 TITLE = "From image-level labels to pixel-wise labels"
 READING = "mIoU in percent, the best of each column bold. Seconds an image: propagation and CRF together."
 PER_CLASS_NOTE = "IoU in percent, the best of each row bold; – where a class is neither in the truth nor predicted."
 PARTIAL_NOTE = (
-    "The sure grid cells that the GCN learns from, in percent: their share among all scored cells, "
+    "The confident grid cells that the propagation learns from, in percent: their share among all scored cells, "
     "and how many of them have the right class."
 )
 LOSS_NOTE = "At the end of learning, mean over the photographs."
+COVERAGE_NOTE = "Pixels that have a label, in percent."
 PAPER_TITLE = "The paper's tables"
 PANELS_NOTE = "The same photograph with each method; dark is background."
 
-Gallery = dict[str, list[tuple[str, Picture]]]
+Gallery = dict[str, list[tuple[str, PanelImage]]]
 """By photograph, the panel of each method that has one."""
 
 
-def pseudo_gallery(results: Sequence[Result]) -> Gallery:
+def pseudo_gallery(results: Sequence[MethodResult]) -> Gallery:
     """Panels of the pseudo labels."""
     return _gallery([(one.name, one.panels) for one in results])
 
 
-def val_gallery(results: Sequence[Result]) -> Gallery:
+def val_gallery(results: Sequence[MethodResult]) -> Gallery:
     """Panels of the segmentation networks."""
     return _gallery([(one.name, one.val_panels) for one in results])
 
 
-def _gallery(by_method: Sequence[tuple[str, Mapping[str, Picture]]]) -> Gallery:
+def _gallery(by_method: Sequence[tuple[str, Mapping[str, PanelImage]]]) -> Gallery:
     ids = sorted({image_id for _, panels in by_method for image_id in panels})
     return {one: [(name, panels[one]) for name, panels in by_method if one in panels] for one in ids}
+
+
+def _known_per_class(results: Sequence[MethodResult]) -> list[Table]:
+    return [table for table in per_class(results) if has_numbers(table)]
+
+
+def _optional_tables(results: Sequence[MethodResult]) -> list[tuple[str, Table, str]]:
+    """Anchor, table and note of what only some methods have, or only some datasets."""
+    tables = (
+        ("coverage", coverage(results), COVERAGE_NOTE),
+        ("partial", partial_labels(results), PARTIAL_NOTE),
+        ("losses", losses(results), LOSS_NOTE),
+    )
+    return [(anchor, table, note) for anchor, table, note in tables if table and has_numbers(table)]
 
 
 # ---------------------------------------------------------------- HTML
 
 
-def html_page(results: Sequence[Result], paper: Sequence[Table]) -> str:
+def html_page(results: Sequence[MethodResult], paper: Sequence[Table], missing: Sequence[str] = ()) -> str:
     """The whole page; pictures are inside it, nothing is loaded from elsewhere.
 
     Args:
         results: the methods that were evaluated.
         paper: the paper's tables.
+        missing: names of the methods that were not evaluated.
     """
-    sections = [(anchor, title, body) for anchor, title, body in _html_sections(results, paper) if body]
+    sections = [(anchor, title, body) for anchor, title, body in _html_sections(results, paper, missing) if body]
     links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections)
     bodies = "".join(f'<section id="{anchor}"><h2>{title}</h2>{body}</section>\n' for anchor, title, body in sections)
     return (
@@ -65,16 +81,20 @@ def html_page(results: Sequence[Result], paper: Sequence[Table]) -> str:
     )
 
 
-def _html_sections(results: Sequence[Result], paper: Sequence[Table]) -> list[tuple[str, str, str]]:
+def _html_sections(
+    results: Sequence[MethodResult], paper: Sequence[Table], missing: Sequence[str]
+) -> list[tuple[str, str, str]]:
     """Anchor, title and body of each section; an empty body where there is nothing to show."""
-    says = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(results))
-    tables = "".join(f"<div>{_titled(one)}</div>" for one in per_class(results))
+    says = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings(results, missing))
+    tables = "".join(f"<div>{_titled(one)}</div>" for one in _known_per_class(results))
+    optional = [
+        (anchor, table.title, _note(note) + html_table(table)) for anchor, table, note in _optional_tables(results)
+    ]
     return [
         ("comparison", "Comparison", html_table(comparison(results)) + _note(READING)),
         ("findings", "What it says", says and f'<ul class="says">{says}</ul>'),
-        ("classes", "IoU by class", f'{_note(PER_CLASS_NOTE)}<div class="pair">{tables}</div>'),
-        ("partial", "Partial pseudo labels", _optional(PARTIAL_NOTE, partial_labels(results))),
-        ("losses", "Mean GCN losses", _optional(LOSS_NOTE, losses(results))),
+        ("classes", "IoU by class", tables and f'{_note(PER_CLASS_NOTE)}<div class="pair">{tables}</div>'),
+        *optional,
         ("panels", "Pseudo labels in pictures", _html_gallery(pseudo_gallery(results))),
         ("val", "Segmentation networks in pictures", _html_gallery(val_gallery(results))),
         ("paper", PAPER_TITLE, _note(NOTE) + "".join(map(_titled, paper)) + "".join(map(_note, citations()))),
@@ -87,10 +107,6 @@ def _titled(table: Table) -> str:
 
 def _note(text: str) -> str:
     return f'<p class="soft">{escape(text)}</p>'
-
-
-def _optional(note: str, table: Table | None) -> str:
-    return _note(note) + html_table(table) if table else ""
 
 
 def html_table(table: Table) -> str:
@@ -112,7 +128,7 @@ def _html_gallery(gallery: Gallery) -> str:
     return _note(PANELS_NOTE) + "".join(_html_photo(image_id, panels) for image_id, panels in gallery.items())
 
 
-def _html_photo(image_id: str, panels: list[tuple[str, Picture]]) -> str:
+def _html_photo(image_id: str, panels: list[tuple[str, PanelImage]]) -> str:
     widest = max(picture.width for _, picture in panels)
     figures = "".join(
         f"<figure><figcaption>{escape(name)}</figcaption>"
@@ -126,7 +142,7 @@ def _html_photo(image_id: str, panels: list[tuple[str, Picture]]) -> str:
 # ---------------------------------------------------------------- Markdown
 
 
-def markdown_page(results: Sequence[Result], paper: Sequence[Table]) -> str:
+def markdown_page(results: Sequence[MethodResult], paper: Sequence[Table], missing: Sequence[str] = ()) -> str:
     """The tables and sentences of :func:`html_page`, with links to the panels instead of pictures."""
     parts = [
         f"# {TITLE}",
@@ -135,15 +151,16 @@ def markdown_page(results: Sequence[Result], paper: Sequence[Table]) -> str:
         markdown_table(comparison(results)),
         READING,
     ]
-    said = findings(results)
+    said = findings(results, missing)
     if said:
         parts += ["## What it says", "\n".join(f"- {escape_markdown(sentence)}" for sentence in said)]
-    parts += ["## IoU by class", PER_CLASS_NOTE]
-    for table in per_class(results):
+    tables = _known_per_class(results)
+    if tables:
+        parts += ["## IoU by class", PER_CLASS_NOTE]
+    for table in tables:
         parts += [f"### {table.title}", markdown_table(table)]
-    for note, optional in ((PARTIAL_NOTE, partial_labels(results)), (LOSS_NOTE, losses(results))):
-        if optional:
-            parts += [f"## {optional.title}", note, markdown_table(optional)]
+    for _, table, note in _optional_tables(results):
+        parts += [f"## {table.title}", note, markdown_table(table)]
     parts += _markdown_gallery("Pseudo labels in pictures", pseudo_gallery(results))
     parts += _markdown_gallery("Segmentation networks in pictures", val_gallery(results))
     parts += [f"## {PAPER_TITLE}", NOTE]

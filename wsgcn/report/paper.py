@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from wsgcn.report.published import (
+    ABLATED,
     ENTROPY_WEIGHT,
     LAPLACIAN_WEIGHT,
     MARKS,
@@ -24,12 +25,14 @@ from wsgcn.report.published import (
     Network,
 )
 from wsgcn.report.table import MISSING, Cell, Table, percent
-from wsgcn.vocabulary import METHODS, VOC_CLASSES
+from wsgcn.vocabulary import VOC_CLASSES
 
 if TYPE_CHECKING:
-    from wsgcn.record import Recorded
+    from wsgcn.tracking.finished import FinishedRun
 
-LOSSES = ("propagate.entropy_weight", "propagate.laplacian_weight")
+LOSSES = ("propagate.{propagation}.entropy_weight", "propagate.{propagation}.laplacian_weight")
+"""Names of the weights of eq. (2); the placeholder is the entry of ``propagate`` that a run's method has."""
+
 LABELS_MAY_DIFFER = (*LOSSES, "segtrain.")
 NETWORKS_MAY_DIFFER = (*LOSSES, "segtrain.backbone", "segtrain.weights")
 """Parameters in which the rows of Tables 1 and 2, and of Tables 3 and 4, may differ from the project's."""
@@ -53,7 +56,7 @@ NOTE = (
 )
 
 
-def paper_tables(label_runs: Sequence[Recorded], network_runs: Sequence[Recorded]) -> list[Table]:
+def paper_tables(label_runs: Sequence[FinishedRun], network_runs: Sequence[FinishedRun]) -> list[Table]:
     """Tables 1 to 5.
 
     Args:
@@ -70,8 +73,9 @@ def paper_tables(label_runs: Sequence[Recorded], network_runs: Sequence[Recorded
     ]
 
 
-def _with_all_losses(runs: Sequence[Recorded]) -> list[Recorded]:
-    return [run for run in runs if METHODS[run.method].propagation != "gcn" or _losses(run) == (True, True)]
+def _with_all_losses(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
+    """Those of the paper's setting; a run without these losses, such as a random walk's, has none that is off."""
+    return [run for run in runs if _weights(run) is None or _losses_used(run) == (True, True)]
 
 
 def citations() -> list[str]:
@@ -79,7 +83,7 @@ def citations() -> list[str]:
     return [f"[{number}] {text}" for number, text in REFERENCES.items()]
 
 
-def _table_1(runs: Sequence[Recorded]) -> Table:
+def _table_1(runs: Sequence[FinishedRun]) -> Table:
     rows = [(_name(row.system, row.reference), row.miou, _pseudo(runs, row.system, crf=True)) for row in TABLE_1]
     return Table(
         "Table 1: complete pseudo labels on VOC 2012 train, mIoU",
@@ -88,13 +92,13 @@ def _table_1(runs: Sequence[Recorded]) -> Table:
     )
 
 
-def _table_2(runs: Sequence[Recorded]) -> Table:
+def _table_2(runs: Sequence[FinishedRun]) -> Table:
     rows = []
     for row in TABLE_2:
-        alike = [run for run in runs if _losses(run) == (row.entropy, row.laplacian)]
+        alike = [run for run in runs if _losses_used(run) == (row.entropy, row.laplacian)]
         ticks = [Cell("✓" if used else "") for used in (row.entropy, row.laplacian, row.crf)]
-        here = _pseudo(alike, "WSGCN-I", crf=row.crf)
-        rows.append((Cell("WSGCN-I"), *ticks, _printed(row.miou), Cell(here)))
+        here = _pseudo(alike, ABLATED, crf=row.crf)
+        rows.append((Cell(ABLATED), *ticks, _printed(row.miou), Cell(here)))
     return Table(
         "Table 2: losses and complete pseudo labels on VOC 2012 train, mIoU",
         ("Method", "Entropy loss", "Laplacian loss", "dCRF", "Published", "Here"),
@@ -102,7 +106,7 @@ def _table_2(runs: Sequence[Recorded]) -> Table:
     )
 
 
-def _table_3(runs: Sequence[Recorded]) -> Table:
+def _table_3(runs: Sequence[FinishedRun]) -> Table:
     marks = "; ".join(f"{mark} {text}" for mark, text in MARKS.items())
     return Table(
         f"Table 3: segmentation networks on VOC 2012, mIoU ({marks})",
@@ -111,7 +115,7 @@ def _table_3(runs: Sequence[Recorded]) -> Table:
     )
 
 
-def _table_4(runs: Sequence[Recorded]) -> Table:
+def _table_4(runs: Sequence[FinishedRun]) -> Table:
     return Table(
         "Table 4: segmentation networks with DRN-D-105 on VOC 2012, mIoU",
         ("Method", *NETWORK_COLUMNS),
@@ -120,9 +124,9 @@ def _table_4(runs: Sequence[Recorded]) -> Table:
 
 
 def _table_5() -> Table:
-    rows = []
+    rows, references = [], {row.system: row.reference for row in TABLE_3}
     for system, values in TABLE_5.items():
-        name = _name(system, 4 if system == "IRNet" else None)
+        name = _name(system, references[system])
         rows.append((Cell(f"{name}, published"), *map(_printed, values)))
         rows.append((Cell(f"{system}, here"), *[Cell(MISSING)] * len(values)))
     return Table(
@@ -136,7 +140,7 @@ def _named(row: Network) -> Cell:
     return Cell(_name(row.system + row.mark, row.reference))
 
 
-def _network_cells(row: Network, runs: Sequence[Recorded]) -> tuple[Cell, ...]:
+def _network_cells(row: Network, runs: Sequence[FinishedRun]) -> tuple[Cell, ...]:
     here = Cell(_network(runs, row))
     return Cell(row.backbone), _printed(row.val), here, _printed(row.test), Cell(MISSING)
 
@@ -149,23 +153,28 @@ def _printed(value: float) -> Cell:
     return Cell(f"{value:.1f}")
 
 
-def _losses(run: Recorded) -> tuple[bool, bool] | None:
-    """Whether entropy and Laplacian loss are in use; None where a weight is neither 0 nor the paper's."""
-    used = []
-    for name, published in (("entropy_weight", ENTROPY_WEIGHT), ("laplacian_weight", LAPLACIAN_WEIGHT)):
-        weight = float(run.params[f"propagate.{name}"])
-        if weight not in (0, published):
-            return None
-        used.append(weight != 0)
-    return used[0], used[1]
+def _weights(run: FinishedRun) -> tuple[float, float] | None:
+    """Weights of the entropy and the Laplacian loss; None where the run's propagation has no such losses."""
+    names = [name.format(propagation=run.params.get("method.propagation")) for name in LOSSES]
+    if not all(name in run.params for name in names):
+        return None
+    return float(run.params[names[0]]), float(run.params[names[1]])
 
 
-def _pseudo(runs: Sequence[Recorded], method: str, *, crf: bool) -> str:
+def _losses_used(run: FinishedRun) -> tuple[bool, bool] | None:
+    """Whether entropy and Laplacian loss are in use; None where there are none, or a weight is neither 0 nor theirs."""
+    weights = _weights(run)
+    if weights is None or weights[0] not in (0, ENTROPY_WEIGHT) or weights[1] not in (0, LAPLACIAN_WEIGHT):
+        return None
+    return weights[0] != 0, weights[1] != 0
+
+
+def _pseudo(runs: Sequence[FinishedRun], method: str, *, crf: bool) -> str:
     metric = "pseudo_miou_crf" if crf else "pseudo_miou"
     return _newest([run for run in runs if run.method == method], metric, ("images", TRAIN_PHOTOGRAPHS))
 
 
-def _network(runs: Sequence[Recorded], row: Network) -> str:
+def _network(runs: Sequence[FinishedRun], row: Network) -> str:
     start = STARTS.get((row.backbone, row.mark))
     alike = [run for run in runs if run.method == row.system and start and _starts(run.params, *start)]
     return _newest(alike, "seg_miou_crf", ("val_images", VAL_PHOTOGRAPHS))
@@ -178,7 +187,7 @@ def _starts(params: Mapping[str, str], backbone: str, file: str | None) -> bool:
     return known and trained == "null" and params.get("segtrain.backbone") == backbone
 
 
-def _newest(runs: Sequence[Recorded], metric: str, photographs: tuple[str, int]) -> str:
+def _newest(runs: Sequence[FinishedRun], metric: str, photographs: tuple[str, int]) -> str:
     name, count = photographs
     for run in runs:
         all_classes = set(json.loads(run.params["evaluate.classes"])) == set(VOC_CLASSES)

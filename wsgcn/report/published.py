@@ -43,6 +43,10 @@ SHORT_NAMES = (
 """Table 5's columns, in the order of :data:`~wsgcn.vocabulary.VOC_CLASSES`."""
 
 
+ABLATED = "WSGCN-I"
+"""The method of Table 2."""
+
+
 class Quality(NamedTuple):
     """A row of Table 1: complete pseudo labels on ``train``."""
 
@@ -52,7 +56,7 @@ class Quality(NamedTuple):
 
 
 class Ablation(NamedTuple):
-    """A row of Table 2: WSGCN-I's pseudo labels on ``train`` by what is in use."""
+    """A row of Table 2: pseudo labels of :data:`ABLATED` on ``train`` by what is in use."""
 
     entropy: bool
     laplacian: bool

@@ -5,13 +5,54 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wsgcn.vocabulary import Method
+if TYPE_CHECKING:
+    from wsgcn.params import Method
 
 
 @dataclass(frozen=True)
-class Picture:
+class Part:
+    """One of the two things that are evaluated, each by a stage of its own.
+
+    Attributes:
+        stage: word of that stage.
+        what: its name in sentences, plural.
+        done: what was done with the photographs where they could not be scored.
+        photographs: what they are called.
+        count: the number that says how many there are; it is there as soon as the stage has run.
+        scores: the metrics that need ground truth.
+    """
+
+    stage: str
+    what: str
+    done: str
+    photographs: str
+    count: str
+    scores: tuple[str, ...]
+
+
+LABELS = Part(
+    stage="evaluate-labels",
+    what="pseudo labels",
+    done="made for",
+    photographs="photographs",
+    count="images",
+    scores=("cam_miou", "pseudo_miou", "pseudo_miou_crf"),
+)
+NETWORK = Part(
+    stage="evaluate",
+    what="segmentation networks",
+    done="run on",
+    photographs="validation photographs",
+    count="val_images",
+    scores=("seg_miou", "seg_miou_crf"),
+)
+PARTS = (LABELS, NETWORK)
+
+
+@dataclass(frozen=True)
+class PanelImage:
     """A panel as the page shows it.
 
     Attributes:
@@ -26,13 +67,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Result:
-    """One evaluated method.
+class MethodResult:
+    """One method whose labels or network, or both, were evaluated.
 
     Attributes:
         method: the method.
-        metrics: content of its ``metrics.json``.
-        losses: mean of each GCN loss over the photographs; empty where there is none.
+        metrics: content of the ``scores.json`` of its labels and of its network together.
+        losses: mean of each loss over the photographs; empty where there is none.
         panels: pseudo-label panels by photograph.
         val_panels: segmentation panels by photograph.
     """
@@ -40,8 +81,8 @@ class Result:
     method: Method
     metrics: Mapping[str, Any]
     losses: Mapping[str, float] = field(default_factory=dict)
-    panels: Mapping[str, Picture] = field(default_factory=dict)
-    val_panels: Mapping[str, Picture] = field(default_factory=dict)
+    panels: Mapping[str, PanelImage] = field(default_factory=dict)
+    val_panels: Mapping[str, PanelImage] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -69,16 +110,31 @@ class Result:
             return None
         return float(value)
 
+    def evaluated(self, part: Part) -> bool:
+        """Whether the stage of this part has run; without masks it has, and there are no scores."""
+        return self.number(part.count) is not None
 
-def all_classes(results: Sequence[Result]) -> list[str]:
+
+def all_classes(results: Sequence[MethodResult]) -> list[str]:
     """Every scored class of any method, in order of first mention."""
     return list(dict.fromkeys(name for result in results for name in result.classes))
 
 
-def same_basis(results: Sequence[Result]) -> bool:
-    """Whether all methods were scored on one dataset, as many photographs and the same classes."""
-    facts = {
-        (str(one.metrics.get("dataset")), one.number("images"), one.number("val_images"), tuple(one.classes))
-        for one in results
-    }
-    return len(facts) <= 1
+def is_scored(results: Sequence[MethodResult], *parts: Part) -> bool:
+    """Whether any method has a score of any of these parts."""
+    return any(one.number(score) is not None for one in results for part in parts for score in part.scores)
+
+
+def unscored_parts(results: Sequence[MethodResult]) -> list[Part]:
+    """What was evaluated without ground truth, so that no method has a score of it."""
+    return [part for part in PARTS if any(one.evaluated(part) for one in results) and not is_scored(results, part)]
+
+
+def same_basis(results: Sequence[MethodResult]) -> bool:
+    """Whether all methods were scored on one dataset, as many photographs and the same classes, as far as is known."""
+    facts: tuple[set[Any], ...] = (
+        {one.metrics.get("dataset") for one in results},
+        *({one.number(part.count) for one in results} for part in PARTS),
+        {tuple(one.classes) or None for one in results},
+    )
+    return all(len(values - {None}) <= 1 for values in facts)

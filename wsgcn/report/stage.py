@@ -1,4 +1,4 @@
-"""Stage ``report``: one page in HTML and in Markdown that compares all methods that were evaluated."""
+"""Stage ``report``: one page in HTML and in Markdown that compares all methods of which anything was evaluated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from rich.table import Table as RichTable
@@ -18,32 +18,33 @@ from rich.text import Text
 from wsgcn.errors import DataError
 from wsgcn.report.page import html_page, markdown_page
 from wsgcn.report.paper import paper_tables
-from wsgcn.report.results import Picture, Result
+from wsgcn.report.results import LABELS, NETWORK, PARTS, MethodResult, PanelImage, Part
 from wsgcn.report.table import Table, comparison
 from wsgcn.store.files import read_json, read_table, write_text
 from wsgcn.store.paths import Artifacts
-from wsgcn.vocabulary import LOSS_NAMES, METHODS, Method
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params
-    from wsgcn.record import Recorded
+    from wsgcn.params import Method, Params
+    from wsgcn.tracking.finished import FinishedRun
 
 PANEL_SCALE = 0.75
 PANEL_WIDTH = 1500  # pixels; the page shows at most 1200, and many panels must not make it slow to open
 JPEG_QUALITY = 82
 
 
-def run(
+def write_report(
     params: Params,
     artifacts: Artifacts,
-    label_runs: Sequence[Recorded] = (),
-    network_runs: Sequence[Recorded] = (),
+    label_runs: Sequence[FinishedRun] = (),
+    network_runs: Sequence[FinishedRun] = (),
 ) -> RichTable:
     """Write ``index.html`` and ``report.md`` into ``artifacts/report``.
 
+    A method is in it as soon as its labels or its network were evaluated; what is not known stays open.
+
     Args:
-        params: not read: everything that the report says comes from what was evaluated.
-        artifacts: where the methods' metrics are.
+        params: says which methods there are; everything else comes from what was evaluated.
+        artifacts: where the methods' scores, panels and losses are.
         label_runs: what MLflow has for :func:`~wsgcn.report.paper.paper_tables`.
         network_runs: likewise.
 
@@ -53,12 +54,17 @@ def run(
     Raises:
         DataError: no method was evaluated, or a file of one is broken.
     """
-    results = [_load(artifacts, method) for method in METHODS.values() if artifacts.metrics(method.name).exists()]
+    methods = params.all_methods()
+    results = [_load(artifacts, method) for method in methods if _scores(artifacts, method)]
     if not results:
-        raise DataError(f"{artifacts.root / 'evaluate'} holds no metrics.json: evaluate a method first (dvc repro)")
+        raise DataError(
+            f"{' and '.join(str(artifacts.root / part.stage) for part in PARTS)} hold no scores.json of a method in "
+            "params.yaml: evaluate one first (dvc repro)"
+        )
+    missing = [method.name for method in methods if not _scores(artifacts, method)]
     folder, tables = _folder(artifacts), paper_tables(label_runs, network_runs)
-    write_text(folder / "index.html", html_page(results, tables))
-    write_text(folder / "report.md", markdown_page(results, tables))
+    write_text(folder / "index.html", html_page(results, tables, missing))
+    write_text(folder / "report.md", markdown_page(results, tables, missing))
     return terminal_table(comparison(results))
 
 
@@ -66,38 +72,47 @@ def _folder(artifacts: Artifacts) -> Path:
     return artifacts.root / "report"
 
 
-def _load(artifacts: Artifacts, method: Method) -> Result:
-    path = artifacts.metrics(method.name)
-    metrics = read_json(path)
-    if not isinstance(metrics, dict):
-        raise DataError(f"{path} does not hold metrics by name: delete it and make it again (dvc repro)")
-    panels = path.parent / "panels"
-    return Result(
-        method=method,
-        metrics=metrics,
-        losses=_mean_losses(artifacts.losses(method.name)) if method.propagation == "gcn" else {},
-        panels=_pictures(panels, _folder(artifacts)),
-        val_panels=_pictures(panels / "val", _folder(artifacts)),
-    )
+def _scores(artifacts: Artifacts, method: Method) -> list[Path]:
+    """The files that say something of a method; those of its labels first."""
+    paths = [artifacts.scores(part.stage, method.name) for part in PARTS]
+    return [path for path in paths if path.exists()]
 
 
-def _mean_losses(path: Path) -> dict[str, float]:
+def _load(artifacts: Artifacts, method: Method) -> MethodResult:
+    metrics: dict[str, Any] = {}
+    for path in _scores(artifacts, method):
+        metrics |= _read_scores(path)
+    panels, val_panels = (_pictures(artifacts, part, method) for part in (LABELS, NETWORK))
+    losses = _mean_losses(artifacts.losses(method.name), method.propagation.losses)
+    return MethodResult(method, metrics, losses, panels, val_panels)
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    scores = read_json(path)
+    if not isinstance(scores, dict):
+        raise DataError(f"{path} does not hold scores by name: delete it and make it again (dvc repro)")
+    return scores
+
+
+def _mean_losses(path: Path, names: Sequence[str]) -> dict[str, float]:
     """Mean of each column; empty where the table is missing or has no row, which the report shows as unknown."""
-    rows = read_table(path) if path.exists() else []
+    rows = read_table(path) if names and path.exists() else []
     if not rows:
         return {}
     try:
-        means = {name: fmean(float(row[name]) for row in rows) for name in LOSS_NAMES}
+        means = {name: fmean(float(row[name]) for row in rows) for name in names}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no table of losses ({error}): make it again (dvc repro)") from error
     return {name: mean for name, mean in means.items() if math.isfinite(mean)}
 
 
-def _pictures(folder: Path, report: Path) -> dict[str, Picture]:
-    return {path.stem: _picture(path, report) for path in sorted(folder.glob("*.png"))}
+def _pictures(artifacts: Artifacts, part: Part, method: Method) -> dict[str, PanelImage]:
+    """The panels that were drawn of a part of a method, by photograph."""
+    paths = sorted((artifacts.folder(part.stage, method.name) / "panels").glob("*.png"))
+    return {path.stem: _picture(path, _folder(artifacts)) for path in paths}
 
 
-def _picture(path: Path, report: Path) -> Picture:
+def _picture(path: Path, report: Path) -> PanelImage:
     try:
         with Image.open(path) as panel:
             rgb = panel.convert("RGB")
@@ -108,7 +123,7 @@ def _picture(path: Path, report: Path) -> Picture:
     file = io.BytesIO()
     rgb.resize(size, Image.Resampling.LANCZOS).save(file, format="JPEG", quality=JPEG_QUALITY, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Picture(uri, Path(os.path.relpath(path, report)).as_posix(), rgb.width)
+    return PanelImage(uri, Path(os.path.relpath(path, report)).as_posix(), rgb.width)
 
 
 def terminal_table(table: Table) -> RichTable:

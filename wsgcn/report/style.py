@@ -31,6 +31,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 td.best { background: var(--best); }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 0 1.5rem; }
 .pair > * { min-width: 0; }
+.pair thead th { white-space: nowrap; }
 .photo { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .2rem 1rem 1rem;
   margin: 1rem 0; }
 figure { margin: .6rem 0 0; }

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wsgcn.report.results import Result, all_classes
-from wsgcn.vocabulary import LOSS_NAMES
+from wsgcn.report.results import LABELS, MethodResult, all_classes, is_scored
 
 MISSING = "–"
 PER_CLASS = (
@@ -26,6 +25,12 @@ COMPARED = (
 )
 """Column and metric of the comparison."""
 
+COVERED = (
+    ("Pseudo labels", "pseudo_coverage"),
+    ("Pseudo labels + CRF", "pseudo_coverage_crf"),
+)
+"""Column and metric of the coverage; raw CAMs and networks label every pixel."""
+
 LOSS_TITLES = {
     "total": "Total",
     "fg": "Foreground",
@@ -33,6 +38,7 @@ LOSS_TITLES = {
     "ent": "Entropy",
     "lap": "Laplacian",
 }
+"""Column by the name of a loss; a loss that is not here stands under its own name."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,21 @@ def _seconds(value: float | None) -> str:
 def mark_best(
     values: Sequence[float | None], show: Callable[[float | None], str] = percent, lowest: bool = False
 ) -> list[Cell]:
-    """Cells of comparable values. All that read like the best are best; among fewer than two there is no best."""
+    """Cells of comparable values. All that read like the best are best; where all read alike there is no best."""
     texts = [show(value) for value in values]
     known = [value for value in values if value is not None]
-    best = show(min(known) if lowest else max(known)) if len(known) > 1 else None
+    if len({show(value) for value in known}) < 2:
+        return [Cell(text) for text in texts]
+    best = show(min(known) if lowest else max(known))
     return [Cell(text, text == best) for text in texts]
 
 
-def comparison(results: Sequence[Result]) -> Table:
+def has_numbers(table: Table) -> bool:
+    """Whether any cell but the first of a row holds a value."""
+    return any(cell.text != MISSING for row in table.rows for cell in row[1:])
+
+
+def comparison(results: Sequence[MethodResult]) -> Table:
     """One row a method: quality of every step, and speed."""
     columns = [mark_best([one.number(metric) for one in results]) for _, metric in COMPARED]
     columns.append(mark_best([one.seconds for one in results], _seconds, lowest=True))
@@ -79,7 +92,7 @@ def comparison(results: Sequence[Result]) -> Table:
     return Table("Comparison", ("Method", *(title for title, _ in COMPARED), "Seconds an image"), rows)
 
 
-def per_class(results: Sequence[Result]) -> list[Table]:
+def per_class(results: Sequence[MethodResult]) -> list[Table]:
     """IoU by class and method for each kind of labels, the mean last."""
     tables = []
     for title, metric, mean in PER_CLASS:
@@ -91,9 +104,19 @@ def per_class(results: Sequence[Result]) -> list[Table]:
     return tables
 
 
-def partial_labels(results: Sequence[Result]) -> Table | None:
-    """Share and precision of the partial labels of each GCN method; None where no method has them."""
-    shown = [one for one in results if one.method.propagation == "gcn"]
+def coverage(results: Sequence[MethodResult]) -> Table | None:
+    """Share of the pixels with a label; None where it is unknown, or where scores are shown and all are complete."""
+    values = [one.number(metric) for one in results for _, metric in COVERED]
+    complete = {percent(value) for value in values if value is not None} <= {percent(1)}
+    if not any(value is not None for value in values) or (complete and is_scored(results, LABELS)):
+        return None
+    rows = tuple((Cell(one.name), *(Cell(percent(one.number(metric))) for _, metric in COVERED)) for one in results)
+    return Table("Coverage", ("Method", *(title for title, _ in COVERED)), rows)
+
+
+def partial_labels(results: Sequence[MethodResult]) -> Table | None:
+    """Share and precision of the partial labels of each method that learns from them; None where none does."""
+    shown = [one for one in results if one.method.propagation.partial_labels_used]
     if not shown:
         return None
     keys = [
@@ -108,13 +131,14 @@ def partial_labels(results: Sequence[Result]) -> Table | None:
     return Table("Partial pseudo labels", ("Class", *heads), rows)
 
 
-def losses(results: Sequence[Result]) -> Table | None:
-    """Mean losses of each GCN method; None where no method has a GCN."""
-    shown = [one for one in results if one.method.propagation == "gcn"]
+def losses(results: Sequence[MethodResult]) -> Table | None:
+    """Mean losses of each method that records any, in the columns of all of them; None where no method does."""
+    shown = [one for one in results if one.method.propagation.losses]
     if not shown:
         return None
+    names = list(dict.fromkeys(name for one in shown for name in one.method.propagation.losses))
     rows = tuple(
-        (Cell(one.name), *(Cell(f"{one.losses[key]:.4g}" if key in one.losses else MISSING) for key in LOSS_NAMES))
+        (Cell(one.name), *(Cell(f"{one.losses[name]:.4g}" if name in one.losses else MISSING) for name in names))
         for one in shown
     )
-    return Table("Mean GCN losses", ("Method", *(LOSS_TITLES[key] for key in LOSS_NAMES)), rows)
+    return Table("Mean losses of the propagation", ("Method", *(LOSS_TITLES.get(name, name) for name in names)), rows)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 
@@ -23,7 +24,7 @@ from wsgcn.runtime.progress import progress_bar
 
 
 class HasId(Protocol):
-    """Anything with an image id, such as an :class:`~wsgcn.artifacts.ImageRecord`."""
+    """Anything with an image id, such as an :class:`~wsgcn.store.index.ImageRecord`."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -32,62 +33,85 @@ class HasId(Protocol):
 Image = TypeVar("Image", bound=HasId)
 
 
+class Done(NamedTuple):
+    """An image that a stage has: the seconds that it took when it was made, None where nobody knows."""
+
+    seconds: float | None
+
+
+Outcome = Done | WsgcnError
+Work = Callable[[Sequence[Image]], Sequence[Outcome]]
+"""Does some images at once, one in most cases, and says of each whether it is done or why it failed; picklable."""
+
+
+@dataclass(frozen=True)
+class EachImage(Generic[Image]):
+    """Work that does one image at a time; an error of one image leaves the others alone."""
+
+    work: Callable[[Image], object]
+
+    def __call__(self, images: Sequence[Image]) -> list[Outcome]:
+        """Do each image."""
+        return [self._do(image) for image in images]
+
+    def _do(self, image: Image) -> Outcome:
+        start = time.perf_counter()
+        try:
+            self.work(image)
+        except WsgcnError as error:
+            return error
+        return Done(time.perf_counter() - start)
+
+
 def map_images(
-    work: Callable[[Image], bool],
-    images: Sequence[Image],
+    work: Work[Image],
+    groups: Sequence[Sequence[Image]],
     *,
     stage: str,
     label: str,
     workers: int,
+    preload: str | None = None,
     finished: Callable[[str], None] | None = None,
-    groups: Sequence[Sequence[Image]] | None = None,
 ) -> dict[str, float]:
-    """Do ``work(image)`` for each image, in worker processes of one thread each.
-
-    An image that raises :class:`WsgcnError` is noted and the others go on. Results must not depend on the order.
+    """Do every image, in worker processes of one thread each. Results must not depend on the order.
 
     Args:
-        work: a picklable function that loads, computes and saves one image; False says that it was there already.
-        images: the images of the stage.
+        work: does a group; :class:`EachImage` makes it from what does one image.
+        groups: images of the stage, those together that are to be done at once.
         stage: word of the stage, for the error.
         label: text before the progress bar.
         workers: number of processes; 1 works in this process, 0 takes one a core.
+        preload: module that the processes are to have imported before they start.
         finished: called in this process with the id of each image that succeeded.
-        groups: the same images, those that ``work.together(images)`` does at once in one list; it gives for each what
-            ``work`` would give, or the error. None = each image alone.
 
     Returns:
-        Seconds by image id, of the images that were made.
+        Seconds by image id, where they are known.
 
     Raises:
-        StageError: some images failed.
+        StageError: some images failed; the others were done.
         UsageError: a worker process was killed.
     """
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
-    groups = groups or [[image] for image in images]
-    outcomes = _outcomes(work, groups, min(worker_count(workers), len(groups)))
-    with progress_bar(label, len(images)) as advance, closing(outcomes):
+    total = sum(map(len, groups))
+    outcomes = _outcomes(work, groups, min(worker_count(workers), len(groups)), preload)
+    with progress_bar(label, total) as advance, closing(outcomes):
         for image_id, outcome in outcomes:
             if isinstance(outcome, WsgcnError):
                 failures[image_id] = str(outcome)
             else:
-                if outcome is not None:
-                    seconds[image_id] = outcome
+                if outcome.seconds is not None:
+                    seconds[image_id] = outcome.seconds
                 if finished is not None:
                     finished(image_id)
             advance()
     if failures:
-        raise StageError(stage, failures, len(images))
+        raise StageError(stage, failures, total)
     return seconds
 
 
-Outcome = float | None | WsgcnError
-"""Seconds that an image took, None where nothing was to do, or the error."""
-
-
 def _outcomes(
-    work: Callable[[Image], bool], groups: Sequence[Sequence[Image]], workers: int
+    work: Work[Image], groups: Sequence[Sequence[Image]], workers: int, preload: str | None
 ) -> Generator[tuple[str, Outcome]]:
     if workers <= 1:
         with threads(1):
@@ -96,7 +120,7 @@ def _outcomes(
         return
     # A fork server has imported the stage once, has no threads yet, and forks workers in milliseconds.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([getattr(work, "func", work).__module__])
+    context.set_forkserver_preload([preload or type(work).__module__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     try:
         for job in as_completed([pool.submit(_do, work, group) for group in groups]):
@@ -111,19 +135,8 @@ def _outcomes(
         pool.shutdown(cancel_futures=True)
 
 
-def _do(work: Callable[[Image], bool], group: Sequence[Image]) -> list[tuple[str, Outcome]]:
-    start = time.perf_counter()
-    made = work.together(group) if len(group) > 1 else [_try(work, image) for image in group]  # type: ignore[attr-defined]
-    seconds = (time.perf_counter() - start) / len(group)
-    outcomes = (one if isinstance(one, WsgcnError) else seconds if one else None for one in made)
-    return [(image.id, outcome) for image, outcome in zip(group, outcomes)]
-
-
-def _try(work: Callable[[Image], bool], image: Image) -> bool | WsgcnError:
-    try:
-        return work(image)
-    except WsgcnError as error:
-        return error
+def _do(work: Work[Image], group: Sequence[Image]) -> list[tuple[str, Outcome]]:
+    return [(image.id, outcome) for image, outcome in zip(group, work(group), strict=True)]
 
 
 def _start_worker() -> None:

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsgcn.nets.backbone import freeze_norms
+from wsgcn.nets.base import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
 from wsgcn.training.augment import ParameterGroup
 from wsgcn.training.distributed import shared_count
-from wsgcn.training.loop import Objective
+from wsgcn.training.loop import TrainingLoss
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
     from wsgcn.params import Segtrain
 
 
-class SegmentationObjective(Objective):
+class SegmentationLoss(TrainingLoss):
     """DeepLabv2 with the loss of section 4.1: at every scale and for their maximum."""
 
     def __init__(self, network: DeepLabV2, params: Segtrain):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,29 +17,32 @@ from wsgcn.errors import DataError
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.runtime.progress import LogMetrics
 from wsgcn.runtime.seeds import seeded
-from wsgcn.segtrain.fit import SegmentationObjective
-from wsgcn.store.checkpoints import load_checkpoint, load_part, save_checkpoint
-from wsgcn.store.files import HISTORY, write_table
+from wsgcn.sections import step_count
+from wsgcn.segtrain.fit import SegmentationLoss
+from wsgcn.stages import stage_code
+from wsgcn.store.checkpoints import load_part
+from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.photos import load_photo, photo_size
-from wsgcn.training.augment import random_view
+from wsgcn.training.augment import ToInput, random_crop
+from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Step, Training, fabric_for, train
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params
+    from wsgcn.params import Method, Params
+    from wsgcn.segtrain.section import Segtrain
     from wsgcn.store.paths import Artifacts
-    from wsgcn.vocabulary import Method
 
 LOG_EVERY = 10
 """Steps behind one row of the history."""
 
 
-def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
+def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
     """Train on the training split's pseudo labels; write the checkpoint and the history when all is done.
 
-    New weights and views depend on the run's seed alone, so that methods are compared on equal terms; with
+    New weights and crops depend on the run's seed alone, so that methods are compared on equal terms; with
     ``weights: cams`` the backbone starts as the variant's classifier left it. An imported network (``trained``) is
     taken as it is, with an empty history.
 
@@ -54,48 +57,70 @@ def run(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -
             start from are missing or another network's.
         UsageError: the device is not there, or the loss is no longer finite.
     """
-    index = load_index(artifacts.index)
-    settings = {
-        "backbone": params.segtrain.backbone,
-        "output_stride": params.segtrain.output_stride,
-        "classes": len(index.class_names),
-        "dilations": list(params.segtrain.aspp_dilations),
-    }
-    if params.segtrain.trained is not None:
-        network = build_deeplab(settings, None)
-        load_checkpoint(Path(params.segtrain.trained), NETWORK, settings, network)
-        _save(artifacts, method, settings, network, [])
-        return
-    images = {image.id: image for image in index.split(params.dataset.train_split)}
-    _check_labels(images.values(), artifacts, method)
-    fabric = fabric_for(params.runtime)
-    network = _new_network(settings, params, artifacts, method)
-    training = Training(
-        objective=SegmentationObjective(network, params.segtrain),
-        items=images,
-        sample=partial(_view, index=index, artifacts=artifacts, method=method, params=params),
-        params=params.segtrain,
-        steps=params.segtrain.iterations,
-        accumulate=params.segtrain.accumulate,
-        run_seed=params.runtime.seed,
-        name=NETWORK,
+    index, settings = load_index(artifacts.index), params.segtrain
+    job = TrainingJob(
+        index=index,
+        images=index.split(params.dataset.train_split),
+        runtime=params.runtime,
+        finished=FinishedWork(Path(params.runtime.store)),
+        code=stage_code(params, "segtrain", method.name),
+        checkpoint=artifacts.checkpoint(NETWORK, method.name),
+        history=artifacts.history(NETWORK, method.name),
+        section=NETWORK,
         label=f"segtrain {method.name}",
-        section="segtrain",
     )
-    history = _History(training.steps, log)
-    train(training, fabric, history.add)
-    _save(artifacts, method, settings, network, history.rows)
+    structure = network_structure(settings, len(index.class_names))
+    if settings.trained is not None:
+        job.take_imported(settings.trained, NETWORK, structure, build_deeplab(structure, None))
+        return
+    start = artifacts.checkpoint("cams-train", method.variant.name)
+    _check_labels(job.images, artifacts, method)
+
+    def learn() -> None:
+        network = _new_network(structure, settings, params.runtime.seed, start)
+        training = _training(job, network, settings, artifacts, method)
+        history = _History(training.steps, log)
+        train(training, fabric_for(params.runtime), history.add)
+        job.save(NETWORK, structure, network, history.rows)
+
+    files = [] if settings.weights is None else [start if settings.weights == "cams" else Path(settings.weights)]
+    labels = [artifacts.label_map("crf", method.name, image.id) for image in job.images]
+    numbers = settings.model_dump(mode="json", exclude={"weights", "trained"})
+    mark = job.fingerprint({"name": NETWORK, "structure": structure, **numbers}, [*files, *labels])
+    job.train_once(mark, learn)
 
 
-def _save(
-    artifacts: Artifacts,
-    method: Method,
-    settings: Mapping[str, object],
-    network: DeepLabV2,
-    rows: Iterable[tuple[int, float, float]],
-) -> None:
-    write_table(artifacts.history(NETWORK, method.name), HISTORY, rows)
-    save_checkpoint(artifacts.checkpoint(NETWORK, method.name), NETWORK, settings, network)
+def network_structure(params: Segtrain, classes: int) -> dict[str, Any]:
+    """What decides the network's structure, to be kept in the checkpoint."""
+    return {
+        "backbone": params.backbone,
+        "output_stride": params.output_stride,
+        "classes": classes,
+        "dilations": list(params.aspp_dilations),
+    }
+
+
+def _training(
+    job: TrainingJob, network: DeepLabV2, params: Segtrain, artifacts: Artifacts, method: Method
+) -> Training[ImageRecord]:
+    return Training(
+        loss=SegmentationLoss(network, params),
+        items={image.id: image for image in job.images},
+        sample=SegmentationSample(
+            index=job.index,
+            labels=artifacts.folder("crf", method.name),
+            crop=params.crop,
+            scale=params.scale,
+            to_input=network.backbone.to_input,
+        ),
+        params=params,
+        steps=step_count(params.steps, len(job.images), params.batch * params.accumulate),
+        accumulate=params.accumulate,
+        run_seed=job.runtime.seed,
+        name=NETWORK,
+        label=job.label,
+        section=job.section,
+    )
 
 
 def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: Method) -> None:
@@ -103,9 +128,9 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
     paths = {image: artifacts.label_map("crf", method.name, image.id) for image in images}
     missing = [path for path in paths.values() if not path.is_file()]
     if missing:
-        command = f"wsgcn crf --variant {method.variant} --propagation {method.propagation}"
         raise DataError(
-            f"{len(missing)} of {len(paths)} pseudo labels are missing, such as {missing[0]}: run `{command}`"
+            f"{len(missing)} of {len(paths)} pseudo labels are missing, such as {missing[0]}: "
+            f"run `wsgcn crf --method {method.name}`"
         )
     for image, path in paths.items():
         if photo_size(path) != (image.height, image.width):
@@ -116,32 +141,35 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
             )
 
 
-def _new_network(settings: Mapping[str, object], params: Params, artifacts: Artifacts, method: Method) -> DeepLabV2:
-    from_cams = params.segtrain.weights == "cams"
-    with seeded(params.runtime.seed, NETWORK):
-        network = build_deeplab(settings, None if from_cams else params.segtrain.weights)
+def _new_network(structure: Mapping[str, Any], params: Segtrain, run_seed: int, start: Path) -> DeepLabV2:
+    from_cams = params.weights == "cams"
+    with seeded(run_seed, NETWORK):
+        network = build_deeplab(structure, None if from_cams else params.weights)
     if from_cams:
-        load_part(artifacts.checkpoint("cams-train", method.variant), "cams", "backbone.", network.backbone)
+        load_part(start, "cams", "backbone.", network.backbone)
     return network
 
 
-def _view(
-    image: ImageRecord,
-    generator: torch.Generator,
-    *,
-    index: Index,
-    artifacts: Artifacts,
-    method: Method,
-    params: Params,
-) -> tuple[Tensor, Tensor]:
-    """``(3, crop, crop)`` photograph and ``(crop, crop)`` labels of a random view."""
-    photo = load_photo(index.photo_path(image))
-    path = artifacts.label_map("crf", method.name, image.id)
-    labels = load_label_map(path)
-    if photo.shape[:2] != labels.shape:
-        raise DataError(f"{index.photo_path(image)} has changed since `wsgcn dataset` read it: run all stages again")
-    _check_ids(labels, len(index.class_names), str(path))
-    return random_view(photo, labels, params.segtrain.crop, params.segtrain.scale, generator)
+@dataclass(frozen=True)
+class SegmentationSample:
+    """Makes a random crop of a photograph, ``(3, crop, crop)``, and of its pseudo labels, ``(crop, crop)``."""
+
+    index: Index
+    labels: Path
+    crop: int
+    scale: tuple[float, float]
+    to_input: ToInput
+
+    def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The crop that the generator draws."""
+        photo = load_photo(self.index.photo_path(image))
+        path = self.labels / f"{image.id}.png"
+        labels = load_label_map(path)
+        if photo.shape[:2] != labels.shape:
+            changed = self.index.photo_path(image)
+            raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
+        _check_ids(labels, len(self.index.class_names), str(path))
+        return random_crop(photo, labels, self.crop, self.scale, generator, self.to_input)
 
 
 def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:

@@ -86,12 +86,14 @@ def read_settings(path: Path, network: str) -> dict[str, Any]:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """A published ``state_dict`` by parameter name, as float32.
+    """A published ``state_dict`` by parameter name, as float32; also one under the key ``state_dict``.
 
     Raises:
         DataError: the file is missing, broken, or holds anything but tensors by name.
     """
     content = _read(path)
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise DataError(f"{path} is not a state_dict of tensors by parameter name")
     return {str(name): value.float() if value.is_floating_point() else value for name, value in content.items()}

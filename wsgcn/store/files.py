@@ -75,3 +75,12 @@ def read_table(path: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run the stage that makes it (dvc repro)") from None
+
+
+def remove_others(folder: Path, keep: Iterable[str]) -> None:
+    """Delete from a per-image folder what no listed image owns: leftovers of a kill or of another dataset."""
+    names = set(keep)
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name not in names:
+                path.unlink()

@@ -4,43 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import write_json
 from wsgcn.store.label_maps import FINGERPRINT
 from wsgcn.store.records import BROKEN, open_npz
 
-PACKAGE = Path(__file__).parents[1]
 
-
-def fingerprint(room: str, params: Iterable[Mapping[str, Any]], inputs: Iterable[str]) -> str:
-    """What makes a per-image file: the code, the parameters and the inputs, as 32 hexadecimal digits.
+def fingerprint(code: str, settings: object, inputs: Iterable[str]) -> str:
+    """What makes a file: the code, the parameters and the inputs, as 32 hexadecimal digits.
 
     Args:
-        room: name of the stage's package; its code and the shared code count.
-        params: the parameters used, as mappings.
+        code: :func:`~wsgcn.store.code.code_version` of what computes it.
+        settings: the parameters used and whatever else decides the result (an image id that seeds a random number),
+            as JSON knows it.
         inputs: fingerprints or digests of every file that was read.
     """
-    content = [code_version(room), [dict(one) for one in params], list(inputs)]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    content = json.dumps([code, settings, list(inputs)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-@cache
-def code_version(room: str) -> str:
-    """Digest of the Python sources that decide a stage's result: its room, ``nets``, ``ops`` and this floor."""
-    digest = hashlib.sha256()
-    sources = [PACKAGE / "artifacts.py", PACKAGE / "labels.py", PACKAGE / "runtime.py"]
-    for folder in (room, "nets", "ops"):
-        sources += sorted((PACKAGE / folder).glob("*.py"))
-    for source in sources:
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class DigestedFile:
+    """A file that many images need, and the digest of its content, computed once; "" where it is missing."""
+
+    path: Path
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path) -> DigestedFile:
+        """The file as it is now."""
+        return cls(path, file_digest(path) if path.exists() else "")
 
 
 def file_digest(path: Path) -> str:
@@ -80,25 +78,3 @@ def require_fingerprint(path: Path) -> str:
         reason = "is broken: delete it and run its stage again" if path.exists() else "is missing: run its stage first"
         raise DataError(f"{path} {reason}")
     return mark
-
-
-def write_summary(path: Path, images: int, seconds: Mapping[str, float]) -> None:
-    """Write what a per-image stage did; a run that made nothing leaves the earlier summary.
-
-    Args:
-        path: file to write.
-        images: number of images the stage has.
-        seconds: time spent, by image id, of the images made in this run.
-    """
-    if seconds or not path.exists():
-        mean = sum(seconds.values()) / len(seconds) if seconds else 0.0
-        write_json(path, {"images": images, "made": len(seconds), "seconds_per_image": mean})
-
-
-def remove_others(folder: Path, keep: Iterable[str]) -> None:
-    """Delete from a per-image folder what no listed image owns: leftovers of a kill or of another dataset."""
-    names = set(keep)
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.name not in names:
-                path.unlink()

@@ -20,6 +20,8 @@ class ImageRecord:
         width: columns in pixels, likewise.
         class_ids: foreground classes that the photograph shows, ascending, never empty.
         splits: names of the split lists that hold it.
+        digest: of the photograph's file, so that DVC sees a changed photograph in the index, which every later stage
+            depends on; "" where nobody needs it.
     """
 
     id: str
@@ -28,6 +30,7 @@ class ImageRecord:
     width: int
     class_ids: tuple[int, ...]
     splits: tuple[str, ...]
+    digest: str = ""
 
 
 @dataclass(frozen=True)

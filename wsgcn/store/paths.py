@@ -26,8 +26,8 @@ class Artifacts:
         return self.folder(stage, name) / "checkpoint.pt"
 
     def history(self, stage: str, name: str) -> Path:
-        """The training curve beside the checkpoint, one row per logged step."""
-        return self.folder(stage, name) / "history.csv"
+        """The training curve, one row per logged update."""
+        return self.root / stage / f"{name}.history.csv"
 
     def arrays(self, stage: str, name: str, image_id: str) -> Path:
         """The per-image arrays of ``cams``, ``affinity`` or ``propagate``."""
@@ -38,13 +38,17 @@ class Artifacts:
         return self.folder(stage, name) / f"{image_id}.png"
 
     def losses(self, name: str) -> Path:
-        """The per-image GCN losses of a method."""
-        return self.root / "propagate" / f"{name}.losses.csv"
+        """The losses of each photograph at the end of its learning, for a method that learns; else without rows."""
+        return self.root / "losses" / f"{name}.csv"
 
     def summary(self, stage: str, name: str) -> Path:
         """Numbers of a per-image stage as a whole: how many images, seconds an image."""
         return self.root / stage / f"{name}.summary.json"
 
-    def metrics(self, name: str) -> Path:
-        """The scores of a method."""
-        return self.folder("evaluate", name) / "metrics.json"
+    def scores(self, stage: str, name: str) -> Path:
+        """All the numbers of a method that ``evaluate-labels`` or ``evaluate`` found."""
+        return self.folder(stage, name) / "scores.json"
+
+    def metrics(self, stage: str, name: str) -> Path:
+        """Those few of them that DVC compares."""
+        return self.folder(stage, name) / "metrics.json"

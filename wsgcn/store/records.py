@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
 from wsgcn.store.files import write_atomic
-from wsgcn.vocabulary import BACKGROUND
+from wsgcn.vocabulary import BACKGROUND, IGNORE, LOSS_NAMES
 
 
 def _check(condition: bool, message: str) -> None:
@@ -53,7 +53,7 @@ class Affinity:
         offsets: ``(O, 2)`` int64, (dy, dx) from a cell to a neighbour; each pair of cells appears once, so dy ≥ 0.
         weights: ``(O, h, w)`` float16 in [0, 1]: affinity of the cell with its neighbour at that offset, 0 where
             the neighbour lies outside the grid. A is symmetric, A_ii = 1 is not stored.
-        boundary: ``(h, w)`` float16 in [0, 1], how surely a cell lies on a boundary; all 0 for variant P.
+        boundary: ``(h, w)`` float16 in [0, 1], how surely a cell lies on a boundary; all 0 where the affinity has none.
         features: ``(F, h, w)`` float16, the V of eq. (1).
     """
 
@@ -79,8 +79,9 @@ class Scores:
         class_ids: ``(K,)`` int64, background first.
         scores: ``(K, h, w)`` float32 ≥ 0: probabilities of the GCN, or the walk's scores with the background constant.
         partial_labels: ``(h, w)`` uint8 class ids, the partial pseudo labels P that the GCN learned from; 255 =
-            unlabelled, everywhere for a random walk, which uses none.
-        losses: ``(steps, 5)`` float32, the GCN's total, fg, bg, ent and lap at every step; ``(0, 5)`` for a walk.
+            unlabelled, everywhere where nothing is learned.
+        losses: ``(steps, L)`` float32, the kind's L losses at every step, for a GCN total, fg, bg, ent and lap;
+            ``(0, 5)`` where nothing is learned.
     """
 
     class_ids: NDArray[np.int64]
@@ -93,6 +94,12 @@ class Scores:
         _check(self.scores.ndim == 3 and len(self.scores) == len(self.class_ids), f"scores of {self.scores.shape}")
         _check(int(self.class_ids[0]) == BACKGROUND, "no background in front")
         _check(bool(np.isfinite(self.scores).all()), "scores that are not finite")
+
+    @classmethod
+    def not_learned(cls, class_ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Scores:
+        """Scores of a propagation that learns nothing: no partial labels, no losses."""
+        unlabelled = np.full(scores.shape[1:], IGNORE, dtype=np.uint8)
+        return cls(class_ids, scores, unlabelled, np.empty((0, len(LOSS_NAMES)), dtype=np.float32))
 
 
 BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, DataError)

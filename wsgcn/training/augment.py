@@ -1,9 +1,9 @@
-"""What every training by SGD shares: a random view of a photograph, the optimiser and its schedule."""
+"""What every training by SGD shares: a random crop of a photograph, the optimiser and its schedule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NotRequired, TypedDict, overload
 
 import numpy as np
@@ -15,44 +15,55 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import PolynomialLR
 
 from wsgcn.errors import UsageError
-from wsgcn.nets.backbone import to_input
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.params import Jitter
+    from wsgcn.sections import Jitter
+
+
+ToInput = Callable[[NDArray[np.uint8]], Tensor]
+"""``(h, w, 3)`` uint8 to what a backbone takes, ``(3, h, w)``."""
 
 
 @overload
-def random_view(
-    rgb_u8: NDArray[np.uint8], labels: None, crop: int, scale: tuple[float, float], generator: torch.Generator
+def random_crop(
+    rgb_u8: NDArray[np.uint8],
+    labels: None,
+    crop: int,
+    scale: tuple[float, float],
+    generator: torch.Generator,
+    to_input: ToInput,
 ) -> tuple[Tensor, None]: ...
 @overload
-def random_view(
+def random_crop(
     rgb_u8: NDArray[np.uint8],
     labels: NDArray[np.uint8],
     crop: int,
     scale: tuple[float, float],
     generator: torch.Generator,
+    to_input: ToInput,
 ) -> tuple[Tensor, Tensor]: ...
-def random_view(
+def random_crop(
     rgb_u8: NDArray[np.uint8],
     labels: NDArray[np.uint8] | None,
     crop: int,
     scale: tuple[float, float],
     generator: torch.Generator,
+    to_input: ToInput,
 ) -> tuple[Tensor, Tensor | None]:
     """Scale, mirror and crop a photograph at random, and its labels alike.
 
-    A scaled photograph smaller than the crop lies at a random place of the view; around it the photograph is 0, the
-    mean colour after normalisation, and the labels are unlabelled. Pillow and NumPy do the work, so that views can be
+    A scaled photograph smaller than the crop lies at a random place of the crop; around it the photograph is 0, the
+    mean colour after normalisation, and the labels are unlabelled. Pillow and NumPy do the work, so that crops can be
     made in threads while torch computes.
 
     Args:
         rgb_u8: ``(H, W, 3)`` uint8 photograph.
         labels: ``(H, W)`` uint8 class ids (255 = unlabelled), or None.
-        crop: side of the view in pixels.
+        crop: side in pixels.
         scale: range of the factor, drawn uniformly.
         generator: the only source of randomness; it is used alike with and without labels.
+        to_input: of the backbone, normalises the photograph.
 
     Returns:
         ``(3, crop, crop)`` float32 photograph for a backbone, and ``(crop, crop)`` uint8 labels or None.

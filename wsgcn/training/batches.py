@@ -1,4 +1,4 @@
-"""Training batches in an order and with views that depend on the run's seed and on nothing else."""
+"""Training batches in an order and with crops that depend on the run's seed and on nothing else."""
 
 from __future__ import annotations
 
@@ -17,17 +17,12 @@ Item = TypeVar("Item")
 Sample = TypeVar("Sample")
 
 _THREADS = min(4, core_count())
-"""Pillow decodes and scales without Python's lock: two cores make a VOC view of 321 pixels in 7 ms."""
+"""Pillow decodes and scales without Python's lock: two cores make a VOC crop of 321 pixels in 7 ms."""
 
 
 def epoch_order(run_seed: int, name: str, epoch: int, count: int) -> list[int]:
     """The positions 0 … ``count`` - 1 in the order of one epoch (from 0) of the training called ``name``."""
     return torch.randperm(count, generator=generator_for(run_seed, name, str(epoch))).tolist()
-
-
-def step_count(epochs: int, count: int, batch: int) -> int:
-    """Batches that show each of ``count`` photographs ``epochs`` times, the last one filled up."""
-    return -(-epochs * count // batch)
 
 
 def batches(
@@ -58,7 +53,7 @@ def batches(
     drawn = itertools.islice(_draws(list(items), run_seed, name), batch * steps)
     own = (one for number, one in enumerate(drawn) if number % batch % processes == rank)
     share = len(range(rank, batch, processes))
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="views")
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="augment")
     try:
         waiting: deque[Future[Sample]] = deque()
         for image_id, generator in own:

@@ -44,7 +44,7 @@ class Step(NamedTuple):
     lr: float
 
 
-class Objective(nn.Module):
+class TrainingLoss(nn.Module):
     """A network together with its loss: ``forward`` takes the tensors of a batch and gives a scalar."""
 
     def groups(self) -> list[ParameterGroup]:
@@ -57,7 +57,7 @@ class Training(Generic[Item]):
     """A training as a whole; it can be sent to other processes.
 
     Attributes:
-        objective: in the mode and with the frozen parameters that it trains with.
+        loss: in the mode and with the frozen parameters that it trains with.
         items: what to make samples of, by image id.
         sample: makes the tensors of one item; its generator depends on (seed, name, epoch, image id).
         params: batch, momentum, weight decay and power of the schedule.
@@ -69,7 +69,7 @@ class Training(Generic[Item]):
         section: of the parameters, for an error.
     """
 
-    objective: Objective
+    loss: TrainingLoss
     items: Mapping[str, Item]
     sample: Callable[[Item, torch.Generator], tuple[Tensor, ...]]
     params: SgdTraining
@@ -114,7 +114,7 @@ def fabric_for(runtime: Runtime) -> Fabric:
 
 
 def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] | None = None) -> list[Step]:
-    """Train the objective's network in place; it is left on the first device, in evaluation mode.
+    """Train the network in place; it is left on the first device, in evaluation mode.
 
     Args:
         training: what to train.
@@ -141,12 +141,12 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
             fabric.launch(partial(_work, training=training, done=done))
         else:
             _train_apart(training, fabric, done)
-    training.objective.to(fabric.device).eval()
+    training.loss.to(fabric.device).eval()
     return history
 
 
 def descend(
-    objective: Objective,
+    objective: TrainingLoss,
     feed: Iterable[tuple[Tensor, ...]],
     params: SgdTraining,
     *,
@@ -205,7 +205,7 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
     stacked = (tuple(torch.stack(part) for part in zip(*samples)) for samples in feed)
     names = [training.name, "dropout", *([str(fabric.global_rank)] if fabric.global_rank else [])]
     steps = descend(
-        training.objective,
+        training.loss,
         stacked,
         training.params,
         fabric=fabric,
@@ -244,19 +244,19 @@ def _train_apart(training: Training[Any], fabric: Fabric, done: Callable[[Step],
             raise
         writer.close()
         state = listening.result()
-    training.objective.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    training.loss.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
 
 
 def _work_apart(fabric: Fabric, training: Training[Any], writer: Connection) -> None:
     # What comes from another process lies in memory that all share, where each would change the others' weights.
-    training = replace(training, objective=copy.deepcopy(training.objective))
+    training = replace(training, loss=copy.deepcopy(training.loss))
     try:
         _work(fabric, training, writer.send if fabric.is_global_zero else _ignore)
     except WsgcnError as error:
         writer.send(error)
         sys.exit(1)
     if fabric.is_global_zero:
-        writer.send({name: one.numpy(force=True) for name, one in training.objective.state_dict().items()})
+        writer.send({name: one.numpy(force=True) for name, one in training.loss.state_dict().items()})
 
 
 def _ignore(step: Step) -> None:

@@ -1,0 +1,169 @@
+"""Stage ``evaluate-labels``: right numbers and tables from what is on disk."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import changed
+from tests.evaluate.project import read_mask
+from wsgcn.evaluate.confusion import confusion, label_quality
+from wsgcn.ops.resize import upsample_labels
+from wsgcn.store.files import read_json, read_table
+from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.records import Scores, load_record
+
+STAGE = "evaluate-labels"
+MIOUS = ("cam_miou", "pseudo_miou", "pseudo_miou_crf")
+
+
+@pytest.fixture
+def folder(artifacts):
+    return artifacts.folder(STAGE, "WSGCN-I")
+
+
+def test_scores_are_those_of_the_files(score_labels, artifacts, tiny_index):
+    scores = score_labels()
+    assert read_json(artifacts.scores(STAGE, "WSGCN-I")) == scores
+    counts = {"pseudo": 0, "crf": 0}
+    for image in tiny_index.split("train"):
+        mask = read_mask(tiny_index, image)
+        record = load_record(artifacts.arrays("propagate", "WSGCN-I", image.id), Scores)
+        labels = upsample_labels(record.class_ids, record.scores, mask.shape)
+        counts["pseudo"] += confusion(mask, labels, 3)
+        counts["crf"] += confusion(mask, load_label_map(artifacts.label_map("crf", "WSGCN-I", image.id)), 3)
+    expected = label_quality(counts["pseudo"], [0, 1, 2])
+    assert scores["pseudo_miou"] == expected.miou < 1
+    assert scores["pseudo_iou"] == dict(zip(tiny_index.class_names, expected.iou.values()))
+    assert scores["pseudo_miou_crf"] == label_quality(counts["crf"], [0, 1, 2]).miou == 1
+    assert 0.5 < scores["cam_miou"] < 1
+    assert scores["seconds_per_image"] == {"propagate": 0.25, "crf": 0.05}
+    assert (scores["images"], scores["dataset"]) == (6, "tiny")
+    assert (scores["method"], scores["variant"], scores["propagation"]) == ("WSGCN-I", "I", "gcn")
+    assert scores["classes"] == ["background", "disc", "cross"]
+    assert scores["partial"]["foreground_precision"] > 0.8
+    assert 0 < scores["partial"]["share"]["disc"] < 0.2
+    assert not any(name.startswith("seg_") for name in scores)
+
+
+def test_dvc_compares_two_numbers(score_labels, artifacts):
+    scores = score_labels()
+    expected = {name: scores[name] for name in ("pseudo_miou", "pseudo_miou_crf")}
+    assert read_json(artifacts.metrics(STAGE, "WSGCN-I")) == expected
+
+
+def test_cam_labels_follow_the_background_constant(score_labels, tiny_params):
+    scores = score_labels(params=changed(tiny_params, {"evaluate.cam_background": 1.0}))
+    assert scores["cam_iou"]["disc"] == 0  # nothing exceeds 1, and of equal scores background wins
+    assert scores["pseudo_iou"]["disc"] > 0.5
+
+
+def test_files(score_labels, folder, warnings):
+    score_labels()
+    names = ["confusion.csv", "confusion.npz", "metrics.json", "panels", "per_class.csv", "scores.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    with np.load(folder / "confusion.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["cam", "partial", "pseudo", "pseudo_crf"]
+        assert arrays["cam"].shape == (3, 4)
+    assert sorted(path.name for path in (folder / "panels").iterdir()) == ["t0.png", "t5.png"]
+    assert warnings == []
+
+
+def test_table_of_classes_has_one_row_for_each_class_and_step(score_labels, folder, tiny_index):
+    scores = score_labels()
+    rows = read_table(folder / "per_class.csv")
+    assert (folder / "per_class.csv").read_text().startswith("class,step,iou\n")
+    steps = ("cam", "pseudo", "pseudo_crf")
+    assert [(row["class"], row["step"]) for row in rows] == [
+        (name, step) for name in tiny_index.class_names for step in steps
+    ]
+    assert [float(row["iou"]) for row in rows[:2]] == [scores[name]["background"] for name in ("cam_iou", "pseudo_iou")]
+    assert float(rows[2]["iou"]) == 1
+
+
+def test_table_of_confusion_has_the_shares_of_each_class(score_labels, artifacts, folder):
+    path = artifacts.label_map("crf", "WSGCN-I", "t0")
+    labels = load_label_map(path)
+    labels[labels == 1] = 255
+    save_label_map(path, labels, "")
+    score_labels()
+    assert (folder / "confusion.csv").read_text().startswith("actual,predicted,share\n")
+    rows = read_table(folder / "confusion.csv")
+    names = ["background", "disc", "cross"]
+    assert [(row["actual"], row["predicted"]) for row in rows] == [
+        (actual, predicted) for actual in names for predicted in (*names, "unlabelled")
+    ]
+    shares = np.array([float(row["share"]) for row in rows]).reshape(3, 4)
+    with np.load(folder / "confusion.npz") as arrays:
+        counts = arrays["pseudo_crf"]
+    assert shares == pytest.approx(counts / counts.sum(axis=1, keepdims=True))
+    assert 0 < shares[1, 3] < 1
+
+
+def test_a_method_without_partial_labels(score_labels, irnet, artifacts):
+    assert "partial" not in score_labels(method=irnet)
+    with np.load(artifacts.folder(STAGE, "IRNet") / "confusion.npz") as arrays:
+        assert "partial" not in arrays
+    score_labels()
+    widths = []
+    for name in ("IRNet", "WSGCN-I"):
+        with Image.open(artifacts.folder(STAGE, name) / "panels" / "t0.png") as panel:
+            widths.append(panel.width)
+    assert widths[0] < widths[1]
+
+
+def test_it_is_deterministic(score_labels, folder):
+    first = score_labels()
+    files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.suffix in (".png", ".csv", ".json")}
+    assert score_labels() == first
+    assert {name: next(folder.rglob(name)).read_bytes() for name in files} == files
+
+
+def test_no_panel_is_asked_for(score_labels, tiny_params, folder):
+    score_labels(params=changed(tiny_params, {"evaluate.panels": 0}))
+    assert list((folder / "panels").iterdir()) == []  # the folder is there: DVC wants every output
+
+
+def test_unlabelled_pixels_are_misses_and_lower_the_coverage(score_labels, artifacts, tiny_index):
+    before = score_labels()
+    for image in tiny_index.split("train"):
+        path = artifacts.label_map("crf", "WSGCN-I", image.id)
+        labels = load_label_map(path)
+        labels[: len(labels) // 2] = 255
+        save_label_map(path, labels, "")
+    after = score_labels()
+    assert before["pseudo_coverage_crf"] == 1
+    assert 0.4 < after["pseudo_coverage_crf"] < 0.6
+    assert after["pseudo_miou_crf"] < 0.7
+    assert after["pseudo_miou"] == before["pseudo_miou"]
+
+
+def test_an_absent_class_is_null_and_never_nan(score_labels, artifacts, folder, tiny_index, tiny_voc):
+    for image in tiny_index.split("train"):
+        path = tiny_voc / "SegmentationClass" / f"{image.id}.png"
+        mask = load_label_map(path)
+        mask[mask == 2] = 255
+        save_label_map(path, mask, "")
+        path = artifacts.label_map("crf", "WSGCN-I", image.id)
+        labels = load_label_map(path)
+        labels[labels == 2] = 1
+        save_label_map(path, labels, "")
+    scores = score_labels()
+    assert scores["pseudo_iou_crf"]["cross"] is None
+    assert scores["pseudo_miou_crf"] == 1
+    assert "NaN" not in artifacts.scores(STAGE, "WSGCN-I").read_text()
+    assert all(math.isfinite(scores[name]) for name in MIOUS)
+    rows = read_table(folder / "per_class.csv")
+    assert [row["step"] for row in rows if row["class"] == "cross"] == ["cam", "pseudo"]  # found, though not there
+    assert {row["actual"] for row in read_table(folder / "confusion.csv")} == {"background", "disc"}
+
+
+def test_only_listed_classes_are_scored(score_labels, tiny_params):
+    scores = score_labels(params=changed(tiny_params, {"evaluate.classes": ("background", "cross")}))
+    assert list(scores["pseudo_iou"]) == ["background", "cross"] == scores["classes"]
+
+
+def test_scores_are_numbers_json_can_hold(score_labels):
+    assert "pseudo_miou_crf" in json.dumps(score_labels(), allow_nan=False)

@@ -1,0 +1,205 @@
+"""The MLflow run of a method: complete, without anything twice, and filled as its stages run."""
+
+import subprocess
+
+import pytest
+
+from tests.tracking.conftest import (
+    LABEL_NUMBERS,
+    LABEL_SCORES,
+    NAMES,
+    NETWORK_SCORES,
+    check_complete,
+    check_labels,
+    files,
+    numbers_of,
+    runs,
+    write_labels,
+    write_network,
+)
+from wsgcn.store.files import write_json, write_table
+from wsgcn.store.paths import Artifacts
+from wsgcn.tracking import complete
+from wsgcn.tracking.complete import RECORDED, complete_run
+from wsgcn.tracking.contents import LABELS, NETWORK, git_tags
+
+WANTED = {
+    "scores/labels.json",
+    "scores/network.json",
+    "tables/labels_per_class.csv",
+    "tables/network_per_class.csv",
+    "tables/history.csv",
+    "tables/losses.csv",
+    "panels/labels/t0.png",
+    "panels/network/v0.png",
+    "model/MLmodel",
+}
+
+
+def test_everything_on_disk_is_in_the_run(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    check_complete(client, run)
+    entry = f"propagate.{method.propagation_name}"
+    assert run.data.params[f"{entry}.entropy_weight"] == "10.0"
+    assert run.data.params[f"{entry}.objective"] == "reference"
+    assert run.data.params["runtime.seed"] == "42"
+    assert run.data.params["method.propagation"] == method.propagation_name
+    found = files(client, run)
+    assert {name for name in found if not name.startswith("model/")} | {"model/MLmodel"} == WANTED
+    assert "model/MLmodel" in found
+    table = client.download_artifacts(run.info.run_id, "tables/network_per_class.csv")
+    with open(table) as file:
+        assert file.read() == "class,seg_iou\ncat,0.25\n"
+    assert warnings == []
+
+
+def test_nothing_is_there_twice(client, params, artifacts, method, warnings):
+    for _ in range(2):
+        complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    client.set_tag(run.info.run_id, RECORDED, "0123456789abcdef")  # as an older version wrote it
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    check_complete(client, run)
+    assert warnings == []
+
+
+def test_a_run_that_holds_the_files_is_left_alone(client, params, artifacts, method, warnings, monkeypatch):
+    complete_run(params, artifacts, method, warnings.append)
+    monkeypatch.setattr(complete, "_log_files", None)  # a call would fail
+    complete_run(params, artifacts, method, warnings.append)
+    complete_run(params, artifacts, method, warnings.append, [LABELS])
+    complete_run(params, artifacts, method, warnings.append, [NETWORK])
+    assert warnings == []
+
+
+def test_the_network_is_added_to_the_run_of_its_labels(client, params, project, method, warnings):
+    artifacts = Artifacts(project / "artifacts")
+    write_labels(artifacts)
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    check_labels(client, run)
+    assert run.info.status == "FINISHED"
+    assert numbers_of(run) == LABEL_NUMBERS
+    assert not [name for name in files(client, run) if name.startswith("model")]
+    assert warnings == []  # no network was trained yet: nothing is missing
+    write_network(artifacts)
+    complete_run(params, artifacts, method, warnings.append)
+    (both,) = runs(client, params)
+    assert both.info.run_id == run.info.run_id
+    assert both.data.tags[RECORDED] != run.data.tags[RECORDED]
+    check_complete(client, both)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("first", [LABELS, NETWORK])
+def test_parts_in_any_order_make_the_same_run(client, params, artifacts, method, warnings, first):
+    second = {LABELS: NETWORK, NETWORK: LABELS}[first]
+    complete_run(params, artifacts, method, warnings.append, [first])
+    (run,) = runs(client, params)
+    assert ("seg_miou" in run.data.metrics) == (first == NETWORK)
+    assert ("pseudo_miou" in run.data.metrics) == (first == LABELS)
+    complete_run(params, artifacts, method, warnings.append, [second])
+    (run,) = runs(client, params)
+    check_complete(client, run)
+    assert set(files(client, run)) >= WANTED
+
+
+def test_without_masks_the_network_is_there_all_the_same(client, params, artifacts, method, warnings):
+    for stage, scores in (("evaluate-labels", LABEL_SCORES), ("evaluate", NETWORK_SCORES)):
+        kept = {"method", "classes", "seconds_per_image", "images", "val_images"}
+        write_json(artifacts.scores(stage, method.name), {name: scores[name] for name in kept & scores.keys()})
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    assert numbers_of(run).keys() == {"seconds_per_image/propagate", "seconds_per_image/crf", "images", "val_images"}
+    assert "model/MLmodel" in files(client, run)
+    assert warnings == []
+
+
+def test_a_method_of_which_nothing_ran_has_no_run(client, params, project, method, warnings):
+    complete_run(params, Artifacts(project / "artifacts"), method, warnings.append)
+    assert runs(client, params) == []
+    assert warnings == []
+
+
+def test_numbers_that_changed_replace_the_older(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    write_json(artifacts.scores("evaluate", method.name), NETWORK_SCORES | {"seg_miou": 0.25})
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    assert run.data.metrics["seg_miou"] == 0.25
+
+
+def test_curves_that_changed_make_a_new_run(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    (old,) = runs(client, params)
+    client.log_metric(old.info.run_id, "gcn_fg", 99.0, step=77)
+    client.set_tag(old.info.run_id, RECORDED, "something else")
+    complete_run(params, artifacts, method, warnings.append)
+    named = {run.info.run_name: run for run in runs(client, params)}
+    assert named.keys() == {"WSGCN-I", "WSGCN-I (superseded)"}
+    check_complete(client, named["WSGCN-I"])
+    complete_run(params, artifacts, method, warnings.append)
+    assert len(runs(client, params)) == 2
+
+
+def test_a_network_trained_anew_takes_the_labels_along(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    write_table(artifacts.history("segtrain", method.name), ("step", "loss", "lr"), [(10, 7.5, 0.02)])
+    complete_run(params, artifacts, method, warnings.append)
+    named = {run.info.run_name: run for run in runs(client, params)}
+    assert named.keys() == {"WSGCN-I", "WSGCN-I (superseded)"}
+    check_labels(client, named["WSGCN-I"])
+    assert named["WSGCN-I"].data.metrics["pseudo_miou_crf"] == 0.625
+    assert set(files(client, named["WSGCN-I"])) >= WANTED
+
+
+def test_run_of_an_experiment_has_its_name(client, params, artifacts, method, warnings, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "without-entropy")
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    assert run.info.run_name == "WSGCN-I (without-entropy)"
+
+
+def test_commit_is_tagged(project):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    commit = git_tags()["git_commit"]
+    assert len(commit) == 40
+
+
+def test_missing_checkpoint_is_named(client, params, artifacts, method, warnings):
+    artifacts.checkpoint("segtrain", method.name).unlink()
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    check_complete(client, run)
+    assert len(warnings) == 1
+    assert "checkpoint.pt is missing" in warnings[0]
+
+
+def test_missing_losses_are_named(client, params, artifacts, method, warnings):
+    artifacts.losses(method.name).unlink()
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    assert not [name for name in run.data.metrics if name.startswith("gcn_")]
+    assert len(warnings) == 1
+    assert f"{artifacts.losses(method.name)} is missing" in warnings[0]
+
+
+def test_broken_scores_are_named(client, params, artifacts, method, warnings):
+    artifacts.scores("evaluate", method.name).write_text("{")
+    complete_run(params, artifacts, method, warnings.append)
+    assert len(warnings) == 1
+    assert "scores.json is not JSON" in warnings[0]
+
+
+def test_propagation_without_losses_has_no_curves_of_them(client, params, artifacts, warnings):
+    method = params.method("IRNet")
+    write_labels(artifacts, method.name)
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    assert run.info.run_name == "IRNet"
+    assert not [name for name in run.data.metrics if name.startswith(tuple(f"gcn_{name}" for name in NAMES))]
+    assert warnings == []

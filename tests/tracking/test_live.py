@@ -1,0 +1,61 @@
+"""Live curves: they arrive while a stage works, and what completes the run later goes on with them."""
+
+import time
+
+import pytest
+
+from tests.tracking.conftest import check_complete, history, log_all, runs
+from wsgcn.tracking import live as module
+from wsgcn.tracking.complete import complete_run
+from wsgcn.tracking.live import live
+
+
+def test_live_points_arrive_while_the_stage_works(client, params, method, warnings, monkeypatch):
+    monkeypatch.setattr(module, "SEND_EVERY", 0.05)
+    with live(params, method, warnings.append) as log:
+        log({"seg_loss": 2.0}, 10)
+        deadline = time.monotonic() + 20
+        while not (found := runs(client, params)) or "seg_loss" not in found[0].data.metrics:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert found[0].info.status == "RUNNING"
+    assert runs(client, params)[0].info.status == "FINISHED"
+
+
+def test_completing_goes_on_with_the_live_run(client, params, artifacts, method, warnings):
+    with live(params, method, warnings.append) as log:
+        log_all(log)
+    with live(params, method, warnings.append) as log:
+        log_all(log)
+        log({"seg_loss": 1.5, "seg_lr": 0.02}, 10)
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    check_complete(client, run)
+    assert warnings == []
+
+
+def test_failing_stage_keeps_its_points(client, params, method, warnings):
+    def stage():
+        with live(params, method, warnings.append) as log:
+            log({"seg_loss": 1.5}, 10)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        stage()
+    (run,) = runs(client, params)
+    assert run.info.status == "FAILED"
+    assert history(client, run, "seg_loss") == [(10, 1.5)]
+
+
+def test_many_points(client, params, method, warnings):
+    with live(params, method, warnings.append) as log:
+        for step in range(2500):
+            log({"seg_loss": float(step)}, step)
+    (run,) = runs(client, params)
+    assert len(history(client, run, "seg_loss")) == 2500
+
+
+def test_stage_without_points_makes_no_run(client, params, warnings):
+    with live(params, params.method("PSA"), warnings.append):
+        pass
+    assert runs(client, params) == []

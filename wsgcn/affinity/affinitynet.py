@@ -1,0 +1,47 @@
+"""Affinity ``affinitynet``: PSA's AffinityNet, a_ij = exp(-mean |f_i - f_j|) of learned features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from wsgcn.affinity.learned import AffinityTraining, LearnedAffinity, Seeds
+from wsgcn.sections import BelowOne, Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsgcn.affinity.net import AffinityNetwork
+    from wsgcn.nets.base import Backbone
+
+
+class FeatureSeeds(Seeds):
+    """Confident regions that teach AffinityNet."""
+
+    cam_cut: BelowOne
+    alphas: tuple[Size, Size]
+
+
+class FeatureTraining(AffinityTraining):
+    """What decides AffinityNet."""
+
+    seeds: FeatureSeeds
+
+
+class FeatureAffinity(LearnedAffinity):
+    """PSA's AffinityNet (Ahn and Kwak, CVPR 2018)."""
+
+    kind: Literal["affinitynet"]
+    train: FeatureTraining
+
+    def confident_labels(self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """PSA's: two exponents of the background score, each refined by a dense CRF."""
+        from wsgcn.affinity.seeds import affinity_seeds
+
+        return affinity_seeds(cams, rgb_u8, self.train.seeds)
+
+    def network(self, backbone: Backbone, *, freeze: bool) -> AffinityNetwork:
+        """AffinityNet."""
+        from wsgcn.affinity.net import AffinityNet
+
+        return AffinityNet(backbone, backbone.channels, freeze=freeze)

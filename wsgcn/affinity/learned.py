@@ -1,0 +1,102 @@
+"""What the two affinities with a network share: parameters, and when it learns and is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from wsgcn.affinity.base import AffinityKind
+from wsgcn.sections import Crf, Factor, Jitter, Positive, Range, Section, SgdTraining, Stride, backbone_module
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsgcn.affinity.net import AffinityNetwork
+    from wsgcn.nets.base import Backbone
+    from wsgcn.store.fingerprints import DigestedFile
+    from wsgcn.store.index import ImageRecord
+    from wsgcn.store.records import Affinity
+    from wsgcn.training.job import TrainingJob
+
+
+class Seeds(Section):
+    """Confident regions that teach an affinity network."""
+
+    stride: Positive
+    crf: Crf
+
+
+class AffinityTraining(SgdTraining):
+    """What decides an affinity network."""
+
+    frozen_stages: Annotated[int, Field(ge=0, le=5)]
+    stride: Stride
+    radius: Annotated[int, Field(ge=2)]
+    seeds: Seeds
+    scale: Range
+    jitter: Jitter | None
+    backbone_lr_factor: Factor
+    offset_share: Annotated[float, Field(gt=0, le=1)]
+
+
+class AffinityInference(Section):
+    """How graph and node features are made with the network."""
+
+    radius: Annotated[int, Field(ge=2)]
+
+
+class LearnedAffinity(AffinityKind):
+    """An affinity network on a backbone, taught by what the CAMs are confident of."""
+
+    train: AffinityTraining
+    infer: AffinityInference
+
+    def modules(self) -> tuple[str, ...]:
+        """The kind's file and the backbone's."""
+        return (*super().modules(), backbone_module(self.train.backbone))
+
+    def graph_settings(self) -> dict[str, Any]:
+        """Reach of the graph, and its grid."""
+        return {**super().graph_settings(), "stride": self.train.stride}
+
+    def confident_labels(self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Positions among the image's K classes, 255 = ignored, ``(H, W)``, from CAMs ``(K-1, H, W)``."""
+        raise NotImplementedError
+
+    def network(self, backbone: Backbone, *, freeze: bool) -> AffinityNetwork:
+        """A new network on a backbone, which neither learns nor keeps gradients where ``freeze`` is set."""
+        raise NotImplementedError
+
+    def structure(self) -> dict[str, Any]:
+        """What decides the network's structure, to be kept in the checkpoint."""
+        return self.train.model_dump(include={"backbone", "output_stride"})
+
+    def learn(
+        self, job: TrainingJob, variant: str, cams: Callable[[str], Path], seeds: Path, start: DigestedFile
+    ) -> None:
+        """Write the seeds, and train the network on them."""
+        from wsgcn.affinity.learn import learn_affinity
+
+        learn_affinity(self, job, variant, cams, seeds, start)
+
+    def prepare(self, network: DigestedFile, device: str) -> None:
+        """Load the network.
+
+        Raises:
+            DataError: the checkpoint is missing, broken, or another network's.
+        """
+        from wsgcn.affinity.infer import load_network
+
+        load_network(self, network, device)
+
+    def graph(self, image: ImageRecord, photo: Path, network: DigestedFile, device: str) -> Affinity:
+        """Graph and node features of one photograph by the network."""
+        from wsgcn.affinity.infer import affinity_of_photo, load_network
+
+        return affinity_of_photo(
+            load_network(self, network, device), photo, self.train.stride, self.infer.radius, device
+        )

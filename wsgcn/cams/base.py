@@ -1,0 +1,70 @@
+"""What every kind of CAM source has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsgcn.sections import Kind, Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsgcn.store.fingerprints import DigestedFile
+    from wsgcn.store.index import ImageRecord
+    from wsgcn.training.job import TrainingJob
+
+
+class CamSource(Kind):
+    """Where class activation maps come from.
+
+    Attributes:
+        train: what decides the network; None for a kind that trains none.
+        infer: what decides the maps beside it.
+    """
+
+    train: Section | None
+    infer: Section
+
+    @property
+    def backbone(self) -> str | None:
+        """Name of the backbone that it trains, from which other networks may start (``weights: cams``); None = none."""
+        return None
+
+    def learn(self, job: TrainingJob) -> None:
+        """Train, and write the job's checkpoint and history; here nothing is trained and the history is empty."""
+        job.learn_nothing()
+
+    def reads(self, image: ImageRecord, photo: Path) -> list[Path]:
+        """The files of one image that decide its maps; the network's is always among what decides them.
+
+        Args:
+            image: the photograph.
+            photo: its file.
+        """
+        return [photo]
+
+    def prepare(self, network: DigestedFile, classes: int, device: str) -> None:
+        """Raise an error that concerns all images, such as a checkpoint of another network, before the first one."""
+
+    def maps(
+        self, image: ImageRecord, photo: Path, network: DigestedFile, classes: int, device: str
+    ) -> NDArray[np.float32]:
+        """The class activation maps of one photograph.
+
+        Args:
+            image: the photograph; ``image.class_ids`` are the K - 1 classes that it shows.
+            photo: its file.
+            network: checkpoint that :meth:`learn` wrote; a kind that learns nothing has none.
+            classes: number of classes C of the dataset.
+            device: where to compute.
+
+        Returns:
+            ``(K-1, h, w)`` float32 in [0, 1], each map with maximum 1, or 0 everywhere where nothing is activated;
+            any h and w.
+
+        Raises:
+            DataError: a file is missing or broken.
+        """
+        raise NotImplementedError

@@ -1,0 +1,87 @@
+"""CAM source ``classifier``: a multi-label classifier learned from image-level labels, as in IRNet and PSA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from wsgcn.cams.base import CamSource
+from wsgcn.sections import BelowOne, Jitter, Range, Section, SgdTraining, Size, Stride, backbone_module
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsgcn.store.fingerprints import DigestedFile
+    from wsgcn.store.index import ImageRecord
+    from wsgcn.training.job import TrainingJob
+
+
+class ClassifierTraining(SgdTraining):
+    """What decides the classifier; exactly one of ``scale`` and ``long_side`` is given."""
+
+    frozen_stages: Annotated[int, Field(ge=0, le=5)]
+    dropout: BelowOne
+    scale: Range | None
+    long_side: Range | None
+    jitter: Jitter | None
+    head_lr_factor: Size
+    freeze_norm: bool
+
+    @model_validator(mode="after")
+    def _one_size(self) -> ClassifierTraining:
+        if (self.scale is None) == (self.long_side is None):
+            raise ValueError("give scale (factors) or long_side (pixels), and null for the other")
+        return self
+
+
+class ClassifierInference(Section):
+    """How CAMs are made with the classifier."""
+
+    stride: Stride
+    scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+
+
+class Classifier(CamSource):
+    """A backbone, global average pooling and one linear layer, which applied to every cell gives the CAMs."""
+
+    kind: Literal["classifier"]
+    train: ClassifierTraining
+    infer: ClassifierInference
+
+    @property
+    def backbone(self) -> str:
+        """The classifier's."""
+        return self.train.backbone
+
+    def modules(self) -> tuple[str, ...]:
+        """This file's and the backbone's."""
+        return (__name__, backbone_module(self.train.backbone))
+
+    def learn(self, job: TrainingJob) -> None:
+        """Train the classifier."""
+        from wsgcn.cams.learn import learn_classifier
+
+        learn_classifier(self.train, job)
+
+    def prepare(self, network: DigestedFile, classes: int, device: str) -> None:
+        """Load the classifier.
+
+        Raises:
+            DataError: the checkpoint is missing, broken, or another network's.
+        """
+        from wsgcn.cams.net import load_cam_net
+
+        load_cam_net(self.train, classes, network, device)
+
+    def maps(
+        self, image: ImageRecord, photo: Path, network: DigestedFile, classes: int, device: str
+    ) -> NDArray[np.float32]:
+        """CAMs summed over scales and mirrored copies."""
+        from wsgcn.cams.cam import photo_maps
+        from wsgcn.cams.net import load_cam_net
+
+        net = load_cam_net(self.train, classes, network, device)
+        return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride, device)

@@ -1,0 +1,60 @@
+"""Learning the classifier of one CAM source as a job of the stage ``cams-train``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.cams.fit import train_classifier
+from wsgcn.cams.net import NETWORK, build_cam_net, net_settings
+from wsgcn.nets.base import freeze_stages
+from wsgcn.runtime.seeds import seeded
+from wsgcn.store.photos import load_photo
+from wsgcn.training.job import TrainingJob
+from wsgcn.training.loop import fabric_for
+
+if TYPE_CHECKING:
+    from wsgcn.cams.classifier import ClassifierTraining
+
+
+def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
+    """Train the multi-label classifier on image-level labels; write its checkpoint and history.
+
+    Two sources with the same numbers have the same classifier: seeds and fingerprint know nothing of the source's
+    name, so that the second takes the first one's. Imported weights (``trained``) are taken as they are.
+
+    Raises:
+        DataError: a photograph or a weight file is missing or broken.
+        UsageError: a device is not there, or the loss is no longer finite.
+    """
+    classes = len(job.index.class_names)
+    settings = net_settings(params, classes)
+    if params.trained is not None:
+        net = build_cam_net(params, classes, pretrained=False)
+        job.take_imported(params.trained, NETWORK, settings, net)
+        return
+
+    def learn() -> None:
+        seed, fabric = job.runtime.seed, fabric_for(job.runtime)
+        with seeded(seed, "cams"):
+            net = build_cam_net(params, classes, pretrained=True)
+        freeze_stages(net.backbone, params.frozen_stages)
+        class_ids = {image.id: image.class_ids for image in job.images}
+        load = partial(_load_photo, job.photos)
+        rows = train_classifier(
+            net, class_ids, load, params, seed, fabric, name="cams-train", label=job.label, section=job.section
+        )
+        job.save(NETWORK, settings, net, rows)
+
+    weights = [] if params.weights is None else [Path(params.weights)]
+    numbers = params.model_dump(mode="json", exclude={"weights", "trained"})
+    job.train_once(job.fingerprint({"name": "cams-train", "classes": classes, **numbers}, weights), learn)
+
+
+def _load_photo(photos: Mapping[str, Path], image_id: str) -> NDArray[np.uint8]:
+    return load_photo(photos[image_id])

@@ -1,0 +1,30 @@
+"""What every kind of label refinement has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsgcn.sections import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Refinement(Kind):
+    """How scores on the grid become complete pseudo labels of the photograph's size."""
+
+    def labels(
+        self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Complete pseudo labels of one photograph.
+
+        Args:
+            class_ids: ``(K,)`` classes of the image, background first.
+            scores: ``(K, h, w)`` ≥ 0 at the grid's resolution; they need not sum to 1.
+            rgb_u8: ``(H, W, 3)`` photograph.
+
+        Returns:
+            ``(H, W)`` uint8 class ids, every pixel labelled.
+        """
+        raise NotImplementedError

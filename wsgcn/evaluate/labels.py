@@ -1,0 +1,87 @@
+"""The labels of one photograph at each step from CAMs to pseudo labels, beside their ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsgcn.errors import DataError
+from wsgcn.evaluate.evaluation import Evaluation
+from wsgcn.evaluate.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
+from wsgcn.evaluate.truth import at_cells, load_checked
+from wsgcn.ops.resize import resize_maps, upsample_labels
+from wsgcn.ops.scores import with_constant
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.records import Cams, Scores, load_record
+from wsgcn.vocabulary import BACKGROUND
+
+Record = TypeVar("Record", Cams, Scores)
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """One photograph on its way to pseudo labels.
+
+    Attributes:
+        truth: ``(H, W)`` uint8, 255 = not scored; None without ground truth.
+        steps: ``(H, W)`` uint8 class ids by step: ``cam``, ``pseudo``, ``pseudo_crf``.
+        partial: ``(h, w)`` uint8, what the propagation learned from; None where it uses no partial labels.
+        heat: ``(H, W)`` float32, highest CAM.
+    """
+
+    truth: NDArray[np.uint8] | None
+    steps: dict[str, NDArray[np.uint8]]
+    partial: NDArray[np.uint8] | None
+    heat: NDArray[np.float32]
+
+
+def cam_labels(cams: Cams, background: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Raw CAMs as ``(*size)`` labels, where background has the constant score ``background`` everywhere."""
+    class_ids = np.concatenate([[BACKGROUND], cams.class_ids])
+    return upsample_labels(class_ids, with_constant(cams.cams, background), size)
+
+
+def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabels:
+    """Read what the stages made of one photograph.
+
+    Raises:
+        DataError: a file is missing or broken, has another size or an unknown class.
+    """
+    size, method = (image.height, image.width), evaluation.method
+    truth = evaluation.truth(image)
+    cams = _load(evaluation, "cams", method.variant.name, image.id, Cams)
+    scores = _load(evaluation, "propagate", method.name, image.id, Scores)
+    refined = evaluation.artifacts.label_map("crf", method.name, image.id)
+    steps = {
+        "cam": cam_labels(cams, evaluation.params.evaluate.cam_background, size),
+        "pseudo": upsample_labels(scores.class_ids, scores.scores, size),
+        "pseudo_crf": load_checked(refined, size, evaluation.classes),
+    }
+    partial = scores.partial_labels if method.propagation.partial_labels_used else None
+    return PseudoLabels(truth, steps, partial, resize_maps(cams.cams, size).max(axis=0))
+
+
+def _load(evaluation: Evaluation, stage: str, name: str, image_id: str, kind: type[Record]) -> Record:
+    path, classes = evaluation.artifacts.arrays(stage, name, image_id), evaluation.classes
+    record = load_record(path, kind)
+    if int(record.class_ids.max()) >= classes:
+        raise DataError(f"{path} holds class id {record.class_ids.max()}, but the dataset has {classes} classes")
+    return record
+
+
+def draw_labels(evaluation: Evaluation, image: ImageRecord, labels: PseudoLabels) -> Image.Image:
+    """Photograph, CAM, partial labels, labels before and after the CRF, ground truth; those that there are."""
+    rgb_u8 = evaluation.photo(image)
+    shown: dict[str, NDArray[np.uint8]] = {}
+    if labels.partial is not None:
+        shown["partial labels"] = at_cells(labels.partial, rgb_u8.shape[:2])
+    shown |= {"propagated": labels.steps["pseudo"], "after CRF": labels.steps["pseudo_crf"]}
+    if labels.truth is not None:
+        shown["ground truth"] = labels.truth
+    tiles: list[Tile] = [(image.id, rgb_u8), ("CAM", heat_overlay(rgb_u8, labels.heat))]
+    tiles += [(caption, label_overlay(rgb_u8, one)) for caption, one in shown.items()]
+    return draw_panel(tiles, find_legend([*shown.values(), labels.steps["cam"]], evaluation.index.class_names))

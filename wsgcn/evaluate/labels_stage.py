@@ -1,0 +1,92 @@
+"""Stage ``evaluate-labels``: score and draw a method's labels, from raw CAMs to pseudo labels; needs no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.errors import DataError
+from wsgcn.evaluate.confusion import confusion, partial_label_quality
+from wsgcn.evaluate.evaluation import Evaluation, Warn, start_evaluation
+from wsgcn.evaluate.labels import draw_labels, load_pseudo_labels
+from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
+from wsgcn.evaluate.truth import at_cells
+from wsgcn.runtime.per_image import seconds_per_image
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.paths import Artifacts
+
+if TYPE_CHECKING:
+    from wsgcn.params import Method, Params
+
+STAGE = "evaluate-labels"
+STEPS = ("cam", "pseudo", "pseudo_crf")
+"""What is scored: raw CAMs, propagated labels, and those after the CRF."""
+METRICS = ("pseudo_miou", "pseudo_miou_crf")
+PARTIAL = "partial"
+"""Name of the confusion matrix of the partial labels, in grid cells."""
+
+
+def evaluate_labels(params: Params, artifacts: Artifacts, method: Method, warn: Warn) -> dict[str, Any]:
+    """Score one method's labels of ``dataset.score_split``.
+
+    Writes what :func:`write_results` lists, and ``panels/``. Without any mask all is made but scores.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        artifacts: where files lie.
+        method: whose labels.
+        warn: told where there are no masks.
+
+    Returns:
+        The content of ``scores.json``.
+
+    Raises:
+        UsageError: a class to be scored is unknown.
+        DataError: an input of the method as a whole is missing or broken, or there is nothing to score.
+        StageError: some photographs failed; no scores are written, as they would be of other photographs.
+    """
+    evaluation, images = start_evaluation(params, artifacts, method, STAGE, params.dataset.score_split, warn)
+    scores = describe(evaluation) | {"images": len(images), "seconds_per_image": _seconds_per_image(evaluation)}
+    counts = count_images(evaluation, images, _count_labels, "score labels")
+    for step in STEPS:
+        scores |= step_scores(evaluation, step, counts[step])
+    if PARTIAL in counts:
+        scores[PARTIAL] = _partial_scores(evaluation, counts[PARTIAL])
+    write_results(evaluation, counts, scores, STEPS, METRICS)
+    return scores
+
+
+def _seconds_per_image(evaluation: Evaluation) -> dict[str, float | None]:
+    seconds = {}
+    for stage in ("propagate", "crf"):
+        path = evaluation.artifacts.summary(stage, evaluation.method.name)
+        try:
+            seconds[stage] = seconds_per_image(path)
+        except (AttributeError, TypeError, ValueError) as error:
+            reason = f"{path} is no summary of its stage ({error!r}): delete it and run that stage again"
+            raise DataError(reason) from error
+    return seconds
+
+
+def _count_labels(evaluation: Evaluation, image: ImageRecord, draw: bool) -> Counts:
+    labels = load_pseudo_labels(evaluation, image)
+    if draw:
+        save_panel(evaluation, image, draw_labels(evaluation, image, labels))
+    counts = {step: count_pixels(evaluation, found, labels.truth) for step, found in labels.steps.items()}
+    if labels.partial is not None and labels.truth is not None:
+        cells = at_cells(labels.truth, labels.partial.shape)
+        counts[PARTIAL] = confusion(cells, labels.partial, evaluation.classes)
+    return counts
+
+
+def _partial_scores(evaluation: Evaluation, counts: NDArray[np.int64]) -> dict[str, Any]:
+    names = evaluation.index.class_names
+    quality = partial_label_quality(counts, evaluation.class_ids)
+    return {
+        "foreground_share": quality.foreground_share,
+        "foreground_precision": quality.foreground_precision,
+        "share": {names[one]: value for one, value in quality.share.items()},
+        "precision": {names[one]: value for one, value in quality.precision.items()},
+    }

@@ -1,0 +1,111 @@
+"""What every backbone is: a network that turns photographs into five maps of features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wsgcn.errors import UsageError
+from wsgcn.nets.published import Converter
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of red, green and blue in [0, 1], as torchvision's networks are trained."""
+
+
+class Backbone(nn.Module):
+    """A network without its classifier, giving five maps of features, from fine to coarse.
+
+    A subclass sets ``name``, ``channels`` and ``strides``, and defines :meth:`forward` and :meth:`stages`; its entry in
+    :data:`wsgcn.nets.registry.BACKBONES` lets ``params.yaml`` name it.
+
+    Args:
+        output_stride: pixels a cell of the last map.
+
+    Attributes:
+        name: as ``params.yaml`` calls it.
+        output_strides: the values that ``output_stride`` may have.
+        mean: of red, green and blue in [0, 1], taken from the photograph.
+        std: of red, green and blue, the photograph less its mean is divided by.
+        importers: for each kind of published file that holds its weights, what gives them our names.
+        channels: features of a cell of each of the five maps.
+        strides: pixels a cell of each of the five maps.
+
+    Raises:
+        UsageError: it does not come with this output stride.
+    """
+
+    name: ClassVar[str]
+    output_strides: ClassVar[tuple[int, ...]] = (8, 16, 32)
+    mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
+    std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+    importers: ClassVar[Mapping[str, Converter]] = {}
+    channels: list[int]
+    strides: list[int]
+
+    def __init__(self, output_stride: int):
+        super().__init__()
+        if output_stride not in self.output_strides:
+            known = _listed(self.output_strides)
+            raise UsageError(f"{self.name} has output stride {known}, not {output_stride}: set output_stride: {known}")
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """``(B, 3, H, W)`` normalised photographs to five maps ``(B, channels[i], H / strides[i], W / strides[i])``."""
+        raise NotImplementedError
+
+    def stages(self) -> list[list[nn.Module]]:
+        """What lies between two maps, in five lists; together they hold every parameter once."""
+        raise NotImplementedError
+
+    @classmethod
+    def to_input(cls, rgb_u8: NDArray[np.uint8]) -> Tensor:
+        """An ``(H, W, 3)`` uint8 photograph as the ``(3, H, W)`` float32 tensor that this network takes.
+
+        A class method, so that worker processes need no network.
+        """
+        return to_input(rgb_u8, cls.mean, cls.std)
+
+
+def to_input(
+    rgb_u8: NDArray[np.uint8], mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Tensor:
+    """An ``(H, W, 3)`` uint8 photograph as a ``(3, H, W)`` float32 tensor: in [0, 1], less the mean, over the std."""
+    means, stds = (np.array(one, dtype=np.float32) for one in (mean, std))
+    unit = (rgb_u8.astype(np.float32) / 255 - means) / stds
+    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))  # (H, W, 3) -> (3, H, W)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:
+    """Every batch norm of a network."""
+    return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def freeze_norms(net: nn.Module) -> None:
+    """Keep every batch norm's statistics, scale and shift as loaded; call it after ``net.train()``.
+
+    Source: IRNet and PSA train with fixed batch norms, since their batches are small.
+    """
+    for module in norms(net):
+        module.eval()
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+
+
+def freeze_stages(net: Backbone, count: int) -> None:
+    """Keep the first ``count`` of a backbone's five stages as loaded, and spare their backward pass.
+
+    Source: IRNet's classifier learns nothing before its third residual stage, PSA's nothing in its first.
+    """
+    for stage in net.stages()[:count]:
+        for module in stage:
+            module.requires_grad_(False)

@@ -1,0 +1,79 @@
+"""What every kind of propagation has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from wsgcn.errors import WsgcnError
+from wsgcn.sections import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsgcn.store.index import ImageRecord
+    from wsgcn.store.records import Affinity, Scores
+
+
+@dataclass(frozen=True)
+class PropagationInput:
+    """What a propagation is given of one photograph.
+
+    Attributes:
+        class_ids: ``(K,)`` classes that it shows, background first.
+        cams: ``(K-1, h, w)`` float32 in [0, 1], on the grid of the affinity graph where the kind reads one.
+        affinity: its graph and node features; None for a kind that does not read them.
+        rgb_u8: ``(h, w, 3)`` at the grid's resolution; None for a kind that does not read it.
+        seed: of its random numbers, in [0, 2^63).
+    """
+
+    class_ids: NDArray[np.int64]
+    cams: NDArray[np.float32]
+    affinity: Affinity | None
+    rgb_u8: NDArray[np.uint8] | None
+    seed: int
+
+
+class Propagation(Kind):
+    """How class scores spread from the CAMs over a photograph.
+
+    Attributes:
+        losses: names of the losses that it records for each photograph; none for what learns nothing.
+        partial_labels_used: what it learned from is in :attr:`Scores.partial_labels`.
+        baseline: the other kinds are compared with it.
+        reads_affinity: it needs graph and node features.
+        reads_photo: it needs the photograph's colours.
+        seeded: it draws random numbers, from the run's seed, the method's name and the image's id.
+    """
+
+    losses: ClassVar[tuple[str, ...]] = ()
+    partial_labels_used: ClassVar[bool] = False
+    baseline: ClassVar[bool] = False
+    reads_affinity: ClassVar[bool] = True
+    reads_photo: ClassVar[bool] = True
+    seeded: ClassVar[bool] = False
+
+    def device(self, wanted: str) -> str:
+        """Where it computes: the CPU, unless a kind gains from ``runtime.device``."""
+        return "cpu"
+
+    def together(self, images: Sequence[ImageRecord], device: str) -> list[list[ImageRecord]]:
+        """Images in groups that are propagated at once; each alone, unless a kind gains from several."""
+        return [[image] for image in images]
+
+    def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
+        """Propagate the photographs of a group.
+
+        Args:
+            photographs: what is known of them.
+            device: as :meth:`device` gave it.
+
+        Returns:
+            For each its scores, or the error that concerns it alone.
+
+        Raises:
+            UsageError: none of them can be done.
+        """
+        raise NotImplementedError

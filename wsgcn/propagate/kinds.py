@@ -1,0 +1,6 @@
+"""Every kind of propagation."""
+
+from wsgcn.propagate.gcn import GcnPropagation
+from wsgcn.propagate.random_walk import RandomWalk
+
+KINDS = (GcnPropagation, RandomWalk)

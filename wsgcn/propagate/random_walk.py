@@ -1,0 +1,45 @@
+"""Propagation ``random-walk``: IRNet's and PSA's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import model_validator
+
+from wsgcn.errors import WsgcnError
+from wsgcn.propagate.base import Propagation, PropagationInput
+from wsgcn.sections import Count, Fraction, Section, Size
+
+if TYPE_CHECKING:
+    from wsgcn.store.records import Scores
+
+
+class Transition(Section):
+    """A random walk on the affinity graph: A^β entry by entry, rows divided by their sums, 2^``log2_steps`` steps."""
+
+    beta: Size
+    log2_steps: Count
+
+
+class RandomWalk(Propagation, Transition):
+    """The CAMs walk over the graph; exactly one of ``background`` and ``alpha`` is given."""
+
+    baseline: ClassVar[bool] = True
+    reads_photo: ClassVar[bool] = False
+
+    kind: Literal["random-walk"]
+    background: Fraction | None
+    alpha: Size | None
+
+    @model_validator(mode="after")
+    def _one_background(self) -> RandomWalk:
+        if (self.background is None) == (self.alpha is None):
+            raise ValueError("give background (a constant score) or alpha (a walking score), and null for the other")
+        return self
+
+    def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
+        """Scores in [0, 1] with a constant background (IRNet) or one that walks along (PSA)."""
+        from wsgcn.propagate.photograph import walked_scores
+
+        return [walked_scores(one, self) for one in photographs]

@@ -1,0 +1,140 @@
+"""What every section of ``params.yaml`` is made of: number types, and the groups of numbers that several kinds share.
+
+Nothing here or in a file with a kind imports what is slow to import, so that reading ``params.yaml`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Factor = Annotated[float, Field(ge=0)]
+Size = Annotated[float, Field(gt=0)]
+Range = tuple[Size, Size]
+Stride = Literal[4, 8, 16]
+
+_EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
+
+
+def _check_name(name: str) -> str:
+    """Names of entries, variants and methods become names of files, of DVC stages and of MLflow's runs."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]*", name):
+        raise ValueError(f"{name!r} cannot be a name: use letters, digits, -, _ and +")
+    return name
+
+
+def _check_backbone(name: str) -> str:
+    backbone_module(name)
+    return name
+
+
+def backbone_module(name: str) -> str:
+    """Dotted name of the module of a backbone.
+
+    The registry is imported by its name: an import statement would make the list of all backbones part of what every
+    result is made of, and a new backbone would train every network again.
+
+    Raises:
+        ValueError: there is no such backbone; the message lists the known ones.
+    """
+    return str(importlib.import_module("wsgcn.nets.registry").backbone_module(name))
+
+
+def _check_steps(steps: int | str) -> int | str:
+    if isinstance(steps, str):
+        if not _EPOCHS.fullmatch(steps) or step_count(steps, 1, 1) == 0:
+            raise ValueError("give the number of gradient updates, such as 200, or of passes, such as 40 epochs")
+    elif steps < 1:
+        raise ValueError("give at least one gradient update")
+    return steps
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+BackboneName = Annotated[str, AfterValidator(_check_backbone)]
+Steps = Annotated[int | str, AfterValidator(_check_steps)]
+"""Length of a training: gradient updates (``200``) or passes over the training photographs (``40 epochs``)."""
+
+
+def step_count(steps: int | str, photographs: int, batch: int) -> int:
+    """Gradient updates of a training; epochs show each photograph so often, the last batch filled up.
+
+    Args:
+        steps: a number of updates, or ``<number> epochs``.
+        photographs: of the training split.
+        batch: photographs an update.
+    """
+    if isinstance(steps, int):
+        return steps
+    found = _EPOCHS.fullmatch(steps)
+    assert found is not None  # checked when params.yaml was read
+    return int(-(-float(found[1]) * photographs // batch))
+
+
+class Section(BaseModel):
+    """A section of ``params.yaml``: every key must be there and no other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Kind(Section):
+    """One way to do a stage's work: its parameters, and the methods that do it.
+
+    Attributes:
+        kind: the word in ``params.yaml`` that chooses it.
+    """
+
+    kind: str
+
+    def modules(self) -> tuple[str, ...]:
+        """Dotted names of the modules whose code, with all that they import, decides the result."""
+        return (self.__class__.__module__,)
+
+    def dump(self, *names: str) -> dict[str, Any]:
+        """The parameters of these names as plain values, for a fingerprint; all but ``kind`` where none is named."""
+        return self.model_dump(mode="json", include=set(names) or None, exclude=set() if names else {"kind"})
+
+
+class Crf(Section):
+    """One use of the dense CRF: pixels, grey levels of 0 … 255."""
+
+    iterations: Count
+    gaussian_sxy: Size
+    gaussian_compat: Factor
+    bilateral_sxy: Size
+    bilateral_srgb: Size
+    bilateral_compat: Factor
+
+
+class Jitter(Section):
+    """Random changes of colour: each factor is drawn from 1 ± its number, hue from ± its share of the circle."""
+
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+    hue: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class SgdTraining(Section):
+    """What every training by SGD with a poly schedule has.
+
+    ``weights`` is a file, None for a new network, or ``cams``, where another network may start as the CAM source's.
+    """
+
+    backbone: BackboneName
+    weights: str | None
+    trained: str | None
+    output_stride: Literal[8, 16, 32]
+    steps: Steps
+    batch: Positive
+    crop: Annotated[int, Field(ge=32)]
+    lr: Size
+    momentum: Fraction
+    weight_decay: Factor
+    poly_power: Factor

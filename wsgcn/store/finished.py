@@ -1,0 +1,112 @@
+"""Finished work by fingerprint, outside of DVC's outputs, as a compiler keeps its objects.
+
+DVC empties a stage's folder before it runs it. What was finished, by a stage that was killed or by an experiment with
+these very parameters, code and inputs, is linked from here and not computed again. Several projects, shards of one job
+or machines may share one folder: entries appear whole, and are checked before they are taken.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from wsgcn.errors import DataError
+from wsgcn.store.files import read_json, write_json
+from wsgcn.store.fingerprints import file_digest
+
+
+class Note(NamedTuple):
+    """What is noted of a finished file: its content's digest, and the seconds that it took."""
+
+    digest: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FinishedWork:
+    """A folder of finished files: ``<root>/<2 digits>/<fingerprint>`` and beside each its note, ``….json``."""
+
+    root: Path
+
+    def note(self, mark: str) -> Note | None:
+        """What is noted of the file with this fingerprint; None where there is none."""
+        try:
+            return Note(**read_json(self._note_path(mark)))
+        except (DataError, TypeError):
+            return None
+
+    def take(self, mark: str, target: Path) -> Note | None:
+        """Link the file with this fingerprint to ``target``, which is replaced; None where there is no whole one."""
+        source, note = self._path(mark), self.note(mark)
+        if note is None or not source.is_file() or file_digest(source) != note.digest:
+            return None
+        _link(source, target)
+        os.utime(self._note_path(mark))  # what is used stays longest
+        return note
+
+    def keep(self, mark: str, source: Path, seconds: float) -> None:
+        """Take a finished file in, by a link; a file of the same fingerprint is replaced."""
+        _link(source, self._path(mark))
+        write_json(self._note_path(mark), Note(file_digest(source), seconds)._asdict())
+
+    def shrink(self, gigabytes: float) -> int:
+        """Remove files, those unused for longest first, until what only this folder keeps fits.
+
+        A file that a stage's folder or DVC's cache links too takes no room of its own and stays.
+
+        Args:
+            gigabytes: of 10^9 bytes, the room that is left to it.
+
+        Returns:
+            Bytes that were freed.
+        """
+        notes = sorted(self.root.glob("??/*.json"), key=_last_use)
+        own = {path: size for path in notes if (size := _own_bytes(path.with_suffix(""))) is not None}
+        total = freed = sum(own.values())
+        for path, size in own.items():
+            if total <= gigabytes * 1e9:
+                break
+            path.unlink(missing_ok=True)  # first: a file without its note counts as absent
+            path.with_suffix("").unlink(missing_ok=True)
+            total -= size
+        return freed - total
+
+    def _path(self, mark: str) -> Path:
+        return self.root / mark[:2] / mark[2:]
+
+    def _note_path(self, mark: str) -> Path:
+        return self._path(mark).with_suffix(".json")
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process removed it
+        return 0
+
+
+def _own_bytes(path: Path) -> int | None:
+    """Room that removing a file would free; None where something else links it, 0 where it is gone."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0
+    return status.st_size if status.st_nlink == 1 else None
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link that appears at once in the place of what is there; a copy across file systems."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            os.link(source, made)
+        except OSError:
+            shutil.copyfile(source, made)
+        os.replace(made, target)
+    finally:
+        made.unlink(missing_ok=True)  # renaming a link over another link of the same file leaves both

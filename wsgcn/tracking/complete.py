@@ -1,0 +1,125 @@
+"""Complete the MLflow run of a method with everything that its stages left on disk."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wsgcn.errors import DataError
+from wsgcn.store.code import PACKAGE
+from wsgcn.store.paths import Artifacts
+from wsgcn.tracking.connection import Warn, give_up, is_away, troubles
+from wsgcn.tracking.contents import CHECKPOINT, PARTS, curves, digest_of, files_of, numbers_in
+from wsgcn.tracking.run import Run
+
+if TYPE_CHECKING:
+    from wsgcn.params import Method, Params
+
+RECORDED = "recorded"
+"""Tag with the digest of the files that the run holds completely, for each part: ``labels=… network=…``."""
+
+MODEL_NEEDS = ("mlflow", "numpy", "pillow", "rich", "torch")
+"""What the model's code imports."""
+
+
+def complete_run(
+    params: Params, artifacts: Artifacts, method: Method, warn: Warn, parts: Sequence[str] = PARTS
+) -> None:
+    """Complete a method's run with everything that is on disk; what the run has already is not logged again.
+
+    A stage that has not run yet is no trouble: completing again when its files are there adds them to the same run.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        artifacts: where files lie.
+        method: whose run to complete.
+        warn: told of a file that is missing although its stage has run, and once a command if the store is away.
+        parts: ``labels`` after ``evaluate-labels``, ``network`` after ``evaluate``: what the other stage left on disk
+            may still be that of older parameters. Both when every stage is up to date.
+    """
+    if is_away(params):
+        return
+    found = {part: _present(files_of(artifacts, method, part), method, warn) for part in parts}
+    found = {part: files for part, files in found.items() if files}
+    if not found:
+        return
+    try:
+        _complete(Run(params, method), params, method, found)
+    except DataError as error:
+        warn(f"the MLflow run of {method.name} is incomplete: {error}")
+    except troubles() as error:
+        give_up(params, error, warn)
+
+
+def _present(files: Mapping[str, Path], method: Method, warn: Warn) -> dict[str, Path]:
+    """The files that are there; each of the others is a warning."""
+    for path in files.values():
+        if not path.is_file():
+            warn(f"{path} is missing, so the MLflow run of {method.name} is completed without it")
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def _complete(run: Run, params: Params, method: Method, found: Mapping[str, Mapping[str, Path]]) -> None:
+    """Log the files of every part, unless the run says that it holds these very files."""
+    digests = {part: digest_of(files) for part, files in found.items()}
+    if digests.items() <= _recorded(run).items():
+        return
+    run.describe("RUNNING")
+    # All curves before anything else: one that differs makes a new run, which then lacks every part.
+    run.add([point for files in found.values() for point in curves(files, method)], whole=True)
+    for part, files in found.items():
+        if _recorded(run).get(part) != digests[part]:
+            run.replace(numbers_in(files))
+            _log_files(run, {name: path for name, path in files.items() if name != CHECKPOINT})
+            if CHECKPOINT in files:
+                _log_model(run, files[CHECKPOINT], _model_settings(params))
+            recorded = _recorded(run) | {part: digests[part]}
+            run.client.set_tag(run.id, RECORDED, " ".join(f"{name}={digest}" for name, digest in recorded.items()))
+    run.client.set_terminated(run.id)
+
+
+def _recorded(run: Run) -> dict[str, str]:
+    """Digest of the files that the run holds completely, by part; none of a tag that another version wrote."""
+    words = (run.tag(RECORDED) or "").split()
+    return {part: digest for part, _, digest in (word.partition("=") for word in words) if digest}
+
+
+def _log_files(run: Run, files: Mapping[str, Path]) -> None:
+    """Log copies that have the names of the run: MLflow keeps a file's own name, and two are called per_class.csv."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in files.items():
+            copy = Path(folder) / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        run.client.log_artifacts(run.id, folder)
+
+
+def _model_settings(params: Params) -> dict[str, Any]:
+    """What :mod:`wsgcn.tracking.model` needs besides the checkpoint."""
+    return {
+        "device": params.runtime.device,
+        "scales": list(params.evaluate.seg_scales),
+        "flip": params.evaluate.seg_flip,
+    }
+
+
+def _log_model(run: Run, checkpoint: Path, settings: Mapping[str, Any]) -> None:
+    """The network as a model of MLflow: the checkpoint, this package's code to read it, and nothing pickled."""
+    from mlflow import pyfunc
+
+    # PyTorch's local version (2.12.0+cpu) is on no index.
+    needed = [f"{name}=={metadata.version(name).split('+')[0]}" for name in MODEL_NEEDS]
+    with tempfile.TemporaryDirectory() as folder:
+        pyfunc.save_model(
+            f"{folder}/model",
+            loader_module="wsgcn.tracking.model",
+            data_path=str(checkpoint),
+            code_paths=[str(PACKAGE)],
+            pip_requirements=needed,
+            model_config=dict(settings),
+        )
+        run.client.log_artifacts(run.id, f"{folder}/model", "model")

@@ -1,0 +1,143 @@
+"""What an MLflow run of a method holds besides its parameters, read from disk and git. Needs no MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wsgcn import __version__
+from wsgcn.store.files import read_json, read_table
+from wsgcn.store.fingerprints import file_digest
+from wsgcn.store.paths import Artifacts
+from wsgcn.tracking.parameters import MAX_NAME, flatten
+
+if TYPE_CHECKING:
+    from wsgcn.params import Method
+
+LABELS, NETWORK = PARTS = ("labels", "network")
+"""The parts of a run, each completed when its stage has run: the pseudo labels, and the network they trained."""
+
+CHECKPOINT, HISTORY, LOSSES = "model", "tables/history.csv", "tables/losses.csv"
+SCORES = {part: f"scores/{part}.json" for part in PARTS}
+"""Names of the files that are logged in a way of their own, or also as curves and numbers."""
+
+
+class Point(NamedTuple):
+    """One value of a curve."""
+
+    name: str
+    step: int
+    value: float
+    milliseconds: int
+
+
+def milliseconds() -> int:
+    """The time, as MLflow counts it."""
+    return int(time.time() * 1000)
+
+
+def run_name(method: Method) -> str:
+    """The method, and behind it the name of the experiment where ``dvc exp run`` works: the one of ``dvc exp show``."""
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return f"{method.name} ({experiment})" if experiment else method.name
+
+
+def git_tags() -> dict[str, str]:
+    """The commit of the project's folder; none where there is no git or no commit."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    commit = done.stdout.strip()
+    return {"git_commit": commit, "mlflow.source.git.commit": commit}
+
+
+def files_of(artifacts: Artifacts, method: Method, part: str) -> dict[str, Path]:
+    """The files of a method that are there, and those that are not although the stage that scores them has run.
+
+    Args:
+        artifacts: where files lie.
+        method: whose files.
+        part: one of :data:`PARTS`.
+
+    Returns:
+        Paths by the name that the file gets in the MLflow run.
+    """
+    return _label_files(artifacts, method) if part == LABELS else _network_files(artifacts, method)
+
+
+def _label_files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
+    expected = {LOSSES: artifacts.losses(method.name)} if method.propagation.losses else {}
+    return _scored_files(artifacts.scores("evaluate-labels", method.name), LABELS, expected)
+
+
+def _network_files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
+    expected = {
+        HISTORY: artifacts.history("segtrain", method.name),
+        CHECKPOINT: artifacts.checkpoint("segtrain", method.name),
+    }
+    return _scored_files(artifacts.scores("evaluate", method.name), NETWORK, expected)
+
+
+def _scored_files(scores: Path, part: str, expected: Mapping[str, Path]) -> dict[str, Path]:
+    """The scores, what lies beside them and what must have been there before; without scores only what is there."""
+    if not scores.is_file():
+        return {name: path for name, path in expected.items() if path.is_file()}
+    panels = scores.parent / "panels"
+    return {
+        SCORES[part]: scores,
+        f"tables/{part}_per_class.csv": scores.parent / "per_class.csv",
+        **expected,
+        **{f"panels/{part}/{path.relative_to(panels).as_posix()}": path for path in sorted(panels.glob("**/*.png"))},
+    }
+
+
+def digest_of(files: Mapping[str, Path]) -> str:
+    """Of the content of all files and of the code that logs them."""
+    content = [__version__, *(f"{name} {file_digest(path)}" for name, path in sorted(files.items()))]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+
+
+def curves(files: Mapping[str, Path], method: Method) -> list[Point]:
+    """The propagation's losses over the position of the image, and the training of the network over its steps.
+
+    Args:
+        files: as of :func:`files_of`, those that are there.
+        method: the kind of its propagation begins the names of its losses: ``gcn_total``.
+    """
+    losses = read_table(files[LOSSES]) if LOSSES in files else []
+    history = read_table(files[HISTORY]) if HISTORY in files else []
+    rows = [(method.propagation.kind, position, row) for position, row in enumerate(losses)]
+    rows += [("seg", int(row.pop("step")), row) for row in history]
+    now = milliseconds()
+    return [
+        Point(f"{prefix}_{name}", step, float(value), now)
+        for prefix, step, row in rows
+        for name, value in row.items()
+        if name != "id"
+    ]
+
+
+def numbers_in(files: Mapping[str, Path]) -> dict[str, float]:
+    """Every number of the scores that are among a part's files.
+
+    Raises:
+        DataError: a file is not JSON.
+    """
+    scores = [read_json(files[name]) for name in SCORES.values() if name in files]
+    return {name: value for one in scores for name, value in numbers(one).items()}
+
+
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Every number of nested mappings, flat; those of a class as ``pseudo_iou/cat``."""
+    return {
+        re.sub(r"[^\w \0-]", "_", name).replace("\0", "/")[:MAX_NAME]: float(value)
+        for name, value in flatten(scores, "\0")  # a class may be called anything, a/b too
+        if isinstance(value, int | float)
+    }

@@ -1,0 +1,89 @@
+"""Live curves: a long stage shows its points in MLflow while it works, without waiting for the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wsgcn.tracking.connection import Warn, give_up, troubles
+from wsgcn.tracking.contents import Point, milliseconds
+from wsgcn.tracking.run import Run
+
+if TYPE_CHECKING:
+    from wsgcn.params import Method, Params
+    from wsgcn.runtime.progress import LogMetrics
+
+SEND_EVERY = 2.0
+"""Seconds between two batches of points."""
+
+
+@contextmanager
+def live(params: Params, method: Method, warn: Warn) -> Iterator[LogMetrics]:
+    """Let a long stage show its curves while it works.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        method: whose run takes the points.
+        warn: told once, at the end, if the points could not be sent.
+
+    Yields:
+        A function that takes metrics by name and their step, and returns at once.
+    """
+    sender = _Sender(params, method)
+    sender.start()
+    status = "FAILED"
+    try:
+        yield sender.log
+        status = "FINISHED"
+    finally:
+        sender.finish(status)
+        if sender.trouble:
+            give_up(params, sender.trouble, warn)
+
+
+class _Sender(threading.Thread):
+    """Sends points in batches while a stage works; makes no run where no point ever comes."""
+
+    def __init__(self, params: Params, method: Method):
+        super().__init__(name="mlflow", daemon=True)
+        self.trouble: Exception | None = None
+        self._params, self._method = params, method
+        self._lock, self._done = threading.Lock(), threading.Event()
+        self._points: list[Point] = []
+        self._status = "RUNNING"
+        self._run: Run | None = None
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Keep points for the next batch."""
+        now = milliseconds()
+        with self._lock:
+            self._points += [Point(name, step, float(value), now) for name, value in metrics.items()]
+
+    def finish(self, status: str) -> None:
+        """Send the rest and close the run."""
+        self._status = status
+        self._done.set()
+        self.join()
+
+    def run(self) -> None:
+        """Send until :meth:`finish`."""
+        try:
+            while not self._done.wait(SEND_EVERY):
+                self._send()
+            self._send()
+            if self._run is not None:
+                self._run.client.set_terminated(self._run.id, self._status)
+        except troubles() as error:
+            self.trouble = error
+
+    def _send(self) -> None:
+        with self._lock:
+            points, self._points = self._points, []
+        if not points:
+            return
+        if self._run is None:
+            self._run = Run(self._params, self._method)
+            self._run.describe("RUNNING")
+        self._run.add(points)

@@ -1,0 +1,92 @@
+"""A training as a stage has it: where its network goes, and that none is trained twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wsgcn.store.checkpoints import load_checkpoint, save_checkpoint
+from wsgcn.store.files import HISTORY, write_table
+from wsgcn.store.fingerprints import file_digest, fingerprint
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from wsgcn.params import Runtime
+    from wsgcn.store.finished import FinishedWork
+    from wsgcn.store.index import ImageRecord, Index
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What a training needs of the project.
+
+    Attributes:
+        index: the dataset.
+        images: the photographs that train.
+        runtime: seed, devices, precision, workers.
+        finished: where finished work is kept.
+        code: digest of the code, by :func:`~wsgcn.store.code.code_version`.
+        checkpoint: file of the network.
+        history: file of its curve.
+        section: dotted name of its parameters, for errors.
+        label: text before the progress bar.
+    """
+
+    index: Index
+    images: list[ImageRecord]
+    runtime: Runtime
+    finished: FinishedWork
+    code: str
+    checkpoint: Path
+    history: Path
+    section: str
+    label: str
+
+    @property
+    def photos(self) -> dict[str, Path]:
+        """The photographs' files by image id."""
+        return {image.id: self.index.photo_path(image) for image in self.images}
+
+    def fingerprint(self, settings: Mapping[str, Any], files: Iterable[Path], marks: Iterable[str] = ()) -> str:
+        """What makes the network.
+
+        Args:
+            settings: parameters and names that decide it; seed, devices and precision are added.
+            files: what is read besides the photographs.
+            marks: fingerprints of inputs that carry one.
+        """
+        runtime = {"seed": self.runtime.seed, "devices": self.runtime.devices, "precision": self.runtime.precision}
+        shown = [[image.id, image.class_ids] for image in self.images]
+        digests = [file_digest(path) for path in (*files, *self.photos.values())]
+        return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])
+
+    def train_once(self, mark: str, learn: Callable[[], None]) -> None:
+        """Link network and curve if they were finished earlier; else learn, which writes both, and keep them."""
+        kept = {f"{mark}-history": self.history, f"{mark}-network": self.checkpoint}
+        if all(self.finished.take(name, path) for name, path in kept.items()):
+            return
+        learn()
+        for name, path in kept.items():
+            self.finished.keep(name, path, 0)
+        self.finished.shrink(self.runtime.store_gb)
+
+    def save(
+        self, network: str, settings: Mapping[str, Any], net: nn.Module, rows: Iterable[tuple[int, float, float]]
+    ) -> None:
+        """Write the curve, and then the network."""
+        write_table(self.history, HISTORY, rows)
+        save_checkpoint(self.checkpoint, network, settings, net)
+
+    def learn_nothing(self) -> None:
+        """No network and an empty curve, for a kind that trains none."""
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)  # DVC wants the stage's folder
+        self.checkpoint.unlink(missing_ok=True)  # an earlier kind's would count among what makes the results
+        write_table(self.history, HISTORY, [])
+
+    def take_imported(self, trained: str, network: str, settings: Mapping[str, Any], net: nn.Module) -> None:
+        """Imported weights in the place of trained ones, with an empty curve."""
+        load_checkpoint(Path(trained), network, settings, net)
+        self.save(network, settings, net, [])
