@@ -1,67 +1,266 @@
-"""``params.yaml``: every mistake is one line that names the key."""
+"""``params.yaml``: every mistake is one line that names the key, and no line speaks pydantic's words."""
 
 import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from tests.conftest import ROOT, changed, real_content
+from wsgcn.affinity.base import AffinityKind
+from wsgcn.cams.base import CamSource
+from wsgcn.crf.base import Refinement
+from wsgcn.dataset.base import Dataset
 from wsgcn.errors import UsageError
-from wsgcn.params import Params, Section, load_params, parse_params
+from wsgcn.nets.registry import BACKBONES
+from wsgcn.params import DATASETS, Params, load_params, parse_params
+from wsgcn.propagate.base import Propagation
+from wsgcn.sections import Kind, Section
+
+PYDANTICS_WORDS = ("Input", "union_tag", "[key]", "dictionary", "tuple", "Tuple", "parse", "instance of", "Value error")
+CONTENT, PARAMS = real_content(), load_params(ROOT / "params.yaml")
 
 
 def _mistake(change) -> str:
-    content = real_content()
+    """What is said of the real parameters after a change: one line in plain words."""
+    content = copy.deepcopy(CONTENT)
     change(content)
     with pytest.raises(UsageError) as caught:
         parse_params(content, "params.yaml")
-    return str(caught.value)
+    message = str(caught.value)
+    assert message.startswith("params.yaml: ")
+    assert "\n" not in message
+    assert [word for word in PYDANTICS_WORDS if word in message] == []
+    return message.removeprefix("params.yaml: ")
 
 
-def _sections(section: Section, path: str = "") -> list[tuple[str, Section]]:
-    found = [(path, section)]
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, Section):
-            found += _sections(value, f"{path}.{name}".strip("."))
-    return found
+def _set(key: str, value: Any):
+    """A change of the value at a dotted key."""
+    owner, _, last = key.rpartition(".")
+    return lambda content: _at(content, owner).update({last: value})
 
 
-def _section_paths() -> list[str]:
-    return [path for path, _ in _sections(load_params(ROOT / "params.yaml"))]
+def _renamed(key: str, name: Any):
+    """A change of the last part of a dotted key."""
+
+    def change(content):
+        owner, _, last = key.rpartition(".")
+        _at(content, owner)[name] = _at(content, owner).pop(last)
+
+    return change
 
 
-def _at(content: dict, path: str) -> dict:
+def _at(content: Any, path: str) -> Any:
     for part in path.split(".") if path else []:
         content = content[part]
     return content
 
 
+def _sections(value: Any, path: str = "") -> Iterator[tuple[str, Section]]:
+    """Every section by its dotted key, entries of dictionaries too."""
+    if isinstance(value, Section):
+        yield path, value
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _sections(one, f"{path}.{name}".strip("."))
+
+
+SECTIONS = dict(_sections(PARAMS))
+each_section = pytest.mark.parametrize("path", SECTIONS)
+each_kind = pytest.mark.parametrize("path", [path for path, one in SECTIONS.items() if isinstance(one, Kind)])
+
+
 def test_real_file_is_read_and_says_what_it_says():
-    params = load_params(ROOT / "params.yaml")
-    assert params.propagate.steps == 250
-    assert params.propagate.colour_variance == 6
-    assert params.model_dump(mode="json").keys() == real_content().keys()
+    assert PARAMS.propagate["gcn-i"].steps == 250
+    assert PARAMS.propagate["gcn-i"].colour_variance == 6
+    assert PARAMS.cams["irnet"].train.steps == "40 epochs"
+    assert PARAMS.model_dump(mode="json").keys() == CONTENT.keys()
+    assert parse_params(PARAMS.model_dump(mode="json"), "again") == PARAMS
 
 
-@pytest.mark.parametrize("path", _section_paths())
+def test_every_section_is_tried_here():
+    assert {"", "methods.PSA", "affinity.boundary.train.seeds.crf", "propagate.walk-p", "dataset"} <= SECTIONS.keys()
+    bases = (CamSource, AffinityKind, Propagation, Refinement, Dataset)
+    assert {base for base in bases for one in SECTIONS.values() if isinstance(one, base)} == set(bases)
+
+
+# ---------------------------------------------------------------- keys
+
+
+@each_section
 def test_unknown_key_is_named_with_the_known_ones(path):
-    known = list(_at(real_content(), path))
+    known = list(_at(CONTENT, path))
     message = _mistake(lambda content: _at(content, path).update(bogus=1))
-    assert "\n" not in message
-    assert repr(f"{path}.bogus".strip(".")) in message
+    assert f"unknown key {f'{path}.bogus'.strip('.')!r}, known here are " in message
     assert all(key in message for key in known)
-    assert message.startswith("params.yaml")
 
 
-@pytest.mark.parametrize("path", _section_paths())
+@each_section
 def test_missing_key_is_named_with_the_known_ones(path):
-    key, *others = _at(real_content(), path)
+    key, *others = [one for one in _at(CONTENT, path) if one != "kind"]
     message = _mistake(lambda content: _at(content, path).pop(key))
-    assert "\n" not in message
-    assert repr(f"{path}.{key}".strip(".")) in message
-    assert "missing" in message
+    assert f"key {f'{path}.{key}'.strip('.')!r} is missing, known here are " in message
     assert all(other in message for other in others)
+
+
+def test_a_number_may_be_a_wrong_key_too():
+    assert _mistake(_set("propagate.walk-i", {**CONTENT["propagate"]["walk-i"], 3: 4})).startswith(
+        "unknown key 'propagate.walk-i.3', known here are "
+    )
+
+
+def test_the_keys_are_those_of_the_kind():
+    message = _mistake(_set("propagate.walk-i.kind", "gcn"))
+    assert "unknown key 'propagate.walk-i.background'" in message
+    assert "key 'propagate.walk-i.objective' is missing" in message
+    assert message.count("known here are kind, objective") == 1
+    assert "unknown key 'dataset.root'" in _mistake(_set("dataset.root", "x"))
+    seeds = _mistake(_set("affinity.boundary.train.seeds.alphas", [4, 32]))
+    assert seeds.startswith("unknown key 'affinity.boundary.train.seeds.alphas', known here are ")
+    assert seeds.endswith(" stride, crf, foreground, background, gt_prob")
+
+
+# ---------------------------------------------------------------- kinds and names
+
+
+@each_kind
+@pytest.mark.parametrize("given", ["nix", None, 3, ["gcn"]])
+def test_unknown_kind_lists_the_known_ones(path, given):
+    message = _mistake(_set(f"{path}.kind", given))
+    assert message.startswith(f"{path}.kind: no kind is called {given!r}, known are ")
+    assert SECTIONS[path].kind in message
+
+
+@each_kind
+def test_missing_kind_lists_the_known_ones(path):
+    message = _mistake(lambda content: _at(content, path).pop("kind"))
+    assert message.startswith(f"key '{path}.kind' is missing, known are ")
+    assert SECTIONS[path].kind in message
+
+
+def test_all_kinds_are_listed():
+    message = _mistake(_set("dataset.kind", "coco"))
+    known = [one.model_fields["kind"].annotation.__args__[0] for one in DATASETS]
+    assert message == f"dataset.kind: no kind is called 'coco', known are {', '.join(known)}"
+
+
+@pytest.mark.parametrize("key", ["cams.irnet.train", "affinity.affinitynet.train", "segtrain"])
+def test_unknown_backbone_lists_the_known_ones(key):
+    message = _mistake(_set(f"{key}.backbone", "vgg"))
+    assert message == f"{key}.backbone: no backbone is called 'vgg', known are {', '.join(BACKBONES)}"
+
+
+@pytest.mark.parametrize(
+    ("key", "section", "known"),
+    [
+        ("variants.I.cams", "cams", "irnet, psa"),
+        ("variants.P.affinity", "affinity", "boundary, affinitynet"),
+        ("methods.PSA.variant", "variants", "I, P"),
+        ("methods.WSGCN-I.propagation", "propagate", "gcn-i, gcn-p, walk-i, walk-p"),
+        ("methods.IRNet.crf", "crf", "gcn, walk"),
+    ],
+)
+def test_unknown_name_lists_the_known_ones(key, section, known):
+    assert _mistake(_set(key, "nix")) == f"{key}: {section} has no 'nix', known are {known}"
+
+
+def test_all_unknown_names_are_told_at_once():
+    message = _mistake(_set("cams", {}))
+    assert message == (
+        "variants.I.cams: cams has no 'irnet', known are none; variants.P.cams: cams has no 'psa', known are none"
+    )
+
+
+@pytest.mark.parametrize("key", ["methods.PSA", "variants.I", "cams.psa", "propagate.gcn-i", "crf.walk"])
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "..", "a.b", "a@b", "A+B", "-x", "a\nb", "${x}"])
+def test_bad_name_is_told(key, name):
+    assert f"{name!r} cannot be a name: use letters, digits, - and _" in _mistake(_renamed(key, name))
+
+
+def test_name_that_yaml_takes_for_a_number():
+    assert _mistake(_renamed("methods.PSA", 3)) == "methods.3: must be text, not 3"
+
+
+@pytest.mark.parametrize("section", ["variants", "methods"])
+def test_something_must_be_compared(section):
+    assert f"{section}: must have more entries, not {{}}" in _mistake(_set(section, {}))
+
+
+@pytest.mark.parametrize("name", ["gcn", "kind", "random-walk", "train", "a" * 60])
+def test_entries_may_be_called_like_kinds_and_keys(name):
+    """Then too a mistake in one is told with the key as the file has it."""
+    entry = CONTENT["propagate"]["gcn-i"]
+    assert _mistake(_set(f"propagate.{name}", entry | {"steps": 0})).startswith(f"propagate.{name}.steps: must be")
+    assert f"'propagate.{name}.walk.x'" in _mistake(_set(f"propagate.{name}", entry | {"walk": {"x": 1}}))
+    assert changed(PARAMS, {"propagate": CONTENT["propagate"] | {name: entry}}).propagate[name].steps == 250
+
+
+def test_any_number_of_variants_methods_and_entries():
+    content = copy.deepcopy(CONTENT)
+    content["cams"] = {f"c{number}": content["cams"]["psa"] for number in range(5)}
+    content["affinity"] = {"only": content["affinity"]["boundary"]}
+    content["variants"] = {f"v{number}": {"cams": f"c{number}", "affinity": "only"} for number in range(5)}
+    content["methods"] = {
+        f"{variant}-{entry}": {"variant": variant, "propagation": entry, "crf": "walk"}
+        for variant in content["variants"]
+        for entry in content["propagate"]
+    }
+    params = parse_params(content, "params.yaml")
+    assert [one.name for one in params.all_methods()] == list(content["methods"])
+    assert len(content["methods"]) == 20
+    chosen = params.method("v3-walk-p")
+    assert (chosen.variant.cams_name, chosen.variant.affinity_name) == ("c3", "only")
+    assert chosen.propagation is params.propagate["walk-p"]
+
+
+def test_one_of_everything_is_enough():
+    content = copy.deepcopy(CONTENT)
+    content["variants"] = {"X": {"cams": "psa", "affinity": "boundary"}}
+    content["methods"] = {"XY": {"variant": "X", "propagation": "walk-i", "crf": "gcn"}}
+    for section, only in (("cams", "psa"), ("affinity", "boundary"), ("propagate", "walk-i"), ("crf", "gcn")):
+        content[section] = {only: content[section][only]}
+    method = parse_params(content, "params.yaml").find_method("X", "random-walk")
+    assert (method.name, method.crf_name) == ("XY", "gcn")
+
+
+# ---------------------------------------------------------------- finding a method
+
+
+def test_find_method_by_kind_and_by_entry():
+    assert PARAMS.find_method("I", "gcn") == PARAMS.find_method("I", "gcn-i") == PARAMS.method("WSGCN-I")
+    assert PARAMS.find_method("P", "random-walk") == PARAMS.find_method("P", "walk-p") == PARAMS.method("PSA")
+
+
+@pytest.mark.parametrize(("variant", "propagation"), [("X", "gcn"), ("I", "none"), ("I", "gcn-p")])
+def test_method_that_cannot_be_found_lists_the_known_ones(variant, propagation):
+    with pytest.raises(
+        UsageError, match=f"no method has variant {variant!r} with propagation {propagation!r}"
+    ) as caught:
+        PARAMS.find_method(variant, propagation)
+    assert "known are I with gcn (WSGCN-I), P with gcn (WSGCN-P), I with random-walk (IRNet)" in str(caught.value)
+
+
+def test_ambiguous_method_must_be_named():
+    content = copy.deepcopy(CONTENT)
+    content["propagate"]["long"] = content["propagate"]["gcn-i"] | {"steps": 500}
+    content["methods"]["Long"] = {"variant": "I", "propagation": "long", "crf": "gcn"}
+    params = parse_params(content, "params.yaml")
+    assert params.find_method("I", "long").name == "Long"
+    assert params.find_method("I", "gcn-i").name == "WSGCN-I"
+    with pytest.raises(UsageError, match=r"^WSGCN-I, Long all have variant I .*: name one by --method$"):
+        params.find_method("I", "gcn")
+
+
+@pytest.mark.parametrize("find", ["variant", "method"])
+def test_unknown_variant_and_method_list_the_known_ones(find):
+    with pytest.raises(UsageError, match=rf"^no {find} is called 'x': params\.yaml has ") as caught:
+        getattr(PARAMS, find)("x")
+    assert str(caught.value).endswith(", ".join(getattr(PARAMS, f"{find}s")))
+
+
+# ---------------------------------------------------------------- values
 
 
 @pytest.mark.parametrize(
@@ -71,54 +270,147 @@ def test_missing_key_is_named_with_the_known_ones(path):
         ("runtime.seed", -1),
         ("runtime.workers", 1.5),
         ("runtime.device", 3),
+        ("runtime.devices", 0),
+        ("runtime.store_gb", 0),
         ("dataset.classes", "background"),
         ("dataset.classes", ["background"]),
         ("dataset.classes", ["background", "cat", "cat"]),
-        ("dataset.demo", 5),
-        ("cams.I.backbone", "resnet-7"),
-        ("cams.P.grid_stride", 3),
-        ("cams.I.train.scale", [1.0]),
-        ("cams.I.train.scale", None),
-        ("cams.P.train.long_side", [256, 512]),
-        ("affinity.P.train.jitter", {"hue": 0.6}),
-        ("cams.infer.scales", []),
-        ("affinity.I.radius", 1),
-        ("affinity.P.seeds.alphas", [4, 0]),
-        ("propagate.objective", "mine"),
-        ("propagate.normalisation", True),
-        ("propagate.dropout", 1.0),
-        ("propagate.lr", float("nan")),
-        ("propagate.lr", float("inf")),
-        ("propagate.window", 4),
-        ("propagate.partial_labels.min_prob", 1.1),
-        ("propagate.random_walk.I.alpha", 16),
-        ("propagate.random_walk.P.alpha", None),
+        ("dataset.height", 5),
+        ("dataset", None),
+        ("variants.I", None),
+        ("methods.PSA", "P"),
+        ("cams", ["irnet"]),
+        ("cams.irnet", "classifier"),
+        ("propagate.gcn-i", None),
+        ("cams.irnet.train.backbone", 50),
+        ("cams.irnet.train.scale", [1.0]),
+        ("cams.irnet.train.scale", [1.0, 1.0, 1.0]),
+        ("cams.irnet.train.scale", None),
+        ("cams.psa.train.long_side", [256, 512]),
+        ("cams.psa.infer.stride", 3),
+        ("cams.irnet.infer.scales", []),
+        ("affinity.affinitynet.train.jitter", {"hue": 0.6}),
+        ("affinity.boundary.train.radius", 1),
+        ("affinity.boundary.train.displacement", "maybe"),
+        ("affinity.affinitynet.train.seeds.alphas", [4, 0]),
+        ("propagate.gcn-i.objective", "mine"),
+        ("propagate.gcn-i.normalisation", True),
+        ("propagate.gcn-i.dropout", 1.0),
+        ("propagate.gcn-i.lr", float("nan")),
+        ("propagate.gcn-i.lr", float("inf")),
+        ("propagate.gcn-i.lr", "fast"),
+        ("propagate.gcn-i.steps", "40 epochs"),
+        ("propagate.gcn-i.window", 4),
+        ("propagate.gcn-i.partial_labels.min_prob", 1.1),
+        ("propagate.walk-i.alpha", 16),
+        ("propagate.walk-p.alpha", None),
         ("crf.gcn.iterations", -1),
         ("segtrain", None),
+        ("segtrain.steps", 0),
+        ("segtrain.steps", "many"),
         ("evaluate.panels", None),
     ],
 )
 def test_bad_value_is_one_line_that_names_its_key(key, value):
-    *path, last = key.split(".")
-    message = _mistake(lambda content: _at(content, ".".join(path)).update({last: value}))
-    assert "\n" not in message
-    owner = ".".join(path)
-    assert key in message or f"{owner}:" in message
+    message = _mistake(_set(key, value))
+    assert key in message or f"{key.rpartition('.')[0]}:" in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("runtime.seed", "many", "must be a whole number, not 'many'"),
+        ("runtime.seed", "9" * 29 + "x" * 99, "must be a whole number, not '999999999999...xxxxxxxxxxxxx'"),
+        ("crf.gcn.softmax", 3, "must be true or false, not 3"),
+        ("propagate", None, "must have keys with values, not None"),
+        ("propagate.gcn-i.walk", [10, 5], "must have keys with values, not [10, 5]"),
+        ("propagate.gcn-i.lr", "fast", "must be a number, not 'fast'"),
+        ("propagate.gcn-i.objective", "mine", "must be 'paper' or 'reference', not 'mine'"),
+        ("dataset.classes", "cat", "must be a list, not 'cat'"),
+        ("evaluate.seg_scales", [], "must have more entries, not []"),
+        ("segtrain.scale", [1], "must have more entries, not [1]"),
+        ("segtrain.scale", [1, 2, 3], "must have fewer entries, not [1, 2, 3]"),
+        (
+            "segtrain.steps",
+            "40epochs",
+            "give gradient updates, such as 200, or passes, such as 40 epochs, not '40epochs'",
+        ),
+        ("segtrain.steps", None, "give gradient updates, such as 200, or passes, such as 40 epochs, not None"),
+        ("segtrain.steps", True, "give gradient updates, such as 200, or passes, such as 40 epochs, not True"),
+    ],
+)
+def test_bad_value_is_told_in_plain_words(key, value, said):
+    assert _mistake(_set(key, value)) == f"{key}: {said}"
+
+
+def test_a_rule_of_a_section_is_told_without_its_whole_content():
+    assert _mistake(_set("propagate.gcn-p.window", 4)) == "propagate.gcn-p: window must be odd: it has a centre"
+
+
+@pytest.mark.parametrize("key", ["cams.psa.train.steps", "affinity.boundary.train.steps", "segtrain.steps"])
+@pytest.mark.parametrize("value", [1, 200, "40 epochs", "1 epoch", "0.5 epochs"])
+def test_lengths_of_trainings_are_updates_or_epochs(key, value):
+    content = copy.deepcopy(CONTENT)
+    _set(key, value)(content)
+    assert _at(parse_params(content, "params.yaml").model_dump(mode="json"), key) == value
 
 
 def test_several_mistakes_are_told_at_once():
     def change(content):
-        content["propagate"]["steps"] = 0
+        content["propagate"]["gcn-i"]["steps"] = 0
         del content["runtime"]["seed"]
 
     message = _mistake(change)
-    assert "propagate.steps" in message
+    assert "propagate.gcn-i.steps" in message
     assert "runtime.seed" in message
+
+
+# ---------------------------------------------------------------- what concerns several sections
+
+
+def test_devices_share_every_batch():
+    assert _mistake(_set("runtime.devices", 10)) == (
+        "runtime.devices: 10 devices cannot share cams.irnet.train.batch: 8, cams.psa.train.batch: 8, segtrain.batch: 8"
+    )
+
+
+@pytest.mark.parametrize("key", ["affinity.boundary.train", "segtrain"])
+def test_weights_of_the_cams_are_those_of_the_same_backbone(key):
+    said = "cams means that its backbone, resnet-50, starts as the CAM source's, but cams.irnet trains resnet-small"
+    assert _mistake(_set(f"{key}.backbone", "resnet-50")) == f"{key}.weights: {said}: name a file or null"
+    for values in ({"weights": None}, {"weights": "weights/resnet-50.pt"}, {"trained": "mine.pt"}):
+        changed(PARAMS, {f"{key}.backbone": "resnet-50"} | {f"{key}.{name}": value for name, value in values.items()})
+
+
+def test_every_variant_of_an_affinity_counts():
+    def change(content):
+        content["cams"]["large"] = copy.deepcopy(content["cams"]["psa"])
+        content["cams"]["large"]["train"]["backbone"] = "resnet-38"
+        content["variants"]["X"] = {"cams": "large", "affinity": "boundary"}
+
+    assert _mistake(change).startswith("affinity.boundary.train.weights: cams means that its backbone, resnet-small, ")
+
+
+def test_a_cam_source_without_a_network_starts_nothing(monkeypatch):
+    monkeypatch.setattr(type(PARAMS.cams["irnet"]), "backbone", None)
+    with pytest.raises(
+        UsageError, match=r"affinity\.boundary\.train\.weights: .* cams\.irnet trains none: name a file"
+    ):
+        load_params(ROOT / "params.yaml")
+
+
+def test_a_cam_source_cannot_start_as_itself():
+    message = _mistake(_set("cams.psa.train.weights", "cams"))
+    assert message == "cams.psa.train.weights: cams is for what starts as a CAM source: name a file or null"
+
+
+# ---------------------------------------------------------------- files
 
 
 @pytest.mark.parametrize("content", [None, [], "text", 3])
 def test_content_that_is_no_mapping_is_one_line(content):
-    with pytest.raises(UsageError, match=r"^params\.yaml: [^\n]+$"):
+    with pytest.raises(UsageError, match=r"^params\.yaml: must have keys with values, not [^\n]+$"):
         parse_params(content, "params.yaml")
 
 
@@ -149,9 +441,12 @@ def test_folder_in_the_place_of_the_file_is_one_line(tmp_path):
         load_params(tmp_path)
 
 
-@pytest.mark.parametrize("path", _section_paths())
+# ---------------------------------------------------------------- the records
+
+
+@each_section
 def test_every_section_is_frozen(path):
-    section = dict(_sections(load_params(ROOT / "params.yaml")))[path]
+    section = SECTIONS[path]
     key = next(iter(type(section).model_fields))
     before = copy.deepcopy(getattr(section, key))
     with pytest.raises(ValidationError):
@@ -168,15 +463,14 @@ def test_every_section_class_refuses_unknown_keys():
     assert all(one.model_config["frozen"] and one.model_config["extra"] == "forbid" for one in classes)
 
 
-@pytest.mark.parametrize("variant", ["I", "P"])
-def test_variant_picks_its_own_section(variant):
-    params = load_params(ROOT / "params.yaml")
-    assert params.cams.net(variant) is getattr(params.cams, variant)
-    assert params.propagate.random_walk.walk(variant) is getattr(params.propagate.random_walk, variant)
+@pytest.mark.parametrize("name", ["I", "P"])
+def test_variant_picks_its_own_entries(name):
+    names, variant = PARAMS.variants[name], PARAMS.variant(name)
+    assert variant.cams is PARAMS.cams[names.cams]
+    assert variant.affinity is PARAMS.affinity[names.affinity]
 
 
 def test_changed_changes_one_value_only():
-    params = load_params(ROOT / "params.yaml")
-    other = changed(params, {"propagate.steps": 7})
-    assert other.propagate.steps == 7
-    assert changed(other, {"propagate.steps": params.propagate.steps}) == params
+    other = changed(PARAMS, {"propagate.gcn-i.steps": 7})
+    assert other.propagate["gcn-i"].steps == 7
+    assert changed(other, {"propagate.gcn-i.steps": PARAMS.propagate["gcn-i"].steps}) == PARAMS

@@ -1,31 +1,14 @@
-"""The vocabulary: methods, classes, palette."""
+"""The vocabulary: label values, classes, palette."""
 
 import pytest
 
-from wsgcn.errors import UsageError
-from wsgcn.vocabulary import BACKGROUND, IGNORE, METHODS, VARIANTS, find_method, palette
+from wsgcn.vocabulary import BACKGROUND, IGNORE, LOSS_NAMES, VOC_CLASSES, palette
 
 
-@pytest.mark.parametrize(
-    ("variant", "propagation", "name"),
-    [("I", "gcn", "WSGCN-I"), ("P", "gcn", "WSGCN-P"), ("I", "random-walk", "IRNet"), ("P", "random-walk", "PSA")],
-)
-def test_find_method(variant, propagation, name):
-    assert find_method(variant, propagation) is METHODS[name]
-    assert METHODS[name].name == name
-
-
-@pytest.mark.parametrize(("variant", "propagation"), [("X", "gcn"), ("I", "walk"), ("i", "gcn"), ("gcn", "I")])
-def test_unknown_method_lists_the_known_ones(variant, propagation):
-    with pytest.raises(UsageError) as caught:
-        find_method(variant, propagation)
-    assert repr(variant) in str(caught.value)
-    assert all(f"{m.variant} with {m.propagation}" in str(caught.value) for m in METHODS.values())
-
-
-def test_methods_are_every_variant_with_every_propagation():
-    pairs = {(m.variant, m.propagation) for m in METHODS.values()}
-    assert pairs == {(v, p) for v in VARIANTS for p in ("gcn", "random-walk")}
+def test_classes_of_voc_and_losses_of_the_paper():
+    assert VOC_CLASSES[BACKGROUND] == "background"
+    assert len(set(VOC_CLASSES)) == 21
+    assert LOSS_NAMES == ("total", "fg", "bg", "ent", "lap")
 
 
 @pytest.mark.parametrize(

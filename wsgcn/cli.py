@@ -173,7 +173,7 @@ def evaluate_labels(
     params, artifacts = _project()
     chosen = _method(params, method, variant, propagation)
     labels_stage.evaluate_labels(params, artifacts, chosen, _warn)
-    complete_run(params, artifacts, chosen, _warn)
+    complete_run(params, artifacts, chosen, _warn, parts=["labels"])
 
 
 @app.command()
@@ -221,7 +221,7 @@ def evaluate(
     from wsgcn.tracking.complete import complete_run
 
     evaluate_network(params, artifacts, chosen, _warn)
-    complete_run(params, artifacts, chosen, _warn)
+    complete_run(params, artifacts, chosen, _warn, parts=["network"])
 
 
 @app.command()

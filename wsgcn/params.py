@@ -6,14 +6,15 @@ in its file; this is the one module that knows all kinds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from wsgcn.affinity.base import AffinityKind
 from wsgcn.affinity.kinds import KINDS as AFFINITIES
@@ -21,19 +22,35 @@ from wsgcn.cams.base import CamSource
 from wsgcn.cams.kinds import KINDS as CAM_SOURCES
 from wsgcn.crf.base import Refinement
 from wsgcn.crf.kinds import KINDS as REFINEMENTS
+from wsgcn.dataset.base import Dataset
 from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
-from wsgcn.sections import Count, Crf, Fraction, Kind, Name, Positive, Section, SgdTraining, Size
+from wsgcn.sections import KEYS, Count, Crf, Fraction, Kind, Name, Positive, Section, SgdTraining, Size
 from wsgcn.segtrain.section import Segtrain
 
-Entry = TypeVar("Entry")
+NotEmpty = Field(min_length=1)
 
 
-def _any_of(kinds: tuple[type[Kind], ...]) -> Any:
-    """A section of one of these kinds, which its key ``kind`` chooses."""
-    return Annotated[Union[kinds], Field(discriminator="kind")] if len(kinds) > 1 else kinds[0]  # noqa: UP007
+@dataclass(frozen=True)
+class OneOf:
+    """Beside a base class in an annotation: a section of one of these kinds, which its key ``kind`` chooses."""
+
+    kinds: Sequence[type[Kind]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A tagged union, also of a single kind."""
+        choices = {
+            get_args(kind.model_fields["kind"].annotation)[0]: handler.generate_schema(kind) for kind in self.kinds
+        }
+        return core_schema.tagged_union_schema(
+            choices,
+            "kind",
+            custom_error_type="unknown_kind",
+            custom_error_message="{known}",
+            custom_error_context={"known": ", ".join(choices)},
+        )
 
 
 class Runtime(Section):
@@ -74,9 +91,9 @@ class Evaluate(Section):
     """Section ``evaluate``."""
 
     masks: str
-    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    classes: Annotated[tuple[str, ...], NotEmpty]
     cam_background: Fraction
-    seg_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    seg_scales: Annotated[tuple[Size, ...], NotEmpty]
     seg_flip: bool
     seg_crf: Crf
     panels: Count
@@ -127,24 +144,30 @@ class Params(Section):
 
     runtime: Runtime
     tracking: Tracking
-    variants: dict[Name, VariantNames]
-    methods: dict[Name, MethodNames]
-    dataset: _any_of(DATASETS)
-    cams: dict[Name, _any_of(CAM_SOURCES)]
-    affinity: dict[Name, _any_of(AFFINITIES)]
-    propagate: dict[Name, _any_of(PROPAGATIONS)]
-    crf: dict[Name, _any_of(REFINEMENTS)]
+    variants: Annotated[dict[Name, VariantNames], NotEmpty]
+    methods: Annotated[dict[Name, MethodNames], NotEmpty]
+    dataset: Annotated[Dataset, OneOf(DATASETS)]
+    cams: dict[Name, Annotated[CamSource, OneOf(CAM_SOURCES)]]
+    affinity: dict[Name, Annotated[AffinityKind, OneOf(AFFINITIES)]]
+    propagate: dict[Name, Annotated[Propagation, OneOf(PROPAGATIONS)]]
+    crf: dict[Name, Annotated[Refinement, OneOf(REFINEMENTS)]]
     segtrain: Segtrain
     evaluate: Evaluate
 
     @model_validator(mode="after")
     def _everything_that_is_named_exists(self) -> Params:
-        for name, variant in self.variants.items():
-            for room in ("cams", "affinity"):
-                _find(getattr(self, room), getattr(variant, room), f"variants.{name}.{room}", room)
-        for name, method in self.methods.items():
-            for key, section in (("variant", "variants"), ("propagation", "propagate"), ("crf", "crf")):
-                _find(getattr(self, section), getattr(method, key), f"methods.{name}.{key}", section)
+        named = [(f"variants.{name}.cams", one.cams, "cams") for name, one in self.variants.items()]
+        named += [(f"variants.{name}.affinity", one.affinity, "affinity") for name, one in self.variants.items()]
+        named += [(f"methods.{name}.variant", one.variant, "variants") for name, one in self.methods.items()]
+        named += [(f"methods.{name}.propagation", one.propagation, "propagate") for name, one in self.methods.items()]
+        named += [(f"methods.{name}.crf", one.crf, "crf") for name, one in self.methods.items()]
+        wrong = [
+            f"{where}: {section} has no {name!r}, known are {', '.join(getattr(self, section)) or 'none'}"
+            for where, name, section in named
+            if name not in getattr(self, section)
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
     @model_validator(mode="after")
@@ -156,13 +179,18 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _what_starts_from_the_cams_finds_a_network(self) -> Params:
-        used = [
-            (f"affinity.{one.affinity_name}.train", one.affinity.train, one) for one in map(self.variant, self.variants)
+        for name, one in self._trainings():
+            if name.startswith("cams.") and one.weights == "cams":
+                raise ValueError(f"{name}.weights: cams is for what starts as a CAM source: name a file or null")
+        variants = [self.variant(name) for name in self.variants]
+        starts: list[tuple[str, Section | None, Variant]] = [
+            *((f"affinity.{one.affinity_name}.train", one.affinity.train, one) for one in variants),
+            *(("segtrain", self.segtrain, one.variant) for one in self.all_methods()),
         ]
-        used += [("segtrain", self.segtrain, method.variant) for method in self.all_methods()]
-        for name, training, variant in used:
-            starts = isinstance(training, SgdTraining) and training.weights == "cams" and training.trained is None
-            if starts and variant.cams.backbone != training.backbone:
+        for name, training, variant in starts:
+            if not isinstance(training, SgdTraining) or training.weights != "cams" or training.trained is not None:
+                continue
+            if variant.cams.backbone != training.backbone:
                 raise ValueError(
                     f"{name}.weights: cams means that its backbone, {training.backbone}, starts as the CAM source's, "
                     f"but cams.{variant.cams_name} trains {variant.cams.backbone or 'none'}: name a file or null"
@@ -224,12 +252,6 @@ class Params(Section):
         raise UsageError(f"no method has variant {variant!r} with propagation {propagation!r}: known are {listed}")
 
 
-def _find(entries: Mapping[str, Entry], name: str, where: str, section: str) -> Entry:
-    if name not in entries:
-        raise ValueError(f"{where}: {section} has no {name!r}, known are {', '.join(entries) or 'none'}")
-    return entries[name]
-
-
 def load_params(path: Path) -> Params:
     """Read ``params.yaml``.
 
@@ -256,71 +278,54 @@ def parse_params(content: Any, source: str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_explain(problem, content) for problem in error.errors())
-        raise UsageError(f"{source}: {problems}") from error
+        problems = "; ".join(map(_explain, error.errors()))
+        raise UsageError(f"{source}: {' '.join(problems.split())}") from error
 
 
-def _explain(problem: Any, content: Any) -> str:
-    location, said = _plain(problem["loc"], content), problem["msg"].removeprefix("Value error, ")
-    where = ".".join(map(str, location))
-    if problem["type"] == "union_tag_invalid":
-        known = problem["ctx"]["expected_tags"].replace("'", "")
-        return f"{where}.kind: no kind is called {problem['ctx']['tag']!r}, known are {known}"
-    if problem["type"] == "union_tag_not_found":
-        return f"key '{where}.kind' is missing: it says which kind of {location[0]} this is"
-    if problem["type"] == "literal_error" and location[-1] == "kind":
-        known = problem["ctx"]["expected"].replace("'", "")
-        return f"{where}: no kind is called {problem['input']!r}, known are {known}"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {where!r}, known here are {', '.join(_known_keys(problem['loc'][:-1]))}"
-    if problem["type"] == "missing" and isinstance(problem["loc"][-1], str):
-        return f"key {where!r} is missing, known here are {', '.join(_known_keys(problem['loc'][:-1]))}"
-    return f"{where or 'the file'}: {said}, not {problem['input']!r}" if where else said
+_KIND_AT = {"dataset": 1, "cams": 2, "affinity": 2, "propagate": 2, "crf": 2}
+"""Where pydantic puts the kind into the place of a problem, by section."""
+
+_MUST = {
+    "model_type": "have keys with values",
+    "dict_type": "have keys with values",
+    "model_attributes_type": "have keys with values",
+    "tuple_type": "be a list",
+    "too_short": "have more entries",
+    "too_long": "have fewer entries",
+    "missing": "have more entries",
+    "string_type": "be text",
+    "bool_type": "be true or false",
+    "bool_parsing": "be true or false",
+    "int_type": "be a whole number",
+    "int_parsing": "be a whole number",
+    "int_from_float": "be a whole number",
+    "float_type": "be a number",
+    "float_parsing": "be a number",
+}
+"""What a value must do, by pydantic's word for the problem; of the others its own sentence is plain."""
 
 
-def _plain(location: tuple[Any, ...], content: Any) -> list[Any]:
-    """A place as the file has it: pydantic puts the kind, and ``[key]`` for a bad name, among the keys."""
-    plain = []
-    for part in location:
-        if part == "[key]" or (isinstance(content, Mapping) and part not in content and part == content.get("kind")):
-            continue
-        plain.append(part)
-        content = content.get(part) if isinstance(content, Mapping) else None
-    return plain
+def _explain(problem: Any) -> str:
+    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+    # Only in a list is anything "missing": of keys the section itself complains.
+    where = _place(problem["loc"][:-1] if kind == "missing" else problem["loc"])
+    if kind == KEYS:
+        unknown, missing = (
+            [repr(f"{where}.{key}".strip(".")) for key in context[one]] for one in ("unknown", "missing")
+        )
+        found = [f"unknown key {one}" for one in unknown] + [f"key {one} is missing" for one in missing]
+        return f"{', '.join(found)}, known here are {', '.join(context['known'])}"
+    if kind == "unknown_kind":
+        key = f"{where}.kind"
+        said = f"{key}: no kind is called {given['kind']!r}" if "kind" in given else f"key {key!r} is missing"
+        return f"{said}, known are {context['known']}"
+    if kind == "value_error":
+        return f"{where}: {context['error']}".removeprefix(": ")
+    must = f"must {_MUST[kind]}" if kind in _MUST else problem["msg"].replace("Input should", "must")
+    return f"{where}: {must}, not {reprlib.repr(given)}".removeprefix(": ")
 
 
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """Keys of the section at a place, as pydantic tells it."""
-    candidates: list[Any] = [Params]
-    for part in location:
-        candidates = [below for one in candidates for below in _below(one, part)]
-    sections = [one for one in candidates if isinstance(one, type) and issubclass(one, Section)]
-    return list(dict.fromkeys(name for one in sections for name in one.model_fields))
-
-
-def _below(annotation: Any, part: Any) -> Iterator[Any]:
-    """The types that a key of a type may have; the name of a kind picks one of several."""
-    for one in _members(annotation):
-        if isinstance(one, type) and issubclass(one, Section):
-            if part in one.model_fields:
-                yield from _members(one.model_fields[part].annotation)
-            elif part == getattr(one.model_fields.get("kind"), "annotation", None) or _has_kind(one, part):
-                yield one
-        elif getattr(one, "__origin__", None) is dict:
-            yield from _members(get_args(one)[1])
-
-
-def _has_kind(section: type[Section], kind: Any) -> bool:
-    field = section.model_fields.get("kind")
-    return field is not None and kind in get_args(field.annotation)
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    """The types of a union, or of what is annotated; otherwise the type itself."""
-    if isinstance(annotation, UnionType) or getattr(annotation, "__origin__", None) is Union:
-        for one in get_args(annotation):
-            yield from _members(one)
-    elif hasattr(annotation, "__metadata__"):
-        yield from _members(get_args(annotation)[0])
-    else:
-        yield annotation
+def _place(location: Sequence[Any]) -> str:
+    """The dotted key as the file has it: without the kind, and without what pydantic puts behind a bad name."""
+    kind_at = _KIND_AT.get(location[0]) if location else None
+    return ".".join(str(part) for at, part in enumerate(location) if at != kind_at and part != "[key]")

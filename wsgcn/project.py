@@ -24,7 +24,9 @@ NO_MASKS = "masks"
 
 _MASKS_NOTE = "Masks for scoring go here: <id>.png, grey or palette, a class id a pixel, 255 = not scored.\n"
 _DVCIGNORE = """\
-# What Python and the system leave beside the code is no dependency of a stage.
+# Finished work is no pipeline's: DVC need not look for stages among its many files.
+/.wsgcn/
+# What Python and the system leave beside photographs is no dependency of a stage.
 __pycache__/
 *.pyc
 .DS_Store

@@ -5,11 +5,15 @@ Nothing here or in a file with a kind imports what is slow to import, so that re
 
 from __future__ import annotations
 
+import fractions
 import importlib
+import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -25,8 +29,8 @@ _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
 def _check_name(name: str) -> str:
     """Names of entries, variants and methods become names of files, of DVC stages and of MLflow's runs."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]*", name):
-        raise ValueError(f"{name!r} cannot be a name: use letters, digits, -, _ and +")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError(f"{name!r} cannot be a name: use letters, digits, - and _")
     return name
 
 
@@ -47,18 +51,17 @@ def backbone_module(name: str) -> str:
     return str(importlib.import_module("wsgcn.nets.registry").backbone_module(name))
 
 
-def _check_steps(steps: int | str) -> int | str:
-    if isinstance(steps, str):
-        if not _EPOCHS.fullmatch(steps) or step_count(steps, 1, 1) == 0:
-            raise ValueError("give the number of gradient updates, such as 200, or of passes, such as 40 epochs")
-    elif steps < 1:
-        raise ValueError("give at least one gradient update")
+def _check_steps(steps: Any) -> Any:
+    number = isinstance(steps, int) and not isinstance(steps, bool) and steps > 0
+    passes = isinstance(steps, str) and _EPOCHS.fullmatch(steps) and step_count(steps, 1, 1) > 0
+    if not number and not passes:
+        raise ValueError(f"give gradient updates, such as 200, or passes, such as 40 epochs, not {steps!r}")
     return steps
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
 BackboneName = Annotated[str, AfterValidator(_check_backbone)]
-Steps = Annotated[int | str, AfterValidator(_check_steps)]
+Steps = Annotated[int | str, BeforeValidator(_check_steps)]
 """Length of a training: gradient updates (``200``) or passes over the training photographs (``40 epochs``)."""
 
 
@@ -74,13 +77,27 @@ def step_count(steps: int | str, photographs: int, batch: int) -> int:
         return steps
     found = _EPOCHS.fullmatch(steps)
     assert found is not None  # checked when params.yaml was read
-    return int(-(-float(found[1]) * photographs // batch))
+    return math.ceil(fractions.Fraction(found[1]) * photographs / batch)
+
+
+KEYS = "keys"
+"""Type of the problem that a section lacks keys or has unknown ones; its context lists them and the known ones."""
 
 
 class Section(BaseModel):
     """A section of ``params.yaml``: every key must be there and no other."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_the_known_ones(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.keys() != cls.model_fields.keys():
+            unknown = [key for key in content if key not in cls.model_fields]
+            missing = [key for key in cls.model_fields if key not in content]
+            found = {"unknown": unknown, "missing": missing, "known": [*cls.model_fields]}
+            raise PydanticCustomError(KEYS, "unknown: {unknown}, missing: {missing}, known: {known}", found)
+        return content
 
 
 class Kind(Section):

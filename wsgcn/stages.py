@@ -65,7 +65,9 @@ def write_code(params: Params, artifacts: Artifacts) -> None:
 
 
 def _names(params: Params, stage: Stage) -> list[str | None]:
-    return {"all": [None], "variant": [*params.variants], "method": [*params.methods]}[stage.runs_for]
+    if stage.runs_for == "all":
+        return [None]
+    return [*(params.variants if stage.runs_for == "variant" else params.methods)]
 
 
 def _modules(params: Params, stage: str, name: str | None) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def test_a_wall_parts_both_sides():
 
 
 def _labels(kind, grid, seed=0):
-    choices = {"mixed": [0, 1, 2, 255], "no foreground": [0, 255], "no background": [1, 2, 255], "unsure": [255]}
+    choices = {"mixed": [0, 1, 2, 255], "no foreground": [0, 255], "no background": [1, 2, 255], "ignored": [255]}
     return np.random.default_rng(seed).choice(choices[kind], grid).astype(np.int64)
 
 
@@ -100,7 +100,7 @@ def _pairs(grid, radius):
 
 @each_kernel
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("kind", ["mixed", "no foreground", "no background", "unsure"])
+@pytest.mark.parametrize("kind", ["mixed", "no foreground", "no background", "ignored"])
 def test_loss_equals_the_double_loop(kernel, grid, kind):
     maps, labels = _maps(kernel, grid), _labels(kind, grid)
     fast = pair_loss(torch.from_numpy(maps)[None], torch.from_numpy(labels)[None], KERNELS[kernel][0], half_disc(3))
@@ -115,13 +115,13 @@ def test_a_batch_averages_over_the_pairs_of_all_images(kernel):
     maps, labels = torch.from_numpy(_maps(kernel, (3, 4))), torch.from_numpy(_labels("mixed", (3, 4)))
     one = pair_loss(maps[None], labels[None], KERNELS[kernel][0], half_disc(3))
     two = pair_loss(maps.expand(2, -1, -1, -1), labels.expand(2, -1, -1), KERNELS[kernel][0], half_disc(3))
-    unsure = pair_loss(
+    half_ignored = pair_loss(
         maps.expand(2, -1, -1, -1),
         torch.stack([labels, torch.full_like(labels, 255)]),
         KERNELS[kernel][0],
         half_disc(3),
     )
-    torch.testing.assert_close(torch.stack([two, unsure]), torch.stack([one, one]))
+    torch.testing.assert_close(torch.stack([two, half_ignored]), torch.stack([one, one]))
 
 
 @each_kernel

@@ -12,13 +12,14 @@ def _cams(seed=0, grid=(5, 6)):
     return np.random.default_rng(seed).random((2, *grid), dtype=np.float32) ** 2
 
 
-def _params(tiny_params, variant, iterations):
-    return changed(tiny_params, {f"affinity.{variant}.seeds.crf.iterations": iterations}).affinity.net(variant).seeds
+def _params(tiny_params, entry, iterations):
+    values = {f"affinity.{entry}.train.seeds.crf.iterations": iterations}
+    return changed(tiny_params, values).affinity[entry].train.seeds
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_irnets_thresholds_without_crf(tiny_params, seed):
-    cams, params = _cams(seed) * 0.6, _params(tiny_params, "I", 0)
+    cams, params = _cams(seed) * 0.6, _params(tiny_params, "boundary", 0)
     labels = boundary_seeds(cams, np.zeros((5, 6, 3), np.uint8), params)
     for cell in np.ndindex(5, 6):
         best = cams[:, *cell].max()
@@ -32,7 +33,7 @@ def test_irnets_thresholds_without_crf(tiny_params, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_psas_exponents_without_crf(tiny_params, seed):
-    cams, params = _cams(seed), _params(tiny_params, "P", 0)
+    cams, params = _cams(seed), _params(tiny_params, "affinitynet", 0)
     labels = affinity_seeds(cams, np.zeros((5, 6, 3), np.uint8), params)
     for cell in np.ndindex(5, 6):
         best = max(0, cams[:, *cell].max() - params.cam_cut) / (1 - params.cam_cut)
@@ -51,25 +52,25 @@ def test_psas_background_overrules_as_in_its_code(tiny_params, monkeypatch):
     results = iter([low, high])
     monkeypatch.setattr(module, "dense_crf", lambda *_: next(results))
     labels = affinity_seeds(
-        np.zeros((1, 1, 4), np.float32), np.zeros((1, 4, 3), np.uint8), _params(tiny_params, "P", 1)
+        np.zeros((1, 1, 4), np.float32), np.zeros((1, 4, 3), np.uint8), _params(tiny_params, "affinitynet", 1)
     )
     assert labels.tolist() == [[1, 255, 0, 0]]
 
 
-@pytest.mark.parametrize(("make", "variant"), [(boundary_seeds, "I"), (affinity_seeds, "P")])
-def test_clear_picture(tiny_params, make, variant):
+@pytest.mark.parametrize(("make", "entry"), [(boundary_seeds, "boundary"), (affinity_seeds, "affinitynet")])
+def test_clear_picture(tiny_params, make, entry):
     cams = np.zeros((1, 20, 30), dtype=np.float32)
     cams[0, 5:15, 10:20] = 1
     rgb = np.where(cams[0, :, :, None] > 0, 220, 40).astype(np.uint8).repeat(3, axis=2)
-    labels = make(cams, rgb, tiny_params.affinity.net(variant).seeds)
+    labels = make(cams, rgb, tiny_params.affinity[entry].train.seeds)
     assert labels.dtype == np.uint8
     assert (labels[7:13, 12:18] == 1).all()
     assert (labels[:, :5] == 0).all()
     assert (labels[cams[0] == 0] != 1).all()
 
 
-@pytest.mark.parametrize(("make", "variant"), [(boundary_seeds, "I"), (affinity_seeds, "P")])
-def test_nothing_activated_is_background(tiny_params, make, variant):
+@pytest.mark.parametrize(("make", "entry"), [(boundary_seeds, "boundary"), (affinity_seeds, "affinitynet")])
+def test_nothing_activated_is_background(tiny_params, make, entry):
     rgb = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
-    labels = make(np.zeros((2, 6, 7), np.float32), rgb, tiny_params.affinity.net(variant).seeds)
+    labels = make(np.zeros((2, 6, 7), np.float32), rgb, tiny_params.affinity[entry].train.seeds)
     assert (labels == 0).all()

@@ -1,16 +1,16 @@
 """What ``wsgcn bench`` measures: the right work, in a process of its own, without touching the project."""
 
 import json
-import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
+from tests.bench import work
 from tests.conftest import real_content
 from wsgcn.bench import run
 from wsgcn.bench.dense import DenseGcn, DenseWalk
@@ -23,19 +23,10 @@ from wsgcn.bench.stages import Photographs
 from wsgcn.bench.table import bench_table
 from wsgcn.bench.traffic import edge_count
 from wsgcn.cli import app
-from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.errors import DataError, UsageError
 from wsgcn.propagate.stage import MakeScores
 
 SMALL = Case(6, 9, 5, 3)
-
-
-def _allocate(megabytes):
-    """Stands for a kernel: gives the call that is timed."""
-    return partial(np.ones, megabytes * 125_000)
-
-
-def _die():
-    os._exit(9)
 
 
 def _stamps(folder):
@@ -82,24 +73,33 @@ def test_edges_are_counted_as_the_graph_has_them(height, width, radius):
     assert edge_count(case, radius) == build_graph(make_photograph(case), radius).nnz
 
 
-def test_measured_process_tells_time_and_memory():
-    small, large = (measure(partial(_allocate, megabytes), 2) for megabytes in (8, 240))
+@pytest.fixture(scope="module")
+def measured():
+    """What came of each piece of work, two of which are measured at once: a process takes seconds to import torch."""
+    work_by_name = {
+        "small": partial(work.allocate, 8),
+        "large": partial(work.allocate, 240),
+        "killed": work.die,
+        "failed": work.miss,
+    }
+    with ThreadPoolExecutor(2) as pool:
+        return {name: pool.submit(measure, prepare, 2) for name, prepare in work_by_name.items()}
+
+
+def test_measured_process_tells_time_and_memory(measured):
+    small, large = measured["small"].result(), measured["large"].result()
     assert small.seconds < large.seconds
     assert 180 < (large.peak_mb - large.base_mb) - (small.peak_mb - small.base_mb) < 280
 
 
-def test_killed_process_is_one_line():
+def test_killed_process_is_one_line(measured):
     with pytest.raises(UsageError, match=r"code 9.*smaller --grid"):
-        measure(_die, 1)
+        measured["killed"].result()
 
 
-def _miss():
-    raise StageError("propagate", {"a": "a.npz is missing"}, 1)
-
-
-def test_what_the_work_says_is_no_want_of_memory():
+def test_what_the_work_says_is_no_want_of_memory(measured):
     with pytest.raises(DataError, match=r"a\.npz is missing"):
-        measure(_miss, 1)
+        measured["failed"].result()
 
 
 def test_table_leaves_out_what_nobody_measured():

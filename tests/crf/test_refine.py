@@ -19,7 +19,7 @@ def photo(size=(23, 31), seed=0):
 
 
 def crf(tiny_params, iterations, softmax=False):
-    return changed(tiny_params, {"crf.gcn.iterations": iterations, "crf.gcn.softmax": softmax}).crf.gcn
+    return changed(tiny_params, {"crf.gcn.iterations": iterations, "crf.gcn.softmax": softmax}).crf["gcn"]
 
 
 @pytest.mark.parametrize("softmax", [False, True])

@@ -6,7 +6,10 @@ import numpy as np
 import torch
 
 from tests.reference.affinity import boundary_affinity_dense
+from wsgcn.affinity.pairs import boundary_affinity, stencil_weights
+from wsgcn.ops.stencil import half_disc
 from wsgcn.propagate.graph import Sparse, adjacency, normalise, to_torch
+from wsgcn.propagate.photograph import Photograph
 
 GRIDS = [(1, 1), (1, 6), (5, 1), (2, 3), (4, 5)]
 RADIUS = 3
@@ -74,3 +77,27 @@ LABEL_KINDS = (
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     """Float64 normal numbers."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def made_up_photograph(grid: tuple[int, int], classes: int) -> Photograph:
+    """Regions of one colour and one feature vector each, boundaries between them, a CAM in one region each."""
+    random = np.random.default_rng(0)
+    centres = random.random((12, 2)) * grid
+    rows, columns = np.mgrid[: grid[0], : grid[1]]
+    distances = np.hypot(rows[..., None] - centres[:, 0], columns[..., None] - centres[:, 1])  # (h, w, 12)
+    regions = distances.argmin(axis=2)
+    first, second = np.sort(distances, axis=2)[..., :2].transpose(2, 0, 1)
+    boundary = (np.exp(-((second - first) ** 2) / 4) * random.uniform(0.6, 1, grid)).astype(np.float32)
+    offsets = half_disc(5)
+    weights = stencil_weights(torch.from_numpy(boundary)[None, None], boundary_affinity, offsets).numpy()
+    features = random.random((12, 6))[regions] + 0.1 * random.standard_normal((*grid, 6))
+    colours = random.integers(40, 216, (12, 3))[regions] + random.normal(0, 6, (*grid, 3))
+    cams = np.exp(-(distances[..., : classes - 1] ** 2) / (2 * (max(grid) / 10) ** 2))
+    return Photograph(
+        cams=cams.transpose(2, 0, 1).astype(np.float32),
+        boundary=boundary,
+        features=features.transpose(2, 0, 1).astype(np.float32),
+        graph=adjacency(np.array(offsets), weights),
+        rgb_u8=colours.clip(0, 255).astype(np.uint8),
+        generator=torch.Generator().manual_seed(0),
+    )

@@ -5,17 +5,15 @@ import pytest
 import torch
 
 from tests.conftest import changed
-from tests.propagate.cases import KINDS, affinities, labels, normal, picture, torch_graph
-from tests.propagate.test_gcn import FEATURES, Numbers
-from wsgcn.bench.inputs import Case, make_picture
-from wsgcn.bench.kernels import photograph_of
+from tests.propagate.cases import KINDS, affinities, labels, made_up_photograph, normal, picture, torch_graph
+from tests.propagate.test_network import FEATURES, Numbers
 from wsgcn.ops.resize import upsample_labels
 from wsgcn.params import load_params
 from wsgcn.propagate.batch import collate
-from wsgcn.propagate.gcn import Problem, fit
-from wsgcn.propagate.image import gcn_scores
 from wsgcn.propagate.losses import build_objective, colour_affinity
-from wsgcn.store.fingerprints import PACKAGE
+from wsgcn.propagate.network import Problem, fit
+from wsgcn.propagate.photograph import gcn_scores
+from wsgcn.store.code import PACKAGE
 
 CASES = [((3, 4), 3), ((1, 1), 2), ((2, 7), 5), ((3, 4), 1)]
 """Grid and classes of each image."""
@@ -62,16 +60,16 @@ def test_batch_has_32_bit_indices_and_nothing_of_padding():
     assert batch.graph.values().numel() == sum(problem.graph.values().numel() for problem in alone)
 
 
-def _photographs(params, cases):
-    return [photograph_of(make_picture(Case(*grid, 6, classes)), params) for grid, classes in cases]
+def _photographs(cases):
+    return [made_up_photograph(*case) for case in cases]
 
 
 def test_photographs_together_give_the_same_labels_as_one_by_one(tiny_params):
-    params = changed(tiny_params, {"propagate.steps": 20})
+    params = changed(tiny_params, {"propagate.gcn-i.steps": 20}).propagate["gcn-i"]
     cases, cpu = [((7, 9), 3), ((8, 6), 2), ((7, 9), 4)], torch.device("cpu")
-    together = gcn_scores(_photographs(params, cases), params.propagate, "I", cpu)
-    for result, photograph in zip(together, _photographs(params, cases)):
-        (alone,) = gcn_scores([photograph], params.propagate, "I", cpu)
+    together = gcn_scores(_photographs(cases), params, cpu)
+    for result, photograph in zip(together, _photographs(cases)):
+        (alone,) = gcn_scores([photograph], params, cpu)
         np.testing.assert_array_equal(result.labels, alone.labels)
         np.testing.assert_allclose(result.probs, alone.probs, atol=1e-4)
         np.testing.assert_allclose(result.losses, alone.losses, rtol=1e-3, atol=1e-5)
@@ -80,13 +78,12 @@ def test_photographs_together_give_the_same_labels_as_one_by_one(tiny_params):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_gpu_gives_the_labels_of_the_cpu():
-    real_params = load_params(PACKAGE / "presets" / "voc12.yaml")
-    params = real_params.propagate
+    params = load_params(PACKAGE / "presets" / "voc12.yaml").propagate["gcn-i"]
     cases = [((94, 125), 3), ((125, 94), 2), ((84, 125), 4), ((94, 125), 5)]
-    together = gcn_scores(_photographs(real_params, cases), params, "I", torch.device("cuda"))
+    together = gcn_scores(_photographs(cases), params, torch.device("cuda"))
     same = []
-    for result, photograph in zip(together, _photographs(real_params, cases)):
-        (alone,) = gcn_scores([photograph], params, "I", torch.device("cpu"))
+    for result, photograph in zip(together, _photographs(cases)):
+        (alone,) = gcn_scores([photograph], params, torch.device("cpu"))
         size = tuple(4 * side for side in result.labels.shape)
         class_ids = np.arange(len(alone.probs))
         pair = [upsample_labels(class_ids, probs, size) for probs in (result.probs, alone.probs)]

@@ -11,9 +11,9 @@ from torch_geometric.nn import GCNConv
 
 from tests.propagate.cases import GRIDS, KINDS, affinities, labels, normal, picture, torch_graph
 from tests.reference import propagate as reference
-from wsgcn.propagate.gcn import Dropout, Gcn, Problem, fit, initial_weights
 from wsgcn.propagate.graph import normalise
 from wsgcn.propagate.losses import build_objective, colour_affinity
+from wsgcn.propagate.network import Dropout, Gcn, Problem, fit, initial_weights
 
 FEATURES = 7
 

@@ -22,6 +22,10 @@ def _case(classes, grid, seed):
     return cams, *probs
 
 
+def _rule(params):
+    return params.propagate["gcn-i"].partial_labels
+
+
 def _both(cams, low, high, alpha=32, **rule):
     slow = partial_labels_dense(cams, low, high, alpha_high=alpha, **RULE | rule)
     return confident_labels(cams, low, high, SimpleNamespace(alphas=(4, alpha), **RULE | rule)), slow
@@ -70,9 +74,9 @@ def test_no_share_keeps_nothing_of_the_foreground():
 
 def test_share_is_rounded_up_whatever_the_rounding_of_floats():
     cams = np.linspace(0.5, 1, 10).reshape(1, 2, 5)
-    sure = np.stack([np.zeros((2, 5)), np.ones((2, 5))])
+    certain = np.stack([np.zeros((2, 5)), np.ones((2, 5))])
     for tenths in range(1, 11):
-        fast, slow = _both(cams, sure, sure, confident_share=tenths / 10)
+        fast, slow = _both(cams, certain, certain, confident_share=tenths / 10)
         assert (fast == 1).sum() == (slow == 1).sum() == tenths
 
 
@@ -83,7 +87,7 @@ def test_background_score_stands_in_front():
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_mirrored_picture_gives_mirrored_labels(axis, tiny_params):
-    rule = changed(tiny_params, {"propagate.partial_labels.crf.iterations": 0}).propagate.partial_labels
+    rule = _rule(changed(tiny_params, {"propagate.gcn-i.partial_labels.crf.iterations": 0}))
     cams = _case(3, (8, 9), 1)[0].astype(np.float32)
     rgb = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
     labels = partial_labels(cams, rgb, rule)
@@ -95,7 +99,7 @@ def test_clear_picture_is_labelled_right(tiny_params):
     cams = np.zeros((1, 20, 30), dtype=np.float32)
     cams[0, 5:15, 10:20] = 1
     rgb = np.where(cams[0, :, :, None] > 0, 220, 40).astype(np.uint8).repeat(3, axis=2)
-    labels = partial_labels(cams, rgb, tiny_params.propagate.partial_labels)
+    labels = partial_labels(cams, rgb, _rule(tiny_params))
     assert (labels[7:13, 12:18] == 1).all()
     assert (labels[:, :5] == 0).all()
     assert (labels[cams[0] == 0] != 1).all()
@@ -103,7 +107,7 @@ def test_clear_picture_is_labelled_right(tiny_params):
 
 def test_nothing_activated_is_all_background(tiny_params):
     rgb = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
-    labels = partial_labels(np.zeros((2, 6, 7), dtype=np.float32), rgb, tiny_params.propagate.partial_labels)
+    labels = partial_labels(np.zeros((2, 6, 7), dtype=np.float32), rgb, _rule(tiny_params))
     assert (labels == 0).all()
 
 

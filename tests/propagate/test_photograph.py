@@ -7,16 +7,16 @@ import torch
 from tests.conftest import changed
 from tests.propagate.cases import affinities, normal
 from tests.reference import propagate as reference
-from wsgcn.propagate.gcn import initial_weights
-from wsgcn.propagate.image import Photograph, gcn_scores
+from wsgcn.propagate.network import initial_weights
 from wsgcn.propagate.partial import partial_labels
+from wsgcn.propagate.photograph import Photograph, gcn_scores
 from wsgcn.runtime.seeds import generator_for
 
 GRID = (6, 7)
 EXACT = {
-    "propagate.dropout": 0,
-    "propagate.partial_labels.crf.iterations": 0,  # the CRF's lattice is not symmetric
-    "propagate.partial_labels.min_prob": 0.5,
+    "propagate.gcn-i.dropout": 0,
+    "propagate.gcn-i.partial_labels.crf.iterations": 0,  # the CRF's lattice is not symmetric
+    "propagate.gcn-i.partial_labels.min_prob": 0.5,
 }
 
 
@@ -32,7 +32,7 @@ def _inputs():
 
 def _run(inputs, params, name="a"):
     photograph = Photograph(*inputs, generator_for(42, name))
-    (result,) = gcn_scores([photograph], params.propagate, "I", torch.device("cpu"))
+    (result,) = gcn_scores([photograph], params.propagate["gcn-i"], torch.device("cpu"))
     return result.probs, result.labels, result.losses
 
 
@@ -46,7 +46,7 @@ def test_same_seed_and_id_give_the_same_bits(tiny_params):
 @pytest.mark.parametrize("normalisation", ["row", "symmetric", "none"])
 @pytest.mark.parametrize("objective", ["paper", "reference"])
 def test_shapes_and_probabilities(tiny_params, objective, normalisation):
-    values = {"propagate.objective": objective, "propagate.normalisation": normalisation}
+    values = {"propagate.gcn-i.objective": objective, "propagate.gcn-i.normalisation": normalisation}
     probs, labels, losses = _run(_inputs(), changed(tiny_params, values))
     assert probs.shape == (3, *GRID)
     assert labels.shape == GRID
@@ -78,20 +78,21 @@ def test_mirrored_picture_gives_mirrored_probabilities(tiny_params, axis):
 
 def test_first_losses_equal_the_dense_twins(tiny_params):
     params = changed(tiny_params, EXACT)
+    numbers = params.propagate["gcn-i"]
     cams, boundary, features, graph, rgb = _inputs()
     _, labels, losses = _run((cams, boundary, features, graph, rgb), params)
     generator = generator_for(42, "a")
     w1, w2 = (
         initial_weights(rows, columns, generator, normal(1).dtype)
-        for rows, columns in ((5, params.propagate.hidden), (params.propagate.hidden, 3))
+        for rows, columns in ((5, numbers.hidden), (numbers.hidden, 3))
     )
     dense = graph.toarray()
-    transition = np.linalg.matrix_power(reference.walk_operator_dense(dense, 10), params.propagate.feature_steps)
+    transition = np.linalg.matrix_power(reference.walk_operator_dense(dense, 10), numbers.feature_steps)
     nodes = normal(1).new_tensor(transition @ features.reshape(5, -1).T.astype(np.float64))
-    extended = normal(1).new_tensor(reference.normalise_dense(dense, params.propagate.normalisation))
+    extended = normal(1).new_tensor(reference.normalise_dense(dense, numbers.normalisation))
     logits, _ = reference.gcn_forward_dense(extended, nodes, w1, w2)
     phi = reference.colour_affinity_dense(rgb, 6, 200, 255, 5)
-    parts = reference.all_losses(logits, labels.ravel(), phi, params.propagate.objective)
+    parts = reference.all_losses(logits, labels.ravel(), phi, numbers.objective)
     np.testing.assert_allclose(losses[0, 1:], [value.item() for value in parts.values()], rtol=1e-4)
 
 
@@ -107,13 +108,14 @@ def test_empty_cams_and_single_cell_grid(tiny_params):
 
 
 def test_partial_labels_of_the_walk_are_those_of_walked_cams(tiny_params):
-    params = changed(tiny_params, EXACT | {"propagate.partial_labels.I": {"scores": "walk", "cut": 0.25}})
+    source = {"propagate.gcn-i.partial_labels.scores": "walk", "propagate.gcn-i.partial_labels.cut": 0.25}
+    params = changed(tiny_params, EXACT | source)
     cams, boundary, features, graph, rgb = _inputs()
-    numbers = params.propagate.random_walk.I
-    dense = reference.walk_operator_dense(graph.toarray(), numbers.beta)
-    walked = reference.random_walk_dense(cams * (1 - boundary), dense, numbers.log2_steps)
+    numbers = params.propagate["gcn-i"]
+    dense = reference.walk_operator_dense(graph.toarray(), numbers.walk.beta)
+    walked = reference.random_walk_dense(cams * (1 - boundary), dense, numbers.walk.log2_steps)
     above = np.clip(walked / walked.max() - 0.25, 0, None) / 0.75
-    expected = partial_labels(above.astype(np.float32), rgb, params.propagate.partial_labels)
+    expected = partial_labels(above.astype(np.float32), rgb, numbers.partial_labels)
     _, of_walk, _ = _run((cams, boundary, features, graph, rgb), params)
     _, of_cams, _ = _run((cams, boundary, features, graph, rgb), changed(tiny_params, EXACT))
     np.testing.assert_array_equal(of_walk, expected)

@@ -1,158 +1,280 @@
 """Stage ``propagate`` on disk: files of every method, the same for any order, workers and masks."""
 
 import shutil
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import changed
+from tests.conftest import changed, real_content
 from wsgcn.errors import DataError, StageError, UsageError
-from wsgcn.ops.resize import grid_size
+from wsgcn.ops.resize import grid_size, resize_maps
 from wsgcn.ops.stencil import half_disc
-from wsgcn.propagate import stage
-from wsgcn.propagate.stage import MakeScores, _groups, run
-from wsgcn.store.files import read_table
+from wsgcn.propagate.base import Propagation
+from wsgcn.propagate.graph import adjacency
+from wsgcn.propagate.stage import MakeScores, write_scores
+from wsgcn.propagate.walk import random_walk_scores
+from wsgcn.runtime.seeds import seed_for
+from wsgcn.runtime.workers import Done
+from wsgcn.store.files import read_json, read_table
+from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import Index, save_index
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
-from wsgcn.vocabulary import METHODS
 
-each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+each_method = pytest.mark.parametrize("name", real_content()["methods"])
 TRAIN = [f"t{number}" for number in range(6)]
 
 
 def _prepare(root, index, params) -> Artifacts:
-    """Made-up CAMs and affinities of the training pictures, for both variants."""
+    """Made-up CAMs and affinities of the training pictures, for every variant."""
     files = Artifacts(root)
     save_index(files.index, index)
-    for variant in "IP":
+    for variant in map(params.variant, params.variants):
         for image in index.split("train"):
-            number = int(image.id[1:])
-            random = np.random.default_rng(number)
-            grid = grid_size(image.height, image.width, params.cams.net(variant).grid_stride)
-            cams = random.random((len(image.class_ids), *grid), dtype=np.float32) ** 4
-            offsets = np.array(half_disc(3))
-            weights = random.random((len(offsets), *grid)).astype(np.float16)
-            features = random.random((5, *grid)).astype(np.float16)
-            boundary = random.random(grid).astype(np.float16)
-            save_record(files.arrays("cams", variant, image.id), Cams(np.array(image.class_ids), cams), f"c{number}")
-            record = Affinity(offsets, weights, boundary, features)
-            save_record(files.arrays("affinity", variant, image.id), record, f"a{number}")
+            _write_inputs(files, variant, image)
     return files
 
 
-def _run(params, files, method):
+def _write_inputs(files, variant, image):
+    number = int(image.id[1:])
+    random = np.random.default_rng(number)
+    grid = grid_size(image.height, image.width, variant.cams.infer.stride)
+    cams = random.random((len(image.class_ids), *grid), dtype=np.float32) ** 4
+    save_record(files.arrays("cams", variant.name, image.id), Cams(np.array(image.class_ids), cams), f"c{number}")
+    grid = grid_size(image.height, image.width, variant.affinity.train.stride)
+    offsets = np.array(half_disc(3))
+    weights = random.random((len(offsets), *grid)).astype(np.float16)
+    features = random.random((5, *grid)).astype(np.float16)
+    boundary = random.random(grid).astype(np.float16)
+    record = Affinity(offsets, weights, boundary, features)
+    save_record(files.arrays("affinity", variant.name, image.id), record, f"a{number}")
+
+
+def _with(params, section, entries):
+    """The same parameters with more variants or methods."""
+    return changed(params, {section: params.model_dump(mode="json")[section] | entries})
+
+
+def _run(params, files, name):
+    """The files of a method, and what was logged; finished work is kept beside the artifacts."""
     logged = []
-    run(params, files, method, lambda values, step: logged.append((step, values)))
-    paths = sorted(files.folder("propagate", method.name).iterdir())
+    own_store = changed(params, {"runtime.store": str(files.root / "store")})
+    write_scores(own_store, files, own_store.method(name), lambda values, step: logged.append((step, values)))
+    paths = sorted(files.folder("propagate", name).iterdir())
     return {path.name: path.read_bytes() for path in paths}, logged
 
 
+def _make_scores(params, files, index, name) -> MakeScores:
+    method = params.method(name)
+    return MakeScores(
+        folder=files.folder("propagate", name),
+        code="",
+        finished=FinishedWork(files.root / "store"),
+        root=index.root,
+        artifacts=files,
+        variant=method.variant.name,
+        method=name,
+        kind=method.propagation,
+        run_seed=params.runtime.seed,
+        device="cpu",
+    )
+
+
 @each_method
-def test_every_training_photograph_gets_its_scores(tmp_path, tiny_index, tiny_params, method):
+def test_every_training_photograph_gets_its_scores(tmp_path, tiny_index, tiny_params, name):
     files = _prepare(tmp_path / "a", tiny_index, tiny_params)
-    made, logged = _run(tiny_params, files, method)
+    made, logged = _run(tiny_params, files, name)
+    kind = tiny_params.method(name).propagation
     assert list(made) == [f"{one}.npz" for one in TRAIN]
     for image in tiny_index.split("train"):
-        record = load_record(files.arrays("propagate", method.name, image.id), Scores)
+        record = load_record(files.arrays("propagate", name, image.id), Scores)
         assert record.class_ids.tolist() == [0, *image.class_ids]
         assert (record.scores >= 0).all()
-        assert len(record.losses) == (5 if method.propagation == "gcn" else 0)
-        if method.propagation == "random-walk":
-            assert (record.partial_labels == 255).all()
-        else:
+        assert len(record.losses) == (5 if kind.losses else 0)
+        if kind.partial_labels_used:
             np.testing.assert_allclose(record.scores.sum(axis=0), 1, atol=1e-5)
-    rows = read_table(files.losses(method.name))
-    assert [row["id"] for row in rows] == (TRAIN if method.propagation == "gcn" else [])
+        else:
+            assert (record.partial_labels == 255).all()
+    summary = read_json(files.summary("propagate", name))
+    assert summary["images"] == 6
+    assert summary["seconds_per_image"] > 0
+    rows = read_table(files.losses(name))
+    assert [row["id"] for row in rows] == (TRAIN if kind.losses else [])
     assert sorted(step for step, _ in logged) == (list(range(6)) if rows else [])
+    assert all(list(values) == ["gcn_total", "gcn_fg", "gcn_bg", "gcn_ent", "gcn_lap"] for _, values in logged)
 
 
 @each_method
-def test_neither_order_nor_masks_nor_leftovers_change_a_file(tmp_path, tiny_voc, tiny_index, tiny_params, method):
+def test_neither_order_nor_masks_nor_leftovers_change_a_file(tmp_path, tiny_voc, tiny_index, tiny_params, name):
     files = _prepare(tmp_path / "a", tiny_index, tiny_params)
-    made, _ = _run(tiny_params, files, method)
+    made, _ = _run(tiny_params, files, name)
     shutil.rmtree(tiny_voc / "SegmentationClass")
     shutil.rmtree(tiny_voc / "Annotations")
     other = _prepare(
         tmp_path / "b", Index("b", tiny_index.root, tiny_index.class_names, tiny_index.images[::-1]), tiny_params
     )
-    other.folder("propagate", method.name).mkdir(parents=True)
-    (other.folder("propagate", method.name) / "old.npz").write_bytes(b"x")
-    assert _run(tiny_params, other, method)[0] == made
+    other.folder("propagate", name).mkdir(parents=True)
+    (other.folder("propagate", name) / "old.npz").write_bytes(b"x")
+    assert _run(tiny_params, other, name)[0] == made
 
 
 def test_two_workers_give_the_same(tmp_path, tiny_index, tiny_params):
-    method = METHODS["WSGCN-P"]
-    one = _run(tiny_params, _prepare(tmp_path / "a", tiny_index, tiny_params), method)[0]
+    one = _run(tiny_params, _prepare(tmp_path / "a", tiny_index, tiny_params), "WSGCN-P")[0]
     two_workers = changed(tiny_params, {"runtime.workers": 2})
-    two, logged = _run(two_workers, _prepare(tmp_path / "b", tiny_index, tiny_params), method)
+    two, logged = _run(two_workers, _prepare(tmp_path / "b", tiny_index, tiny_params), "WSGCN-P")
     assert two == one
     assert sorted(step for step, _ in logged) == list(range(6))
 
 
 def test_only_what_is_out_of_date_is_made_again(tmp_path, tiny_index, tiny_params):
-    files, method = _prepare(tmp_path / "a", tiny_index, tiny_params), METHODS["WSGCN-P"]
-    made, _ = _run(tiny_params, files, method)
-    paths = [files.arrays("propagate", method.name, one) for one in TRAIN]
+    files = _prepare(tmp_path / "a", tiny_index, tiny_params)
+    made, _ = _run(tiny_params, files, "WSGCN-P")
+    paths = [files.arrays("propagate", "WSGCN-P", one) for one in TRAIN]
     paths[2].write_bytes(b"half")
     before = [path.stat().st_mtime_ns for path in paths]
-    assert _run(tiny_params, files, method)[0] == made
+    assert _run(tiny_params, files, "WSGCN-P")[0] == made
     assert [one != path.stat().st_mtime_ns for one, path in zip(before, paths)] == [i == 2 for i in range(6)]
-    _run(changed(tiny_params, {"propagate.entropy_weight": 0}), files, method)
+    _run(changed(tiny_params, {"propagate.gcn-p.entropy_weight": 0}), files, "WSGCN-P")
     assert all(one != path.stat().st_mtime_ns for one, path in zip(before, paths))
 
 
-@pytest.mark.parametrize("harm", ["missing", "broken", "other grid"])
+@pytest.mark.parametrize("harm", ["missing", "broken"])
 def test_a_broken_input_is_named_and_the_others_are_made(tmp_path, tiny_index, tiny_params, harm):
-    files, method = _prepare(tmp_path / "a", tiny_index, tiny_params), METHODS["IRNet"]
+    files = _prepare(tmp_path / "a", tiny_index, tiny_params)
     path = files.arrays("cams", "I", "t1")
     path.unlink()
     if harm == "broken":
         path.write_bytes(b"half")
-    if harm == "other grid":
-        save_record(path, Cams(np.array([2]), np.ones((1, 3, 3), np.float32)), "c")
     with pytest.raises(StageError, match=r"1 of 6.*t1\.npz") as caught:
-        _run(tiny_params, files, method)
+        _run(tiny_params, files, "IRNet")
     assert list(caught.value.failures) == ["t1"]
-    names = [path.name for path in files.folder("propagate", method.name).iterdir()]
+    names = [path.name for path in files.folder("propagate", "IRNet").iterdir()]
     assert sorted(names) == [f"{one}.npz" for one in TRAIN if one != "t1"]
 
 
 def test_together_is_as_one_by_one_and_a_broken_one_keeps_its_place(tmp_path, tiny_index, tiny_params):
-    method = METHODS["WSGCN-I"]
     alone, batch = (_prepare(tmp_path / name, tiny_index, tiny_params) for name in "ab")
-    _run(tiny_params, alone, method)
+    _run(tiny_params, alone, "WSGCN-I")
     images = tiny_index.split("train")
     batch.arrays("cams", "I", images[2].id).write_bytes(b"broken")
-    make = MakeScores(batch, tiny_index.root, method, tiny_params.propagate, tiny_params.runtime.seed, "cpu")
-    assert make(images[0]) is True
-    outcomes = make.together(images)
-    assert outcomes[0] is False
+    make = _make_scores(tiny_params, batch, tiny_index, "WSGCN-I")
+    (first,) = make(images[:1])
+    assert isinstance(first, Done)
+    when = make.path(images[0].id).stat().st_mtime_ns
+    outcomes = make(images)
+    assert outcomes[0] == first
+    assert make.path(images[0].id).stat().st_mtime_ns == when
     assert isinstance(outcomes[2], DataError)
-    assert outcomes[1:2] + outcomes[3:] == [True] * (len(images) - 2)
+    assert all(isinstance(one, Done) for one in outcomes[1:2] + outcomes[3:])
     for image in [*images[:2], *images[3:]]:
-        one, other = (load_record(files.arrays("propagate", method.name, image.id), Scores) for files in (alone, batch))
+        one, other = (
+            load_record(files.arrays("propagate", "WSGCN-I", image.id), Scores) for files in (alone, batch)
+        )
         np.testing.assert_array_equal(one.partial_labels, other.partial_labels)
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
-
-
-@pytest.mark.parametrize("pixels", [1, 4000, 10**9])
-def test_groups_hold_all_photographs_and_no_more_than_fit(tiny_index, pixels):
-    images = tiny_index.split("train")
-    groups = _groups(images, pixels)
-    assert sorted(image.id for group in groups for image in group) == sorted(image.id for image in images)
-    sizes = [[image.height * image.width for image in group] for group in groups]
-    assert all(len(group) == 1 or len(group) * max(group) <= pixels for group in sizes)
-    assert (len(groups) == 1) == (pixels == 10**9)
 
 
 def test_too_small_a_gpu_is_one_line(tmp_path, tiny_index, tiny_params, monkeypatch):
     def exhaust(*given):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(stage, "gcn_scores", exhaust)
+    monkeypatch.setattr("wsgcn.propagate.photograph.gcn_scores", exhaust)
     files = _prepare(tmp_path, tiny_index, tiny_params)
-    make = MakeScores(files, tiny_index.root, METHODS["WSGCN-P"], tiny_params.propagate, 42, "cpu")
     with pytest.raises(UsageError, match=r"fewer runtime\.workers"):
-        make.together(tiny_index.split("train"))
+        _make_scores(tiny_params, files, tiny_index, "WSGCN-P")(tiny_index.split("train"))
+
+
+# ---------------------------------------------------------------- what a kind reads
+
+
+@pytest.mark.parametrize("harm", ["broken", "missing"])
+def test_a_walk_reads_no_photograph(tmp_path, tiny_voc, tiny_index, tiny_params, harm):
+    whole, _ = _run(tiny_params, _prepare(tmp_path / "a", tiny_index, tiny_params), "PSA")
+    for photo in (tiny_voc / "JPEGImages").iterdir():
+        photo.unlink()
+        if harm == "broken":
+            photo.write_bytes(b"no picture")
+    files = _prepare(tmp_path / "b", tiny_index, tiny_params)
+    assert _run(tiny_params, files, "PSA")[0] == whole
+    with pytest.raises(StageError, match=r"6 of 6.*t\d\.jpg is (missing|no whole picture)"):
+        _run(tiny_params, files, "WSGCN-P")
+
+
+class Seen(Propagation):
+    """Keeps what it is given, and scores with the CAMs themselves."""
+
+    reads_photo: ClassVar[bool] = False
+    reads_affinity: ClassVar[bool] = False
+    given: ClassVar[list] = []
+
+    kind: Literal["seen"]
+
+    def scores(self, photographs, device):
+        self.given.extend(photographs)
+        return [Scores.not_learned(one.class_ids, np.concatenate([one.cams[:1], one.cams])) for one in photographs]
+
+
+def test_a_kind_is_given_what_it_declares_and_seeds_by_method_and_image(tmp_path, tiny_index, tiny_params):
+    files = _prepare(tmp_path / "a", tiny_index, tiny_params)
+    shutil.rmtree(files.root / "affinity")
+    Seen.given.clear()
+    method = replace(tiny_params.method("WSGCN-P"), name="Any-name", propagation=Seen(kind="seen"))
+    params = _with(tiny_params, "methods", {"Any-name": tiny_params.model_dump()["methods"]["WSGCN-P"]})
+    write_scores(params, files, method, None)
+    assert [one.seed for one in Seen.given] == [seed_for(42, "Any-name", image_id) for image_id in TRAIN]
+    assert all(one.affinity is None and one.rgb_u8 is None for one in Seen.given)
+    cams = load_record(files.arrays("cams", "P", "t2"), Cams)
+    assert Seen.given[2].class_ids.tolist() == [0, *cams.class_ids]
+    np.testing.assert_array_equal(Seen.given[2].cams, cams.cams)
+    assert read_table(files.losses("Any-name")) == []
+
+
+# ---------------------------------------------------------------- variants and methods of existing parts
+
+
+def test_cams_of_another_grid_are_resized_to_the_affinitys(tmp_path, tiny_index, tiny_params):
+    params = _with(tiny_params, "variants", {"X": {"cams": "psa", "affinity": "boundary"}})
+    own = {
+        "GCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn"},
+        "Walk-X": {"variant": "X", "propagation": "walk-i", "crf": "walk"},
+    }
+    params = _with(params, "methods", own)
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    for name in own:
+        _run(params, files, name)
+    for image in tiny_index.split("train"):
+        cams = load_record(files.arrays("cams", "X", image.id), Cams).cams
+        affinity = load_record(files.arrays("affinity", "X", image.id), Affinity)
+        grid = affinity.weights.shape[1:]
+        assert cams.shape[1:] == grid_size(image.height, image.width, 8) != grid
+        gcn, walk = (load_record(files.arrays("propagate", name, image.id), Scores) for name in own)
+        assert gcn.scores.shape == walk.scores.shape == (len(cams) + 1, *grid)
+        graph = adjacency(affinity.offsets, affinity.weights.astype(np.float32))
+        boundary = affinity.boundary.astype(np.float32)
+        expected = random_walk_scores(resize_maps(cams, grid), boundary, graph, params.propagate["walk-i"])
+        np.testing.assert_array_equal(walk.scores, expected)
+
+
+def test_a_second_name_draws_anew_for_a_gcn_and_takes_a_walk_that_is_finished(
+    tmp_path, tiny_index, tiny_params, monkeypatch
+):
+    names = tiny_params.model_dump()["methods"]
+    params = _with(tiny_params, "methods", {"GCN-again": names["WSGCN-P"], "Walk-again": names["PSA"]})
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    gcn, again = (_run(params, files, name)[0] for name in ("WSGCN-P", "GCN-again"))
+    assert all(gcn[one] != again[one] for one in gcn)
+    walk, _ = _run(params, files, "PSA")
+    monkeypatch.setattr("wsgcn.propagate.photograph.random_walk_scores", None)  # a second walk would fail
+    assert _run(params, files, "Walk-again")[0] == walk
+
+
+def test_two_entries_with_the_same_numbers_give_the_same_scores(tmp_path, tiny_index, tiny_params):
+    """The name of an entry, unlike that of a method, decides nothing."""
+    content = tiny_params.model_dump(mode="json")
+    params = _with(tiny_params, "propagate", {"renamed": content["propagate"]["gcn-p"]})
+    before, _ = _run(params, _prepare(tmp_path / "a", tiny_index, params), "WSGCN-P")
+    renamed = _with(params, "methods", {"WSGCN-P": content["methods"]["WSGCN-P"] | {"propagation": "renamed"}})
+    assert _run(renamed, _prepare(tmp_path / "b", tiny_index, params), "WSGCN-P")[0] == before

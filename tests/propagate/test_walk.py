@@ -108,7 +108,7 @@ def test_nothing_activated_is_background(background, alpha):
 
 
 @pytest.mark.parametrize(("background", "alpha"), [(0.25, None), (None, 16)])
-def test_each_variant_has_its_own_background(background, alpha):
+def test_background_is_constant_or_walks_along(background, alpha):
     sparse = affinities((3, 4))[1].astype(np.float32)
     cams, boundary = _scores(2, (3, 4)).astype(np.float32), np.zeros((3, 4), dtype=np.float32)
     numbers = SimpleNamespace(beta=10, log2_steps=4, background=background, alpha=alpha)

@@ -72,7 +72,7 @@ def pair_loss_dense(affinity: np.ndarray, labels: np.ndarray, pairs: list[tuple[
 
     Args:
         affinity: ``(N, N)``.
-        labels: ``(N,)`` class ids, 255 = unsure.
+        labels: ``(N,)`` class ids, 255 = ignored.
         pairs: pairs of nodes that count.
         epsilon: added inside the logarithms.
     """
@@ -94,7 +94,7 @@ def displacement_loss(field: np.ndarray, labels: np.ndarray, radius: int) -> flo
 
     Args:
         field: ``(2, h, w)``, rows and columns.
-        labels: ``(h, w)`` class ids, 255 = unsure.
+        labels: ``(h, w)`` class ids, 255 = ignored.
         radius: cells.
     """
     foreground, background = [], []

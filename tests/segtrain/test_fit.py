@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from tests.conftest import changed
 from wsgcn.errors import UsageError
-from wsgcn.nets.backbone import norms
+from wsgcn.nets.base import norms
 from wsgcn.nets.deeplab import build_deeplab
-from wsgcn.segtrain.fit import SegmentationObjective, parameter_groups, segmentation_loss
+from wsgcn.segtrain.fit import SegmentationLoss, parameter_groups, segmentation_loss
 from wsgcn.training.loop import descend
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
@@ -19,7 +19,7 @@ SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilat
 
 @pytest.fixture
 def params(tiny_params):
-    return changed(tiny_params, {"segtrain.iterations": 30, "segtrain.momentum": 0.9}).segtrain
+    return changed(tiny_params, {"segtrain.steps": 30, "segtrain.momentum": 0.9}).segtrain
 
 
 def network():
@@ -28,13 +28,12 @@ def network():
 
 
 def fit(net, batches, params):
-    objective = SegmentationObjective(net, params)
     return descend(
-        objective,
+        SegmentationLoss(net, params),
         batches,
         params,
         fabric=Fabric(accelerator="cpu", devices=1),
-        steps=params.iterations,
+        steps=params.steps,
         section="segtrain",
         accumulate=params.accumulate,
     )

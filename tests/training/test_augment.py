@@ -1,4 +1,4 @@
-"""Random views, optimiser and schedule: what is drawn, what is padded, what every group learns with."""
+"""Random crops, optimiser and schedule: what is drawn, what is padded, what every group learns with."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from wsgcn.errors import UsageError
-from wsgcn.nets.backbone import to_input
-from wsgcn.params import Jitter
+from wsgcn.nets.base import to_input
 from wsgcn.runtime.seeds import generator_for
-from wsgcn.training.augment import finite, jittered, poly_schedule, random_view, sgd
+from wsgcn.sections import Jitter
+from wsgcn.training.augment import finite, jittered, poly_schedule, random_crop, sgd
 
 
-def view(rgb_u8, labels, crop, scale=(1.0, 1.0), seed=0):
-    return random_view(rgb_u8, labels, crop, scale, generator_for(seed, "view"))
+def cropped(rgb_u8, labels, crop, scale=(1.0, 1.0), seed=0):
+    return random_crop(rgb_u8, labels, crop, scale, generator_for(seed, "view"), to_input)
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def coded():
 
 
 def places(photo):
-    """Where the padded view's photograph lies, and the row and column of each of its pixels."""
+    """The row and column of each of its pixels."""
     red, green = photo[0] * 0.229 + 0.485, photo[1] * 0.224 + 0.456
     return (red * 255 / 10).round().int(), (green * 255 / 10).round().int()
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_crop_shows_the_same_place_in_photo_and_labels(coded, seed):
-    photo, labels = view(*coded, crop=8, seed=seed)
+    photo, labels = cropped(*coded, crop=8, seed=seed)
     assert photo.shape == (3, 8, 8)
     assert photo.dtype == torch.float32
     assert labels.dtype == torch.uint8
@@ -42,7 +42,7 @@ def test_crop_shows_the_same_place_in_photo_and_labels(coded, seed):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_small_picture_is_padded_around(coded, seed):
-    photo, labels = view(*coded, crop=32, seed=seed)
+    photo, labels = cropped(*coded, crop=32, seed=seed)
     inside = labels != 255
     assert int(inside.sum()) == 12 * 20
     rows, columns = places(photo)
@@ -51,16 +51,16 @@ def test_small_picture_is_padded_around(coded, seed):
 
 
 def test_places_and_mirror_vary_and_reach_every_edge(coded):
-    views = [view(*coded, crop=8, seed=seed)[1] for seed in range(300)]
-    mirrored = [bool(one[0, 0] > one[0, 1]) for one in views]
+    crops = [cropped(*coded, crop=8, seed=seed)[1] for seed in range(300)]
+    mirrored = [bool(one[0, 0] > one[0, 1]) for one in crops]
     assert 0.4 < np.mean(mirrored) < 0.6
-    assert {int(one.min()) // 20 for one in views} == {0, 1, 2, 3, 4}
-    assert {int(one.min()) % 20 for one in views} == set(range(13))
+    assert {int(one.min()) // 20 for one in crops} == {0, 1, 2, 3, 4}
+    assert {int(one.min()) % 20 for one in crops} == set(range(13))
 
 
 def test_scale_is_drawn_from_the_range():
     rgb_u8, labels = np.zeros((40, 60, 3), np.uint8), np.zeros((40, 60), np.uint8)
-    areas = [int((view(rgb_u8, labels, 200, (0.5, 2.0), seed)[1] == 0).sum()) for seed in range(200)]
+    areas = [int((cropped(rgb_u8, labels, 200, (0.5, 2.0), seed)[1] == 0).sum()) for seed in range(200)]
     sides = np.sqrt(np.array(areas) / 2400)
     assert sides.min() < 0.55
     assert sides.max() > 1.95
@@ -71,28 +71,28 @@ def test_shrinking_smooths_and_labels_stay_class_ids():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[::2] = 255
     labels = np.where(np.arange(64)[:, None] < 32, 3, 255).repeat(64, 1).astype(np.uint8)
-    photo, seen = view(stripes, labels, 32, (0.5, 0.5))
+    photo, seen = cropped(stripes, labels, 32, (0.5, 0.5))
     grey = to_input(np.full((1, 1, 3), 128, np.uint8))[:, 0, 0]
     assert torch.allclose(photo[:, 8, 8], grey, atol=0.15)
     assert set(seen.unique().tolist()) == {3, 255}
 
 
-def test_same_generator_same_view_with_and_without_labels(coded):
-    first, _ = view(*coded, crop=10, scale=(0.5, 1.5), seed=3)
-    second, nothing = view(coded[0], None, crop=10, scale=(0.5, 1.5), seed=3)
+def test_same_generator_same_crop_with_and_without_labels(coded):
+    first, _ = cropped(*coded, crop=10, scale=(0.5, 1.5), seed=3)
+    second, nothing = cropped(coded[0], None, crop=10, scale=(0.5, 1.5), seed=3)
     assert nothing is None
     assert torch.equal(first, second)
 
 
 def test_one_pixel_photo_survives_a_small_scale():
-    photo, labels = view(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), 4, (0.1, 0.2))
+    photo, labels = cropped(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), 4, (0.1, 0.2))
     assert photo.shape == (3, 4, 4)
     assert int((labels == 0).sum()) == 1
 
 
 def test_labels_of_another_size_are_refused(coded):
     with pytest.raises(ValueError, match=r"\(5, 5\) do not fit"):
-        view(coded[0], np.zeros((5, 5), np.uint8), 8)
+        cropped(coded[0], np.zeros((5, 5), np.uint8), 8)
 
 
 def test_sgd_keeps_momentum_and_decay_apart():

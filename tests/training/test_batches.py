@@ -8,7 +8,7 @@ import torch
 
 import wsgcn.training.batches as module
 from wsgcn.errors import DataError
-from wsgcn.training.batches import batches, epoch_order, step_count
+from wsgcn.training.batches import batches, epoch_order
 
 ITEMS = {f"i{number}": number for number in range(7)}
 
@@ -43,7 +43,7 @@ def test_thread_count_changes_nothing(monkeypatch, threads):
     assert drawn() == expected
 
 
-def test_views_differ_by_epoch_and_seed():
+def test_crops_differ_by_epoch_and_seed():
     first, other = drawn(), drawn(run_seed=2)
     draws = [value for batch in first for _, value in batch]
     assert len(set(draws)) == 21
@@ -61,10 +61,6 @@ def test_parts_of_all_processes_make_the_whole_batch(processes):
     for number, whole in enumerate(drawn()):
         assert [parts[place % processes][number][place // processes] for place in range(3)] == whole
         assert sum(len(part[number]) for part in parts) == 3
-
-
-def test_step_count_shows_each_photo_often_enough():
-    assert (step_count(2, 7, 3), step_count(1, 6, 3), step_count(1, 1, 16)) == (5, 2, 1)
 
 
 def test_broken_photo_reaches_the_training():

@@ -63,7 +63,7 @@ class AffinityNetwork(nn.Module):
         raise NotImplementedError
 
     def boundary(self, maps: Tensor) -> Tensor:
-        """How surely each cell of the first photograph lies on a boundary, ``(h, w)``, from the affinity maps."""
+        """Probability that a cell of the first photograph lies on a boundary, ``(h, w)``, from the affinity maps."""
         return torch.zeros(maps.shape[2:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,11 +46,11 @@ class CamSource(Kind):
         """
         return [photo]
 
-    def prepare(self, network: DigestedFile, classes: int, device: str) -> None:
+    def prepare(self, network: DigestedFile, class_names: Sequence[str], device: str) -> None:
         """Raise an error that concerns all images, such as a checkpoint of another network, before the first one."""
 
     def maps(
-        self, image: ImageRecord, photo: Path, network: DigestedFile, classes: int, device: str
+        self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str
     ) -> NDArray[np.float32]:
         """The class activation maps of one photograph.
 
@@ -57,7 +58,7 @@ class CamSource(Kind):
             image: the photograph; ``image.class_ids`` are the K - 1 classes that it shows.
             photo: its file.
             network: checkpoint that :meth:`learn` wrote; a kind that learns nothing has none.
-            classes: number of classes C of the dataset.
+            class_names: of all C classes of the dataset by class id, background first.
             device: where to compute.
 
         Returns:

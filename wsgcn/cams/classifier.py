@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -66,7 +67,7 @@ class Classifier(CamSource):
 
         learn_classifier(self.train, job)
 
-    def prepare(self, network: DigestedFile, classes: int, device: str) -> None:
+    def prepare(self, network: DigestedFile, class_names: Sequence[str], device: str) -> None:
         """Load the classifier.
 
         Raises:
@@ -74,14 +75,14 @@ class Classifier(CamSource):
         """
         from wsgcn.cams.net import load_cam_net
 
-        load_cam_net(self.train, classes, network, device)
+        load_cam_net(self.train, len(class_names), network, device)
 
     def maps(
-        self, image: ImageRecord, photo: Path, network: DigestedFile, classes: int, device: str
+        self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str
     ) -> NDArray[np.float32]:
         """CAMs summed over scales and mirrored copies."""
         from wsgcn.cams.cam import photo_maps
         from wsgcn.cams.net import load_cam_net
 
-        net = load_cam_net(self.train, classes, network, device)
+        net = load_cam_net(self.train, len(class_names), network, device)
         return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride, device)

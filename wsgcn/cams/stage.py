@@ -50,12 +50,12 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         code=stage_code(params, "cams", variant.name),
         finished=FinishedWork(Path(params.runtime.store)),
         root=index.root,
-        classes=len(index.class_names),
+        class_names=index.class_names,
         source=variant.cams,
         device=str(device),
         network=DigestedFile.of(artifacts.checkpoint("cams-train", variant.name)),
     )
-    variant.cams.prepare(make.network, make.classes, make.device)
+    variant.cams.prepare(make.network, make.class_names, make.device)
     make_files(
         make,
         index.split(params.dataset.train_split),
@@ -72,7 +72,7 @@ class MakeCams(PerImage[Cams]):
     """Asks the source for the CAMs of a photograph, saves them."""
 
     root: str
-    classes: int
+    class_names: tuple[str, ...]
     source: CamSource
     device: str
     network: DigestedFile
@@ -85,11 +85,11 @@ class MakeCams(PerImage[Cams]):
 
     def settings(self, image: ImageRecord) -> object:
         """How the source makes its maps, and of which classes."""
-        return ["cams", self.source.kind, self.source.dump("infer"), self.classes, image.class_ids]
+        return ["cams", self.source.kind, self.source.dump("infer"), self.class_names, image.class_ids]
 
     def compute(self, image: ImageRecord) -> Cams:
         """The maps, ``(K-1, h, w)``."""
-        maps = self.source.maps(image, self._photo(image), self.network, self.classes, self.device)
+        maps = self.source.maps(image, self._photo(image), self.network, self.class_names, self.device)
         return Cams(np.array(image.class_ids, dtype=np.int64), maps)
 
     def save(self, path: Path, result: Cams, mark: str) -> None:

@@ -17,7 +17,7 @@ from wsgcn.training.loop import TrainingLoss
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.params import Segtrain
+    from wsgcn.segtrain.section import Segtrain
 
 
 class SegmentationLoss(TrainingLoss):

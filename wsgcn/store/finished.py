@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -42,10 +43,13 @@ class FinishedWork:
     def take(self, mark: str, target: Path) -> Note | None:
         """Link the file with this fingerprint to ``target``, which is replaced; None where there is no whole one."""
         source, note = self._path(mark), self.note(mark)
-        if note is None or not source.is_file() or file_digest(source) != note.digest:
+        try:
+            if note is None or file_digest(source) != note.digest:
+                return None
+            _link(source, target)
+            os.utime(self._note_path(mark))  # what is used stays longest
+        except (DataError, FileNotFoundError):  # it is gone, or another process removes it at this moment
             return None
-        _link(source, target)
-        os.utime(self._note_path(mark))  # what is used stays longest
         return note
 
     def keep(self, mark: str, source: Path, seconds: float) -> None:
@@ -64,14 +68,15 @@ class FinishedWork:
         Returns:
             Bytes that were freed.
         """
-        notes = sorted(self.root.glob("??/*.json"), key=_last_use)
-        own = {path: size for path in notes if (size := _own_bytes(path.with_suffix(""))) is not None}
+        found = {path.with_suffix("") for path in self.root.glob("??/*") if path.suffix != ".part"}  # by file or note
+        files = sorted(found, key=_last_use)
+        own = {path: size for path in files if (size := _own_bytes(path)) is not None}
         total = freed = sum(own.values())
         for path, size in own.items():
             if total <= gigabytes * 1e9:
                 break
-            path.unlink(missing_ok=True)  # first: a file without its note counts as absent
-            path.with_suffix("").unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)  # first: a file without its note counts as absent
+            path.unlink(missing_ok=True)
             total -= size
         return freed - total
 
@@ -83,10 +88,11 @@ class FinishedWork:
 
 
 def _last_use(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another process removed it
-        return 0
+    """When a finished file was taken last, by its note; a kill may have left it without."""
+    for one in (path.with_suffix(".json"), path):
+        with suppress(FileNotFoundError):
+            return one.stat().st_mtime
+    return 0
 
 
 def _own_bytes(path: Path) -> int | None:

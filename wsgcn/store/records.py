@@ -53,7 +53,7 @@ class Affinity:
         offsets: ``(O, 2)`` int64, (dy, dx) from a cell to a neighbour; each pair of cells appears once, so dy ≥ 0.
         weights: ``(O, h, w)`` float16 in [0, 1]: affinity of the cell with its neighbour at that offset, 0 where
             the neighbour lies outside the grid. A is symmetric, A_ii = 1 is not stored.
-        boundary: ``(h, w)`` float16 in [0, 1], how surely a cell lies on a boundary; all 0 where the affinity has none.
+        boundary: ``(h, w)`` float16 in [0, 1], probability of a boundary; all 0 where the affinity has none.
         features: ``(F, h, w)`` float16, the V of eq. (1).
     """
 

@@ -28,7 +28,8 @@ from wsgcn.training.batches import batches
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from wsgcn.params import Runtime, SgdTraining
+    from wsgcn.params import Runtime
+    from wsgcn.sections import SgdTraining
 
 Item = TypeVar("Item")
 

@@ -1,0 +1,59 @@
+"""The classifier's training: its targets, its crops, its loss."""
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from tests.cams.conftest import CLASSES
+from tests.conftest import changed
+from wsgcn.cams.fit import multi_hot, scale_range, train_classifier
+from wsgcn.cams.net import build_cam_net
+
+COLOURS = {"r0": (200, 40, 40), "r1": (180, 60, 50), "b0": (40, 40, 200), "b1": (50, 60, 180)}
+
+
+def _load(name):
+    return np.full((40, 40, 3), COLOURS[name], np.uint8)
+
+
+def _train(tiny_params, steps, name="cams-train", label="cams-train I", section="cams.irnet.train"):
+    """A classifier of red photographs, class 1, and blue ones, class 2, and its history."""
+    params = changed(tiny_params, {"cams.irnet.train.steps": steps, "cams.irnet.train.batch": 4}).cams["irnet"].train
+    torch.manual_seed(0)
+    net = build_cam_net(params, 3, pretrained=False)
+    labels = {name: (1,) if name[0] == "r" else (2,) for name in COLOURS}
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return net, train_classifier(net, labels, _load, params, 0, fabric, name=name, label=label, section=section)
+
+
+@pytest.mark.parametrize(("class_ids", "target"), [((1,), [1, 0, 0]), ((1, 3), [1, 0, 1]), ((), [0, 0, 0])])
+def test_labels_become_a_vector_without_background(class_ids, target):
+    assert multi_hot(class_ids, CLASSES - 1).tolist() == target
+
+
+def test_training_learns_colours_and_follows_the_schedule(tiny_params):
+    """The loss falls to a fraction."""
+    net, history = _train(tiny_params, "15 epochs")
+    assert [step for step, _, _ in history] == list(range(15))
+    assert history[-1][1] < 0.3 * history[0][1]
+    rates = [rate for _, _, rate in history]
+    assert rates[0] == pytest.approx(tiny_params.cams["irnet"].train.lr)
+    assert rates == sorted(rates, reverse=True)
+    assert not net.training
+
+
+def test_crops_are_drawn_by_the_trainings_name_and_not_by_a_text(tiny_params):
+    _, before = _train(tiny_params, 2)
+    _, same = _train(tiny_params, 2, label="another text", section="another.section")
+    _, other = _train(tiny_params, 2, name="another training")
+    assert same == before
+    assert other != before
+
+
+@pytest.mark.parametrize(("long_side", "expected"), [(500, (0.64, 1.28)), (320, (1.0, 2.0))])
+def test_range_of_the_longer_side_becomes_a_range_of_factors(tiny_params, long_side, expected):
+    values = {"cams.irnet.train.scale": None, "cams.irnet.train.long_side": (320, 640)}
+    assert scale_range(changed(tiny_params, values).cams["irnet"].train, long_side) == expected
+    own = tiny_params.cams["irnet"].train
+    assert scale_range(own, long_side) == own.scale
