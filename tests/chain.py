@@ -133,9 +133,11 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
     if content["dataset"]["kind"] == "demo":
         content["dataset"] |= {"train_images": 8, "val_images": 4, "height": 48, "width": 64}
     for entry in (*content["cams"].values(), *content["affinity"].values()):
-        entry["train"] |= {"steps": "1 epochs", "batch": 4, "crop": 32}
+        if entry["train"] is not None:
+            entry["train"] |= {"steps": "1 epochs", "batch": 4, "crop": 32}
     for entry in content["cams"].values():
-        entry["infer"]["scales"] = [1.0]
+        if "scales" in entry["infer"]:
+            entry["infer"]["scales"] = [1.0]
     for entry in content["propagate"].values():
         if entry["kind"] == "gcn":
             entry |= {"steps": 4, "feature_steps": 4}

@@ -14,13 +14,13 @@ import pytest
 import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
+from wsgcn.record import Recorded, flat_params
 
 from tests import chain
 from tests.conftest import ROOT, real_content
 from wsgcn import __version__, cli
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.params import load_params
-from wsgcn.record import Recorded, flat_params
 from wsgcn.store.index import save_index
 from wsgcn.store.paths import Artifacts
 from wsgcn.vocabulary import METHODS, VARIANTS

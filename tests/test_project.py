@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import json
 import shutil
 import subprocess
 import sys
@@ -12,11 +14,13 @@ import yaml
 
 from tests import chain
 from wsgcn import project
+from wsgcn.dataset.demo import DEVKIT
 from wsgcn.errors import UsageError
 from wsgcn.params import load_params
 from wsgcn.project import init_project, params_text
 
 OWN_DATA = [preset for preset in project.PRESETS if preset != "demo"]
+NO_GIT = "is in no git repository, which `dvc exp` needs: after `git init` run `dvc config core.no_scm false`"
 
 each_preset = pytest.mark.parametrize("preset", project.PRESETS)
 each_own_data = pytest.mark.parametrize("preset", OWN_DATA)
@@ -46,48 +50,141 @@ def devkit(tiny_voc) -> Path:
     return tiny_voc.rename(tiny_voc.parent / "download" / "VOCdevkit" / "VOC2012")
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """``dvc init`` takes seconds; here its folder is enough."""
+    monkeypatch.setattr(project, "_dvc", lambda folder, *words: (folder / ".dvc").mkdir())
+
+
 # ---------------------------------------------------------------- what is made
 
 
-@each_preset
-@pytest.mark.parametrize("place", ["alone", "git", "below git"])
+MADE = {".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml"} | {
+    f".dvc/plots/{path.name}" for path in (project.PRESET_FOLDER / "plots").iterdir()
+}
+"""Files of a project that git takes."""
+
+
+def taken_by_git(folder: Path) -> set[str]:
+    """What git takes of a project that was used."""
+    for name in ("artifacts/x.npz", ".wsgcn/x", "data/x.jpg", "mlflow.db", "mlruns/x", "mlartifacts/x", ".dvc/cache/x"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    git(folder, "add", "--all", ".")
+    return set(git(folder, "ls-files").split())
+
+
+def settings(folder: Path) -> dict[str, dict[str, str]]:
+    """DVC's settings."""
+    parser = configparser.ConfigParser()
+    parser.read(folder / ".dvc" / "config")
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+@pytest.mark.parametrize(("preset", "place"), [*zip(project.PRESETS, ("git", "below git", "alone"), strict=True)])
 def test_project_is_complete_and_dvc_knows_its_stages(tmp_path, preset, place):
     folder = tmp_path / "repo" / ("deep/down" if place == "below git" else "")
     if place != "alone":
         subprocess.run(["git", "init", "--quiet", tmp_path / "repo"], check=True)
-    init_project(folder, preset, None, None)
-    assert load_params(folder / "params.yaml").dataset.root
-    settings = dvc(folder, "config", "--list")
-    for line in ("core.analytics=false", "core.check_update=false", "cache.type=reflink,hardlink,copy"):
-        assert line in settings
-    assert ("core.no_scm=True" in settings) == (place == "alone")
+    missing = init_project(folder, preset, None, None)
+    assert (f"{folder} {NO_GIT}" in missing) == (place == "alone")
+    assert all("\n" not in line for line in missing)
+    assert (missing == []) == (preset == "demo")
+    no_git = {"no_scm": "True"} if place == "alone" else {}
+    assert settings(folder) == {
+        "core": {"analytics": "false", "check_update": "false"} | no_git,
+        "cache": {"type": '"hardlink,copy"'},
+    }
     listed = {line.split()[0] for line in dvc(folder, "stage", "list", "--all").splitlines()}
     members = chain.entries(folder / "dvc.yaml", folder / "params.yaml")
     assert listed == {"@".join(filter(None, (one.stage, one.name))) for one in members}
-    assert len(listed) == 1 + 4 * 2 + 4 * 4 + 1
-    assert (folder / "wsgcn").resolve() == Path(project.__file__).parent
-    assert all((folder / dep).exists() for one in members for dep in one.deps if dep.startswith("wsgcn/"))
+    assert len(listed) == 2 + 4 * 2 + 5 * 4 + 1
+    package = str(Path(project.__file__).parent)
+    assert [name for name, content in contents(folder).items() if package.encode() in content] == []
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+    if place != "alone":
+        assert taken_by_git(folder) == MADE
 
 
-def test_git_sees_the_project_and_neither_data_nor_results(tmp_path):
-    git(tmp_path, "init", "--quiet")
-    init_project(tmp_path, "demo", None, None)
-    for name in ("artifacts/x.npz", "data/x.jpg", "mlflow.db", "mlruns/x", "mlartifacts/x"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-    git(tmp_path, "add", "--all")
-    made = {".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "wsgcn"}
-    assert set(git(tmp_path, "ls-files").split()) == made
+@pytest.fixture(scope="module")
+def without_git(tmp_path_factory) -> Path:
+    """A demo's project that is in no git repository."""
+    folder = tmp_path_factory.mktemp("alone")
+    init_project(folder, "demo", None, None)
+    return folder
+
+
+def test_git_may_come_later(tmp_path, without_git):
+    """What the warning tells is all there is to do."""
+    folder = shutil.copytree(without_git, tmp_path / "later")
+    git(folder, "init", "--quiet")
+    dvc(folder, *NO_GIT.rpartition("`dvc ")[2].strip("`").split())
+    assert settings(folder)["core"]["no_scm"] == "false"
+    assert "code" in dvc(folder, "stage", "list")
+    assert taken_by_git(folder) == MADE
+
+
+def test_templates_of_the_plots_are_those_that_the_pipeline_names(without_git):
+    plots = without_git / ".dvc" / "plots"
+    assert all(isinstance(json.loads(path.read_text()), dict) for path in plots.iterdir())
+    pipeline = yaml.safe_load((without_git / "dvc.yaml").read_text())["stages"]
+    declared = [plot for stage in pipeline.values() for plot in stage.get("do", stage).get("plots", [])]
+    named = {settings["template"] for plot in declared for settings in plot.values() if "template" in settings}
+    assert named == {path.stem for path in plots.iterdir()}
 
 
 @each_preset
 def test_only_a_demo_makes_its_pictures(tmp_path, preset):
     (tmp_path / "dvc.yaml").write_text(project.pipeline_text(preset))
     (tmp_path / "params.yaml").write_text(params_text(preset, None, None))
-    members = chain.entries(tmp_path / "dvc.yaml", tmp_path / "params.yaml")
-    root = load_params(tmp_path / "params.yaml").dataset.root
-    assert (root in members[0].outs) == (preset == "demo")
-    assert (f"{root}/JPEGImages" in members[0].deps) == (preset != "demo")
+    members = {one.stage: one for one in chain.entries(tmp_path / "dvc.yaml", tmp_path / "params.yaml")}
+    params = load_params(tmp_path / "params.yaml")
+    assert params.dataset.kind == ("demo" if preset == "demo" else "voc")
+    if preset == "demo":
+        assert params.evaluate.masks == str(Path(*members["dataset"].outs) / DEVKIT / "SegmentationClass")
+    else:
+        assert params.dataset.root in members["dataset"].deps
+        assert params.evaluate.masks == f"{params.dataset.root}/SegmentationClass"
+
+
+# ---------------------------------------------------------------- what is missing
+
+
+def test_missing_data_and_weights_are_told(tmp_path, quick):
+    data, *weights, no_git = init_project(tmp_path, "voc12", None, None)
+    assert data == (
+        "data/VOCdevkit/VOC2012 is missing: put the dataset there, or name it as dataset.root in params.yaml"
+    )
+    assert [line.split()[0] for line in weights] == [f"weights/resnet-{size}.pt" for size in (101, 38, 50)]
+    assert all("is missing: put weights there (`wsgcn weights import`)" in line for line in weights)
+    assert no_git == f"{tmp_path} {NO_GIT}"
+    assert not (tmp_path / "masks").exists()
+
+
+def test_nothing_is_missing_where_everything_is_there(tmp_path, devkit, quick):
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "mobile.pth").touch()
+    assert init_project(tmp_path / "made", "voc12-mobile", devkit, tmp_path / "mobile.pth") == []
+    assert not (tmp_path / "made" / "masks").exists()
+
+
+def test_a_dataset_without_masks_gets_a_folder_for_them(tmp_path, devkit, quick):
+    shutil.rmtree(devkit / "SegmentationClass")
+    missing = init_project(tmp_path / "made", "voc12-mobile", devkit, None)
+    masks = tmp_path / "made" / "masks"
+    assert f"the dataset has no masks, so nothing will be scored: put <id>.png into {masks}" in missing
+    assert load_params(tmp_path / "made" / "params.yaml").evaluate.masks == masks.name
+    assert "<id>.png" in (masks / "README.txt").read_text()
+    assert {path.name for path in masks.iterdir()} == {"README.txt"}
+
+
+def test_masks_of_the_user_stay_as_they_are(tmp_path, devkit, quick):
+    shutil.rmtree(devkit / "SegmentationClass")
+    (tmp_path / "made" / "masks").mkdir(parents=True)
+    (tmp_path / "made" / "masks" / "t0.png").write_bytes(b"mine")
+    missing = init_project(tmp_path / "made", "voc12-mobile", devkit, None)
+    assert not any("no masks" in line for line in missing)
+    assert contents(tmp_path / "made" / "masks") == {"t0.png": b"mine"}
 
 
 # ---------------------------------------------------------------- the user's paths
@@ -95,18 +192,20 @@ def test_only_a_demo_makes_its_pictures(tmp_path, preset):
 
 @each_own_data
 @pytest.mark.parametrize("given", [".", "VOCdevkit", "VOCdevkit/VOC2012"])
-def test_data_are_found_and_only_their_line_changes(tmp_path, devkit, preset, given):
+def test_data_are_found_and_only_their_lines_change(tmp_path, devkit, preset, given):
     text = params_text(preset, tmp_path / "download" / given, None)
     (tmp_path / "params.yaml").write_text(text)
-    assert load_params(tmp_path / "params.yaml").dataset.root == str(devkit)
+    params = load_params(tmp_path / "params.yaml")
+    assert params.dataset.root == str(devkit)
+    assert params.evaluate.masks == str(devkit / "SegmentationClass")
     before = params_text(preset, None, None).splitlines()
     differ = [old for old, new in zip(before, text.splitlines(), strict=True) if old != new]
-    assert [line.split()[0] for line in differ] == ["root:"]
+    assert [line.split()[0] for line in differ] == ["root:", "masks:"]
     comments = [line.partition("#")[2] for line in text.splitlines()]
     assert comments == [line.partition("#")[2] for line in before]
 
 
-def test_relative_data_work_from_the_project(tmp_path, devkit, monkeypatch):
+def test_relative_data_work_from_the_project(tmp_path, devkit, monkeypatch, quick):
     monkeypatch.chdir(tmp_path)
     init_project(Path("made"), "voc12-mobile", Path("download"), None)
     assert load_params(Path("made/params.yaml")).dataset.root == str(devkit)
@@ -118,11 +217,11 @@ def test_weights_go_wherever_the_preset_has_some(tmp_path, monkeypatch):
     Path("mobile net.pth").write_bytes(b"")
     before = yaml.safe_load(params_text(preset, None, None))
     after = yaml.safe_load(params_text(preset, None, Path("mobile net.pth")))
-    for old, new in (
-        (before["cams"]["I"], after["cams"]["I"]),
-        (before["cams"]["P"], after["cams"]["P"]),
-        (before["segtrain"], after["segtrain"]),
-    ):
+    trainings = [
+        [*(one["train"] for one in content["cams"].values()), content["segtrain"]] for content in (before, after)
+    ]
+    assert len(trainings[0]) == 3
+    for old, new in zip(*trainings, strict=True):
         assert new.pop("weights") == (None if old.pop("weights") is None else str(tmp_path / "mobile net.pth"))
     assert after == before
 
@@ -152,9 +251,16 @@ def test_a_project_is_not_overwritten(tmp_path, name):
 
 
 def test_files_of_the_user_stay(tmp_path):
-    mine = {"notes.txt": b"mine", ".gitignore": b"mine\n", ".dvcignore": b"mine\n", "artifacts/x": b"mine"}
+    mine = {
+        "notes.txt": b"mine",
+        ".gitignore": b"mine\n",
+        ".dvcignore": b"mine\n",
+        "artifacts/x": b"mine",
+        ".dvc/config": b"[core]\n    autostage = true\n",
+        ".dvc/plots/losses.json": b"{}",
+    }
     for name, content in mine.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(content)
     init_project(tmp_path, "demo", None, None)
     after = contents(tmp_path)

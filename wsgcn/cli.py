@@ -54,7 +54,11 @@ MethodVariantOption = Annotated[
     str | None, typer.Option("--variant", metavar="NAME", help="Instead of --method: its variant, such as I or P.")
 ]
 PropagationOption = Annotated[
-    str, typer.Option(metavar="KIND", help="Beside --variant: the method's kind of propagation, or its name.")
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help=f"Beside --variant: the method's kind of propagation, or its name; {DEFAULT_PROPAGATION} if not given.",
+    ),
 ]
 MethodOption = Annotated[
     str | None, typer.Option("--method", metavar="NAME", help="A method of params.yaml, such as WSGCN-I.")
@@ -135,7 +139,7 @@ def affinity(variant: VariantOption) -> None:
 def propagate(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
-    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    propagation: PropagationOption = None,
 ) -> None:
     """Propagate: learn a GCN for each photograph, or walk at random."""
     from wsgcn.propagate.stage import write_scores
@@ -151,7 +155,7 @@ def propagate(
 def crf(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
-    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    propagation: PropagationOption = None,
 ) -> None:
     """Refine the scores with a dense CRF into complete pseudo labels."""
     from wsgcn.crf.stage import write_pseudo_labels
@@ -164,7 +168,7 @@ def crf(
 def evaluate_labels(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
-    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    propagation: PropagationOption = None,
 ) -> None:
     """Score CAMs and pseudo labels against ground truth; no network is needed."""
     from wsgcn.evaluate import labels_stage
@@ -180,7 +184,7 @@ def evaluate_labels(
 def segtrain(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
-    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    propagation: PropagationOption = None,
 ) -> None:
     """Train DeepLabv2 on the pseudo labels."""
     from wsgcn.segtrain.stage import train_segmentation
@@ -196,7 +200,7 @@ def segtrain(
 def evaluate(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
-    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    propagation: PropagationOption = None,
     submission: Annotated[
         Path | None,
         typer.Option(metavar="FILE.tgz", help="Instead of scoring, write the archive that VOC's test server takes."),
@@ -277,7 +281,7 @@ def bench(
     ] = None,
     method: MethodOption = None,
     variant: MethodVariantOption = None,
-    propagation: PropagationOption = DEFAULT_PROPAGATION,
+    propagation: PropagationOption = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows as JSON.")] = None,
 ) -> None:
     """Time every kernel, and the per-image stages on photographs of this project: how long will a job take?"""
@@ -331,18 +335,19 @@ def _project() -> tuple[Params, Artifacts]:
     return load_params(PARAMS_FILE), Artifacts()
 
 
-def _method(params: Params, method: str | None, variant: str | None, propagation: str) -> Method:
+def _method(params: Params, method: str | None, variant: str | None, propagation: str | None) -> Method:
     """The method that the options name.
 
     Raises:
         UsageError: there is none, or the options name none or two.
     """
-    if (method is None) == (variant is None):
-        raise UsageError(f"name a method by --method, one of {', '.join(params.methods)}, or by --variant alone")
+    if method is not None and (variant is not None or propagation is not None):
+        raise UsageError("--method names a method by itself: leave out --variant and --propagation, or --method")
     if method is not None:
         return params.method(method)
-    assert variant is not None  # one of both is given
-    return params.find_method(variant, propagation)
+    if variant is None:
+        raise UsageError(f"no method is named: give --method, one of {', '.join(params.methods)}, or --variant")
+    return params.find_method(variant, propagation or DEFAULT_PROPAGATION)
 
 
 def _say(text: str) -> None:

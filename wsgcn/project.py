@@ -31,7 +31,14 @@ __pycache__/
 *.pyc
 .DS_Store
 """
-_DVC_SETTINGS = (("core.analytics", "false"), ("core.check_update", "false"), ("cache.type", "hardlink,copy"))
+_DVC_SETTINGS = """\
+    analytics = false
+    check_update = false
+[cache]
+    type = "hardlink,copy"
+"""
+_NO_GIT = ["--no-scm"]
+_DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
 
 
 def init_project(folder: Path, preset: str, data: Path | None, weights: Path | None) -> list[str]:
@@ -44,7 +51,7 @@ def init_project(folder: Path, preset: str, data: Path | None, weights: Path | N
         weights: file of ImageNet weights for the preset's backbones; None keeps the preset's.
 
     Returns:
-        What is missing before ``dvc repro`` can make everything, one line each.
+        What is missing for the whole pipeline and for experiments, one line each.
 
     Raises:
         UsageError: the preset is unknown, the folder is a project already or cannot be written, or the data are not
@@ -108,18 +115,22 @@ def pipeline_text(preset: str) -> str:
 
 
 def _missing(folder: Path, params: str) -> list[str]:
-    """What params.yaml names and is not there; a folder of the project for masks is made where there are none."""
+    """What is not there: what params.yaml names, git. A folder for masks is made where the dataset has none."""
     content = yaml.safe_load(params)
     missing = []
     root = content["dataset"].get("root")
     if root is not None and not (folder / root).is_dir():
         missing.append(f"{root} is missing: put the dataset there, or name it as dataset.root in params.yaml")
     for file in sorted({one for one in _weight_files(content) if not (folder / one).is_file()}):
-        missing.append(f"{file} is missing: make it with `wsgcn weights import`, or name another in params.yaml")
-    if content["evaluate"]["masks"] == NO_MASKS:
-        (folder / NO_MASKS).mkdir(exist_ok=True)
-        _write_new(folder / NO_MASKS / "README.txt", _MASKS_NOTE)
-        missing.append(f"the dataset has no masks, so nothing will be scored: put <id>.png into {folder / NO_MASKS}")
+        missing.append(f"{file} is missing: put weights there (`wsgcn weights import`), or name others in params.yaml")
+    masks = folder / NO_MASKS
+    if content["evaluate"]["masks"] == NO_MASKS and not masks.exists():
+        masks.mkdir()
+        (masks / "README.txt").write_text(_MASKS_NOTE)
+        missing.append(f"the dataset has no masks, so nothing will be scored: put <id>.png into {masks}")
+    if _place(folder) == _NO_GIT:
+        later = "after `git init` run `dvc config core.no_scm false`"
+        missing.append(f"{folder} is in no git repository, which `dvc exp` needs: {later}")
     return missing
 
 
@@ -163,19 +174,21 @@ def _write_new(path: Path, text: str) -> None:
 def _init_dvc(folder: Path) -> None:
     if (folder / ".dvc").exists():
         return
-    _dvc(folder, "init", "--quiet", *_place(folder))
-    for name, value in _DVC_SETTINGS:
-        _dvc(folder, "config", name, value)
+    place = _place(folder)
+    _dvc(folder, "init", "--quiet", *place)
+    no_git = "    no_scm = True\n" if place == _NO_GIT else ""
+    (folder / ".dvc" / "config").write_text(f"[core]\n{no_git}{_DVC_SETTINGS}")
+    _write_new(folder / ".dvc" / ".gitignore", _DVC_GITIGNORE)  # without git DVC writes none, but git may come later
 
 
 def _place(folder: Path) -> list[str]:
     """What ``dvc init`` must be told of git: nothing at the top of a repository."""
     git = shutil.which("git")
     if git is None:
-        return ["--no-scm"]
+        return _NO_GIT
     prefix = subprocess.run([git, "rev-parse", "--show-prefix"], cwd=folder, capture_output=True, text=True)
     if prefix.returncode != 0:
-        return ["--no-scm"]
+        return _NO_GIT
     return ["--subdir"] if prefix.stdout.strip() else []
 
 

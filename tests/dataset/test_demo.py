@@ -10,27 +10,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsgcn.dataset.demo import MARKER, make_demo
-from wsgcn.dataset.paint import FIGURES, Picture, draw_picture
-from wsgcn.dataset.voc import read_devkit
+from tests.conftest import ROOT
+from wsgcn.dataset.demo import DEVKIT, Demo
+from wsgcn.dataset.devkit import read_devkit
+from wsgcn.dataset.draw import make_demo
+from wsgcn.dataset.paint import FIGURES, DemoPicture, draw_picture
 from wsgcn.errors import UsageError
-from wsgcn.params import Demo, load_params
+from wsgcn.params import load_params
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.photos import load_photo
 from wsgcn.vocabulary import IGNORE, palette
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
-CLASSES = PARAMS.dataset.classes
-SMALL = Demo(train_images=6, val_images=3, height=60, width=80, seed=3)
+DEMO = load_params(ROOT / "params.yaml").dataset
+CLASSES = DEMO.classes
+SMALL = DEMO.model_copy(update={"train_images": 6, "val_images": 3, "height": 60, "width": 80, "seed": 3})
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[Picture]:
+def pictures() -> list[DemoPicture]:
     """The training pictures as ``params.yaml`` asks for them."""
-    demo = PARAMS.dataset.demo
-    assert demo is not None
-    numbers = range(demo.train_images)
-    return [draw_picture(f"train_{one:04}", one, demo.height, demo.width, demo.seed) for one in numbers]
+    numbers = range(DEMO.train_images)
+    return [draw_picture(f"train_{one:04}", one, DEMO.height, DEMO.width, DEMO.seed) for one in numbers]
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -67,7 +67,7 @@ def test_a_picture_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None
     make_demo(tmp_path / "many", CLASSES, SMALL)
     few, many = digests(tmp_path / "few"), digests(tmp_path / "many")
     kept = [path for path in few if not path.startswith("ImageSets")]
-    assert len(kept) == 3 * 3 + 1
+    assert len(kept) == 3 * 3
     assert all(few[path] == many[path] for path in kept)
 
 
@@ -82,7 +82,7 @@ def test_the_layout_is_that_of_the_devkit(tmp_path: Path) -> None:
     expected = {f"{folder}/{one}{suffix}" for one in train + val for folder, suffix in (
         ("JPEGImages", ".jpg"), ("Annotations", ".xml"), ("SegmentationClass", ".png"),
     )}  # fmt: skip
-    expected |= {f"ImageSets/Segmentation/{split}.txt" for split in ("train", "trainaug", "val")} | {MARKER}
+    expected |= {f"ImageSets/Segmentation/{split}.txt" for split in ("train", "trainaug", "val")}
     assert set(digests(tmp_path)) == expected
     lists = {
         split: (tmp_path / f"ImageSets/Segmentation/{split}.txt").read_text().split()
@@ -112,12 +112,12 @@ def test_masks_carry_the_colours_of_voc(tmp_path: Path) -> None:
         assert mask.getpalette() == palette()
 
 
-def test_labels_agree_with_masks(pictures: list[Picture]) -> None:
+def test_labels_agree_with_masks(pictures: list[DemoPicture]) -> None:
     for picture in pictures:
         assert set(np.unique(picture.mask)) - {IGNORE} == {0, *picture.class_ids}
 
 
-def test_outlines_are_ignored_and_thin(pictures: list[Picture]) -> None:
+def test_outlines_are_ignored_and_thin(pictures: list[DemoPicture]) -> None:
     for picture in pictures:
         labelled = (picture.mask != IGNORE) & (picture.mask > 0)
         touching = labelled[:, :-1] & (picture.mask[:, 1:] == 0)
@@ -125,20 +125,20 @@ def test_outlines_are_ignored_and_thin(pictures: list[Picture]) -> None:
         assert 0 < (picture.mask == IGNORE).sum() < labelled.sum()
 
 
-def test_a_good_part_of_the_pictures_shows_two_classes(pictures: list[Picture]) -> None:
+def test_a_good_part_of_the_pictures_shows_two_classes(pictures: list[DemoPicture]) -> None:
     two = np.mean([len(set(picture.class_ids)) == 2 for picture in pictures])
     twins = np.mean([len(picture.class_ids) > len(set(picture.class_ids)) for picture in pictures])
     assert 0.4 <= two <= 0.5
     assert 0.02 <= twins <= 0.2
 
 
-def test_classes_are_balanced(pictures: list[Picture]) -> None:
+def test_classes_are_balanced(pictures: list[DemoPicture]) -> None:
     counts = Counter(class_id for picture in pictures for class_id in set(picture.class_ids))
     assert set(counts) == set(range(1, len(CLASSES)))
     assert max(counts.values()) < 1.4 * min(counts.values())
 
 
-def test_colour_and_area_do_not_tell_the_class(pictures: list[Picture]) -> None:
+def test_colour_and_area_do_not_tell_the_class(pictures: list[DemoPicture]) -> None:
     """The classes' mean colours differ by no more than chance, and so do their areas."""
     single = [picture for picture in pictures if len(set(picture.class_ids)) == 1 and len(picture.class_ids) == 1]
     for measure in (
@@ -171,17 +171,26 @@ def test_small_pictures_still_show_their_objects(height: int, width: int) -> Non
         assert set(picture.class_ids) <= set(np.unique(picture.mask))
 
 
-def test_a_dataset_of_the_user_is_not_written_over(tmp_path: Path) -> None:
-    own = tmp_path / "ImageSets/Segmentation/train.txt"
-    own.parent.mkdir(parents=True)
-    own.write_text("2007_000032\n")
-    with pytest.raises(UsageError, match=r"holds files that the demo did not make: set dataset.demo to null"):
-        make_demo(tmp_path, CLASSES, SMALL)
-    assert digests(tmp_path).keys() == {"ImageSets/Segmentation/train.txt"}
-    assert own.read_text() == "2007_000032\n"
+def test_the_kind_makes_the_pictures_in_the_stages_folder_and_nowhere_else(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    index = SMALL.read(tmp_path / "stage")
+    make_demo(tmp_path / "again", CLASSES, SMALL)
+    assert index == read_devkit("demo", tmp_path / "stage" / DEVKIT, CLASSES, ["train", "val"])
+    assert digests(tmp_path / "stage" / DEVKIT) == digests(tmp_path / "again")
+    assert digests(tmp_path).keys() == {
+        f"{folder}/{name}" for folder in (f"stage/{DEVKIT}", "again") for name in digests(tmp_path / "again")
+    }
+
+
+def test_the_demo_has_no_list_without_labels() -> None:
+    with pytest.raises(UsageError, match="dataset of kind demo has no list without labels"):
+        SMALL.unlabelled("test")
 
 
 def test_another_number_of_classes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"dataset.classes has 2 names, but the demo has background and 5 classes"):
+    with pytest.raises(
+        UsageError, match=r"dataset.classes has 2 names, but the demo has background and 5 classes.*dataset.kind"
+    ):
         make_demo(tmp_path, ("background", "ring"), SMALL)
     assert not any(tmp_path.iterdir())

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsgcn.dataset.voc import read_devkit, unseen_classes
+from wsgcn.dataset.devkit import read_devkit
+from wsgcn.dataset.stage import unseen_classes
+from wsgcn.dataset.voc import Voc
 from wsgcn.errors import DataError, StageError
+from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.index import ImageRecord, Index
 
 CLASSES = ("background", "cat", "dog")
@@ -73,10 +76,18 @@ def test_a_good_devkit_becomes_an_index(root: Path) -> None:
         root=root.as_posix(),
         class_names=CLASSES,
         images=(
-            ImageRecord("a", "JPEGImages/a.jpg", 10, 20, (1, 2), ("train",)),
-            ImageRecord("b", "JPEGImages/b.jpg", 10, 20, (2,), ("val",)),
+            ImageRecord("a", "JPEGImages/a.jpg", 10, 20, (1, 2), ("train",), file_digest(root / "JPEGImages/a.jpg")),
+            ImageRecord("b", "JPEGImages/b.jpg", 10, 20, (2,), ("val",), file_digest(root / "JPEGImages/b.jpg")),
         ),
     )
+
+
+def test_the_digest_is_that_of_the_photograph(root: Path) -> None:
+    before = read(root)
+    Image.new("RGB", (20, 10), "red").save(root / "JPEGImages/a.jpg")
+    after = read(root)
+    assert before.images[0].digest != after.images[0].digest
+    assert before.images[1] == after.images[1]
 
 
 def test_an_image_of_two_splits_is_read_once(root: Path) -> None:
@@ -221,3 +232,40 @@ def test_all_broken_images_are_told_at_once(root: Path) -> None:
         read(root)
     assert set(caught.value.failures) == {"a", "b"}
     assert re.match("dataset: 2 of 3 images failed", str(caught.value))
+
+
+# ---------------------------------------------------------------- the kind
+
+
+def kind(root: Path, **changes: str) -> Voc:
+    splits = {"train_split": "train", "score_split": "train", "val_split": "val"}
+    return Voc(kind="voc", name="pets", classes=CLASSES, root=str(root), **(splits | changes))
+
+
+def test_the_kind_reads_the_lists_that_are_used_and_writes_nothing(root: Path, tmp_path: Path) -> None:
+    add_image(root, "c", "cat")
+    add_split(root, "scored", ["c"])
+    before = set(tmp_path.rglob("*"))
+    assert kind(root).read(tmp_path / "stage") == read(root)
+    assert [one.id for one in kind(root, score_split="scored").read(tmp_path / "stage").images] == ["a", "b", "c"]
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_list_without_labels(root: Path) -> None:
+    add_image(root, "x", "unknown")
+    (root / "Annotations/x.xml").unlink()
+    add_split(root, "test", ["x", "a"])
+    assert kind(root).unlabelled("test") == [
+        ImageRecord("x", "JPEGImages/x.jpg", 10, 20, (), ("test",)),
+        ImageRecord("a", "JPEGImages/a.jpg", 10, 20, (), ("test",)),
+    ]
+
+
+def test_a_list_without_labels_that_is_missing_or_broken(root: Path) -> None:
+    with pytest.raises(DataError, match=r"test\.txt is missing: .*the lists there are train, val.*--split"):
+        kind(root).unlabelled("test")
+    add_split(root, "test", ["a", "gone"])
+    (root / "JPEGImages/a.jpg").write_bytes(b"")
+    with pytest.raises(StageError, match="2 of 2 images failed") as caught:
+        kind(root).unlabelled("test")
+    assert set(caught.value.failures) == {"a", "gone"}

@@ -170,9 +170,7 @@ def test_together_is_as_one_by_one_and_a_broken_one_keeps_its_place(tmp_path, ti
     assert isinstance(outcomes[2], DataError)
     assert all(isinstance(one, Done) for one in outcomes[1:2] + outcomes[3:])
     for image in [*images[:2], *images[3:]]:
-        one, other = (
-            load_record(files.arrays("propagate", "WSGCN-I", image.id), Scores) for files in (alone, batch)
-        )
+        one, other = (load_record(files.arrays("propagate", "WSGCN-I", image.id), Scores) for files in (alone, batch))
         np.testing.assert_array_equal(one.partial_labels, other.partial_labels)
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
 

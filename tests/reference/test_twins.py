@@ -114,7 +114,7 @@ RULE = {"alpha_high": 32, "min_prob": 0.8, "confident_share": 0.5, "cam_floor": 
         ([0.9, 0.8, 0.0], [0.9, 0.9, 0.1], [0.9, 0.9, 0.1], [1, 255, 0]),  # the better half of two, and background
         ([0.9, 0.0, 0.0], [0.9, 0.9, 0.1], [0.1, 0.1, 0.1], [255, 0, 0]),  # background overrules; 0.9 is none
         ([0.9, 0.9, 0.0], [0.9, 0.9, 0.1], [0.9, 0.9, 0.1], [1, 1, 0]),  # ties stay
-        ([0.9, 0.8, 0.0], [0.7, 0.9, 0.1], [0.7, 0.9, 0.3], [255, 255, 255]),  # below min_prob; second best; below min_prob
+        ([0.9, 0.8, 0.0], [0.7, 0.9, 0.1], [0.7, 0.9, 0.3], [255, 255, 255]),  # too low; second best; too low
         ([0.05, 0.0, 0.0], [0.9, 0.9, 0.9], [0.9, 0.9, 0.9], [255, 255, 255]),  # no region above the floor
     ],
 )

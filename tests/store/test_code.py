@@ -113,9 +113,8 @@ def test_what_is_not_imported_or_only_for_types_does_not_count(version, name):
 
 
 def test_what_is_imported_beside_type_checking_counts(version):
-    both = STAGE.replace(
-        "    from wsgcn.hints import Number\n", "    pass\nelse:\n    from wsgcn.hints import Number\n"
-    )
+    hints = "    from wsgcn.hints import Number\n"
+    both = STAGE.replace(hints, f"    pass\nelse:\n{hints}")
     before = version({"room/stage.py": both})
     assert before != version()
     assert before != version({"room/stage.py": both, "hints.py": "Number = float\n"})

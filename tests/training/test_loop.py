@@ -69,10 +69,8 @@ def test_too_little_memory_ends_in_advice(params):
     ("stage", "name"), [("cams-train", "I"), ("affinity-train", "I"), ("affinity-train", "P"), ("segtrain", "WSGCN-I")]
 )
 def test_mixed_precision_computes_otherwise_and_keeps_weights_in_full(stage, name, tiny_params, made):
-    params = changed(
-        tiny_params,
-        {"affinity.boundary.train.displacement": True, "affinity.affinitynet.train.backbone_lr_factor": 0.1},
-    )
+    values = {"boundary.train.displacement": True, "affinitynet.train.backbone_lr_factor": 0.1}
+    params = changed(tiny_params, {f"affinity.{key}": value for key, value in values.items()})
     chain.run_stage(stage, name, params, made)
     full = losses(made, stage, name)
     chain.run_stage(stage, name, changed(params, {"runtime.precision": "bf16-mixed"}), made)

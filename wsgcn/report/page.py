@@ -11,7 +11,7 @@ from wsgcn.report.findings import basis, findings
 from wsgcn.report.paper import NOTE, citations
 from wsgcn.report.results import MethodResult, PanelImage
 from wsgcn.report.style import CSS
-from wsgcn.report.table import Table, comparison, coverage, has_numbers, losses, partial_labels, per_class
+from wsgcn.report.table import Table, comparison, coverage, has_numbers, losses, partial_label_table, per_class
 
 TITLE = "From image-level labels to pixel-wise labels"
 READING = "mIoU in percent, the best of each column bold. Seconds an image: propagation and CRF together."
@@ -52,7 +52,7 @@ def _optional_tables(results: Sequence[MethodResult]) -> list[tuple[str, Table, 
     """Anchor, table and note of what only some methods have, or only some datasets."""
     tables = (
         ("coverage", coverage(results), COVERAGE_NOTE),
-        ("partial", partial_labels(results), PARTIAL_NOTE),
+        ("partial", partial_label_table(results), PARTIAL_NOTE),
         ("losses", losses(results), LOSS_NOTE),
     )
     return [(anchor, table, note) for anchor, table, note in tables if table and has_numbers(table)]

@@ -47,7 +47,7 @@ ABLATED = "WSGCN-I"
 """The method of Table 2."""
 
 
-class Quality(NamedTuple):
+class LabelRow(NamedTuple):
     """A row of Table 1: complete pseudo labels on ``train``."""
 
     system: str
@@ -80,13 +80,13 @@ class Network(NamedTuple):
 
 
 TABLE_1 = (
-    Quality("PSA", 3, 59.7),
-    Quality("SC-CAM", 6, 63.4),
-    Quality("SEAM", 5, 63.6),
-    Quality("IRNet", 4, 66.5),
-    Quality("SingleStage", 7, 66.9),
-    Quality("WSGCN-P", None, 64.0),
-    Quality("WSGCN-I", None, 68.0),
+    LabelRow("PSA", 3, 59.7),
+    LabelRow("SC-CAM", 6, 63.4),
+    LabelRow("SEAM", 5, 63.6),
+    LabelRow("IRNet", 4, 66.5),
+    LabelRow("SingleStage", 7, 66.9),
+    LabelRow("WSGCN-P", None, 64.0),
+    LabelRow("WSGCN-I", None, 68.0),
 )
 TABLE_2 = (
     Ablation(False, False, False, 62.0),

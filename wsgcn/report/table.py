@@ -114,7 +114,7 @@ def coverage(results: Sequence[MethodResult]) -> Table | None:
     return Table("Coverage", ("Method", *(title for title, _ in COVERED)), rows)
 
 
-def partial_labels(results: Sequence[MethodResult]) -> Table | None:
+def partial_label_table(results: Sequence[MethodResult]) -> Table | None:
     """Share and precision of the partial labels of each method that learns from them; None where none does."""
     shown = [one for one in results if one.method.propagation.partial_labels_used]
     if not shown:
