@@ -14,21 +14,29 @@ import pytest
 import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
-from wsgcn.record import Recorded, flat_params
 
 from tests import chain
 from tests.conftest import ROOT, real_content
-from wsgcn import __version__, cli
+from wsgcn import __version__, cli, project
 from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.nets.registry import BACKBONES
 from wsgcn.params import load_params
+from wsgcn.stages import STAGES as ALL_STAGES
+from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import save_index
 from wsgcn.store.paths import Artifacts
-from wsgcn.vocabulary import METHODS, VARIANTS
+from wsgcn.tracking.finished import FinishedRun
+from wsgcn.tracking.parameters import flat_params
+from wsgcn.weights.names import NETWORKS
 
-COMMANDS = tuple(get_command(cli.app).commands)
+GROUP = get_command(cli.app).commands
+COMMANDS = {name: one for name, one in GROUP.items() if name != "weights"} | {
+    f"weights {name}": one for name, one in GROUP["weights"].commands.items()
+}
 STAGES = tuple(dict.fromkeys(entry.stage for entry in chain.entries()))
-BY_METHOD = ("propagate", "crf", "segtrain", "evaluate")
-BY_VARIANT = ("cams-train", "cams", "affinity-train", "affinity")
+BY_METHOD = tuple(name for name, one in ALL_STAGES.items() if one.runs_for == "method")
+BY_VARIANT = tuple(name for name, one in ALL_STAGES.items() if one.runs_for == "variant")
+PARAMS = load_params(ROOT / "params.yaml")
 
 each_command = pytest.mark.parametrize("command", COMMANDS)
 
@@ -37,26 +45,26 @@ each_command = pytest.mark.parametrize("command", COMMANDS)
 def here(tmp_path, monkeypatch):
     """A project folder of a few pictures, the one we stand in."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(chain.shrunk(real_content(), "devkit")))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(chain.shrunk(real_content()), sort_keys=False))
     return tmp_path
 
 
 @pytest.fixture
 def tracked(monkeypatch):
     """Stands for MLflow; holds what was asked of it."""
-    asked = SimpleNamespace(live=[], recorded=[], logged=[], runs=[])
+    asked = SimpleNamespace(live=[], completed=[], logged=[], runs=[])
 
     @contextmanager
     def live(params, method, warn):
         asked.live.append(method.name)
         yield lambda metrics, step: asked.logged.append((dict(metrics), step))
 
-    def record(params, artifacts, method, warn):
-        asked.recorded.append(method.name)
+    def complete_run(params, artifacts, method, warn, parts=None):
+        asked.completed.append((method.name, parts))
 
-    module = SimpleNamespace(live=live, record=record, recorded=lambda params, warn: asked.runs)
-    monkeypatch.setitem(sys.modules, "wsgcn.tracking", module)
-    monkeypatch.setattr("wsgcn.tracking", module, raising=False)
+    monkeypatch.setattr("wsgcn.tracking.live.live", live)
+    monkeypatch.setattr("wsgcn.tracking.complete.complete_run", complete_run)
+    monkeypatch.setattr("wsgcn.tracking.finished.finished_runs", lambda params, warn: asked.runs)
     return asked
 
 
@@ -65,15 +73,13 @@ def received(monkeypatch):
     """Replaces what the stages do by a note of what they are given."""
     calls = []
 
-    def replace(stage, function, value=None):
-        module = importlib.import_module(f"wsgcn.{chain.room(stage)}.stage")
-        monkeypatch.setattr(module, function, lambda *given: calls.append((stage, *given)) or value)
+    def replace(stage, value=None):
+        module = importlib.import_module(ALL_STAGES[stage].module)
+        monkeypatch.setattr(module, chain.FUNCTIONS[stage], lambda *given: calls.append((stage, *given)) or value)
 
-    for stage in BY_METHOD:
-        replace(stage, "run")
-    for stage in BY_VARIANT:
-        replace(stage, "train" if stage.endswith("-train") else "infer")
-    replace("dataset", "run", ["class 'ring' is shown by no photograph"])
+    for stage in (*BY_METHOD, *BY_VARIANT):
+        replace(stage)
+    replace("dataset", ["class 'ring' is shown by no photograph"])
     return calls
 
 
@@ -89,30 +95,49 @@ def run_main(monkeypatch, capsys, *words):
 # ---------------------------------------------------------------- help
 
 
-def test_a_command_for_each_stage_one_to_begin_one_to_measure_and_one_for_weights():
-    assert list(COMMANDS) == ["init", *STAGES, "bench", "weights"]
+def test_a_command_for_each_stage_one_to_begin_one_to_clean_one_to_measure_and_one_for_weights():
+    assert list(GROUP) == ["init", *STAGES, "clean", "bench", "weights"]
+    assert ("code", *ALL_STAGES) == STAGES
 
 
 @each_command
 def test_every_command_and_option_explains_itself(command):
-    done = CliRunner().invoke(cli.app, [command, "--help"])
+    done = CliRunner().invoke(cli.app, [*command.split(), "--help"])
     assert done.exit_code == 0
-    one = get_command(cli.app).commands[command]
+    one = COMMANDS[command]
     assert one.help
     assert one.help.splitlines()[0] in " ".join(done.output.split())
     assert all(parameter.help for parameter in one.params)
 
 
-@each_command
-def test_readme_knows_every_stage(command):
-    assert command in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("command", "option", "known"),
+    [
+        ("init", "preset", project.PRESETS),
+        ("weights import", "network", [*(one for entry in BACKBONES.values() for one in entry.published), *NETWORKS]),
+    ],
+)
+def test_choices_are_those_of_the_registries(command, option, known):
+    (choice,) = [one.type for one in COMMANDS[command].params if one.name == option]
+    assert [getattr(one, "value", one) for one in choice.choices] == list(known)
+
+
+@pytest.mark.parametrize("preset", project.PRESETS)
+def test_every_preset_is_there(preset):
+    assert (project.PRESET_FOLDER / f"{preset}.yaml").is_file()
+
+
+@pytest.mark.parametrize("command", GROUP)
+def test_readme_or_docs_know_every_command(command):
+    texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    assert any(command in text for text in texts)
 
 
 def test_help_imports_nothing_slow():
     code = (
         "import sys\nsys.argv = ['wsgcn', '--help']\nfrom wsgcn.cli import main\n"
         "try:\n main()\nexcept SystemExit as end:\n assert not end.code\n"
-        "slow = {'torch', 'torch_geometric', 'mlflow', 'scipy', 'pydensecrf', 'dvc', 'numpy', 'pandas'}\n"
+        "slow = {'torch', 'torch_geometric', 'mlflow', 'scipy', 'pydensecrf', 'dvc', 'numpy', 'pandas', 'pydantic'}\n"
         "print('LOADED', sorted(slow & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -127,32 +152,85 @@ def test_version_and_module_entry():
 # ---------------------------------------------------------------- options arrive
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("method", PARAMS.all_methods(), ids=list(PARAMS.methods))
 @pytest.mark.parametrize("stage", BY_METHOD)
 def test_method_arrives(here, received, tracked, stage, method):
-    words = [stage, "--variant", method.variant, "--propagation", method.propagation]
-    done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
-    assert done.exit_code == 0
-    ((name, params, artifacts, given, *log),) = received
-    assert (name, given, artifacts) == (stage, method, Artifacts())
-    assert params == load_params(here / "params.yaml")
-    assert tracked.live == ([method.name] if stage in ("propagate", "segtrain") else [])
-    if log:
-        log[0]({"seg_loss": 0.5}, 3)
-        assert tracked.logged == [({"seg_loss": 0.5}, 3)]
+    for words in (
+        ["--method", method.name],
+        ["--variant", method.variant.name, "--propagation", method.propagation.kind],
+        ["--variant", method.variant.name, "--propagation", method.propagation_name],
+    ):
+        received.clear()
+        tracked.live.clear()
+        tracked.logged.clear()
+        done = CliRunner().invoke(cli.app, [stage, *words], catch_exceptions=False)
+        assert done.exit_code == 0
+        ((name, params, artifacts, given, *rest),) = received
+        assert params == load_params(here / "params.yaml")
+        assert (name, given, artifacts) == (stage, params.method(method.name), Artifacts())
+        curves = stage in ("propagate", "segtrain")
+        assert tracked.live == ([method.name] if curves else [])
+        if curves:
+            rest[0]({"seg_loss": 0.5}, 3)
+            assert tracked.logged == [({"seg_loss": 0.5}, 3)]
 
 
 @pytest.mark.parametrize("stage", BY_METHOD)
 def test_propagation_is_the_papers_unless_asked_otherwise(here, received, tracked, stage):
     assert CliRunner().invoke(cli.app, [stage, "--variant", "P"]).exit_code == 0
-    assert received[0][3] == METHODS["WSGCN-P"]
+    assert received[0][3].name == "WSGCN-P"
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", PARAMS.variants)
 @pytest.mark.parametrize("stage", BY_VARIANT)
 def test_variant_arrives(here, received, stage, variant):
     assert CliRunner().invoke(cli.app, [stage, "--variant", variant]).exit_code == 0
-    assert received == [(stage, load_params(here / "params.yaml"), Artifacts(), variant)]
+    params = load_params(here / "params.yaml")
+    assert received == [(stage, params, Artifacts(), params.variant(variant))]
+
+
+def test_any_names_arrive(here, received, tracked):
+    content = chain.shrunk(real_content())
+    content["variants"]["X-2"] = {"cams": "psa", "affinity": "boundary"}
+    content["methods"]["my_method"] = {"variant": "X-2", "propagation": "walk-i", "crf": "gcn"}
+    params = chain.write_params(here, content)
+    for words in (["--method", "my_method"], ["--variant", "X-2", "--propagation", "random-walk"]):
+        assert CliRunner().invoke(cli.app, ["crf", *words]).exit_code == 0
+    assert CliRunner().invoke(cli.app, ["cams", "--variant", "X-2"]).exit_code == 0
+    assert [call[3] for call in received] == [params.method("my_method")] * 2 + [params.variant("X-2")]
+
+
+def test_code_is_noted(here):
+    assert CliRunner().invoke(cli.app, ["code"], catch_exceptions=False).exit_code == 0
+    noted = {path.relative_to("artifacts/code").as_posix() for path in Path("artifacts/code").rglob("*.txt")}
+    assert {"dataset/dataset.txt", "cams/I.txt", "crf/WSGCN-I.txt", "report/report.txt"} <= noted
+    assert {name.partition("/")[0] for name in noted} == set(ALL_STAGES)
+
+
+def test_clean_deletes_what_nothing_else_holds(here):
+    store = FinishedWork(Path(".wsgcn"))
+    Path("used.bin").write_bytes(b"u" * 1000)
+    store.keep("aa11", Path("used.bin"), 1)
+    Path("old.bin").write_bytes(b"o" * 2_000_000)
+    store.keep("bb22", Path("old.bin"), 1)
+    Path("old.bin").unlink()
+    done = CliRunner().invoke(cli.app, ["clean"], catch_exceptions=False)
+    assert done.stdout == "2 MB of finished work are deleted from .wsgcn.\n"
+    assert store.note("bb22") is None
+    assert store.note("aa11") is not None
+    assert Path("used.bin").exists()
+
+
+def test_init_tells_what_is_missing_and_how_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(project, "_dvc", lambda folder, *words: (folder / ".dvc").mkdir())
+    done = CliRunner().invoke(cli.app, ["init", str(tmp_path / "made"), "--preset", "voc12"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.stdout == f"{tmp_path / 'made'} is made: cd {tmp_path / 'made'} && dvc repro\n"
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("warning: ") for line in lines)
+    for part in ("data/VOCdevkit/VOC2012 is missing", "weights/resnet-38.pt is missing", "is in no git repository"):
+        assert sum(part in line for line in lines) == 1
+    assert "ready" not in done.output
 
 
 def test_warnings_of_the_dataset_are_shown_and_are_no_error(here, received):
@@ -162,37 +240,42 @@ def test_warnings_of_the_dataset_are_shown_and_are_no_error(here, received):
     assert done.stderr == "warning: class 'ring' is shown by no photograph\n"
 
 
-def test_report_records_the_methods_that_have_scores(here, tracked, monkeypatch):
-    module = SimpleNamespace(run=lambda params, artifacts, *runs: f"table of {artifacts.root} and {[*map(len, runs)]}")
-    monkeypatch.setitem(sys.modules, "wsgcn.report.stage", module)
-    monkeypatch.setattr("wsgcn.report.stage", module, raising=False)
-    for name in ("IRNet", "WSGCN-P"):
-        Artifacts().metrics(name).parent.mkdir(parents=True)
-        Artifacts().metrics(name).write_text("{}")
-    alike = flat_params(load_params(Path("params.yaml")))
-    changes = [{}, {"propagate.entropy_weight": "0.0"}, {"segtrain.lr": "1"}, {"propagate.steps": "1"}]
-    tracked.runs = [Recorded("WSGCN-I", alike | change, {}) for change in changes]
+def test_report_completes_the_methods_that_have_scores(here, tracked, monkeypatch):
+    def write_report(params, artifacts, *runs):
+        return f"table of {artifacts.root} and {[*map(len, runs)]}"
+
+    monkeypatch.setattr("wsgcn.report.stage.write_report", write_report)
+    for stage, name in (("evaluate-labels", "IRNet"), ("evaluate-labels", "WSGCN-P"), ("evaluate", "WSGCN-P")):
+        Artifacts().scores(stage, name).parent.mkdir(parents=True)
+        Artifacts().scores(stage, name).write_text("{}")
+    params = load_params(Path("params.yaml"))
+    alike = flat_params(params, params.method("WSGCN-I"))
+    changes = [{}, {"propagate.gcn-i.entropy_weight": "0.0"}, {"segtrain.lr": "1"}, {"propagate.gcn-i.steps": "1"}]
+    assert all(change.keys() <= alike.keys() for change in changes)
+    tracked.runs = [FinishedRun("WSGCN-I", alike | change, {}) for change in changes]
     done = CliRunner().invoke(cli.app, ["report"], catch_exceptions=False)
     assert done.stdout.startswith("table of artifacts and [3, 2]\n")
     assert os.path.join("report", "index.html") in done.stdout
-    assert sorted(tracked.recorded) == ["IRNet", "WSGCN-P"]
+    assert sorted(tracked.completed) == [("IRNet", None), ("WSGCN-P", None)]
 
 
-def test_evaluate_records_its_method(here, received, tracked):
-    assert CliRunner().invoke(cli.app, ["evaluate", "--variant", "P"]).exit_code == 0
-    assert [call[0] for call in received] == ["evaluate"]
-    assert tracked.recorded == ["WSGCN-P"]
+@pytest.mark.parametrize(("stage", "part"), [("evaluate-labels", "labels"), ("evaluate", "network")])
+def test_evaluations_complete_their_part_of_the_run(here, received, tracked, stage, part):
+    assert CliRunner().invoke(cli.app, [stage, "--variant", "P"]).exit_code == 0
+    assert [call[0] for call in received] == [stage]
+    assert tracked.completed == [("WSGCN-P", [part])]
 
 
 def test_submission_is_written_and_nothing_scored(here, received, tracked, monkeypatch):
     asked = []
-    module = SimpleNamespace(run=lambda params, artifacts, *rest: asked.append(rest) or 7)
-    monkeypatch.setitem(sys.modules, "wsgcn.evaluate.submission", module)
-    done = CliRunner().invoke(cli.app, ["evaluate", "--variant", "I", "--split", "test", "--submission", "a.tgz"])
-    assert asked == [(METHODS["WSGCN-I"], "test", Path("a.tgz"))]
-    assert "7 label maps of WSGCN-I are in a.tgz" in done.output
+    function = "wsgcn.evaluate.submission.write_submission"
+    monkeypatch.setattr(function, lambda params, artifacts, *rest: asked.append(rest) or 7)
+    for more in (["--split", "test"], []):
+        done = CliRunner().invoke(cli.app, ["evaluate", "--variant", "I", *more, "--submission", "a.tgz"])
+        assert asked.pop() == (load_params(here / "params.yaml").method("WSGCN-I"), "test", Path("a.tgz"))
+        assert "7 label maps of WSGCN-I are in a.tgz" in done.output
     assert not received
-    assert not tracked.recorded
+    assert not tracked.completed
 
 
 def test_a_list_alone_is_wrong_use(here, received, monkeypatch, capsys):
@@ -205,14 +288,38 @@ def test_a_list_alone_is_wrong_use(here, received, monkeypatch, capsys):
 # ---------------------------------------------------------------- errors
 
 
-@pytest.mark.parametrize(
-    "words", [["cams"], ["cams", "--variant", "X"], ["crf", "--variant", "I", "--propagation", "none"], ["paint"]]
-)
+@pytest.mark.parametrize("words", [["cams"], ["paint"], ["crf", "--kind", "gcn"], ["init", "x", "--preset", "voc13"]])
 def test_wrong_words_are_wrong_use(here, monkeypatch, capsys, words):
     code, _, error = run_main(monkeypatch, capsys, *words)
     assert code == 2
     assert "Traceback" not in error
     assert "Error" in error
+
+
+@pytest.mark.parametrize("stage", BY_METHOD)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "no method is named: give --method, one of WSGCN-I, WSGCN-P, IRNet, PSA, or --variant"),
+        (["--propagation", "gcn"], "no method is named"),
+        (["--method", "IRNet", "--variant", "I"], "--method names a method by itself: leave out --variant"),
+        (["--method", "IRNet", "--propagation", "gcn"], "leave out --variant and --propagation"),
+        (["--method", "X"], "no method is called 'X': params.yaml has WSGCN-I, WSGCN-P, IRNet, PSA"),
+        (["--variant", "X"], "no method has variant 'X' with propagation 'gcn': known are I with gcn (WSGCN-I)"),
+        (["--variant", "I", "--propagation", "none"], "no method has variant 'I' with propagation 'none'"),
+    ],
+)
+def test_a_method_that_is_not_named_clearly_is_one_line(
+    here, received, tracked, monkeypatch, capsys, stage, options, said
+):
+    one_line(run_main(monkeypatch, capsys, stage, *options), 2, said)
+    assert received == []
+
+
+@pytest.mark.parametrize("stage", BY_VARIANT)
+def test_unknown_variant_is_one_line(here, received, monkeypatch, capsys, stage):
+    one_line(run_main(monkeypatch, capsys, stage, "--variant", "X"), 2, "no variant is called 'X'", "has I, P")
+    assert received == []
 
 
 def one_line(shown, code, *parts):
@@ -224,22 +331,19 @@ def one_line(shown, code, *parts):
     assert missing == [], shown[2]
 
 
-@pytest.mark.parametrize("command", STAGES)
+@pytest.mark.parametrize("command", [*STAGES, "clean"])
 def test_missing_parameters_are_one_line(tmp_path, monkeypatch, capsys, tracked, command):
     monkeypatch.chdir(tmp_path)
-    if command == "report":
-        monkeypatch.setitem(sys.modules, "wsgcn.report.stage", SimpleNamespace())
-        monkeypatch.setattr("wsgcn.report.stage", SimpleNamespace(), raising=False)
     options = ["--variant", "I"] if command in (*BY_VARIANT, *BY_METHOD) else []
     one_line(run_main(monkeypatch, capsys, command, *options), 2, "params.yaml is missing", "wsgcn init")
 
 
 def test_unknown_key_is_one_line_with_the_known_ones(here, monkeypatch, capsys):
     content = real_content()
-    content["propagate"]["stpes"] = 3
+    content["propagate"]["gcn-i"]["stpes"] = 3
     (here / "params.yaml").write_text(yaml.safe_dump(content))
     shown = run_main(monkeypatch, capsys, "dataset")
-    one_line(shown, 2, "params.yaml", "unknown key 'propagate.stpes'", "steps, lr")
+    one_line(shown, 2, "params.yaml", "unknown key 'propagate.gcn-i.stpes'", "steps, lr")
 
 
 @pytest.mark.parametrize("command", [*BY_VARIANT, *BY_METHOD])
@@ -249,8 +353,6 @@ def test_missing_index_is_one_line(here, monkeypatch, capsys, tracked, command):
 
 
 def test_broken_photograph_is_one_line(here, monkeypatch, capsys, tiny_index, tiny_voc):
-    content = chain.shrunk(real_content(), tiny_voc)
-    (here / "params.yaml").write_text(yaml.safe_dump(content))
     (tiny_voc / "JPEGImages" / "t3.jpg").write_bytes(b"no picture")
     save_index(Artifacts().index, tiny_index)
     code, _, error = run_main(monkeypatch, capsys, "cams-train", "--variant", "I")
@@ -266,7 +368,7 @@ def test_error_of_a_stage_is_shown_as_it_is(here, monkeypatch, capsys, error, co
     def fail(*given):
         raise error
 
-    monkeypatch.setattr("wsgcn.crf.stage.run", fail)
+    monkeypatch.setattr("wsgcn.crf.stage.write_pseudo_labels", fail)
     shown = run_main(monkeypatch, capsys, "crf", "--variant", "I")
     assert shown == (code, "", f"error: {error}\n")
 
@@ -275,7 +377,7 @@ def test_interrupt_ends_without_a_traceback(here):
     code = (
         "import sys\nfrom wsgcn.cli import main\nfrom wsgcn.crf import stage\n"
         "def interrupted(*given):\n raise KeyboardInterrupt\n"
-        "stage.run = interrupted\nsys.argv = ['wsgcn', 'crf', '--variant', 'I']\nmain()"
+        "stage.write_pseudo_labels = interrupted\nsys.argv = ['wsgcn', 'crf', '--variant', 'I']\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 130

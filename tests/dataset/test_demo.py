@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from wsgcn.dataset.demo import DEVKIT, Demo
+from wsgcn.dataset.demo import DEVKIT
 from wsgcn.dataset.devkit import read_devkit
 from wsgcn.dataset.draw import make_demo
 from wsgcn.dataset.paint import FIGURES, DemoPicture, draw_picture

@@ -31,7 +31,7 @@ from wsgcn.report.page import escape_markdown, html_page, markdown_page, markdow
 from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import MethodResult
 from wsgcn.report.stage import write_report
-from wsgcn.report.table import Cell, comparison, coverage, losses, mark_best, partial_labels, per_class
+from wsgcn.report.table import Cell, comparison, coverage, losses, mark_best, partial_label_table, per_class
 from wsgcn.store.files import write_table
 from wsgcn.store.paths import Artifacts
 
@@ -261,7 +261,7 @@ def test_gaps_are_dashes():
     poor = MethodResult(METHODS["WSGCN-I"], scores)
     assert [cell.text for cell in comparison([poor]).rows[0]] == ["WSGCN-I", *["–"] * 6]
     assert per_class([poor])[0].rows[0] == (Cell("a"), Cell("–"))
-    assert partial_labels([poor]).rows[0][1:] == (Cell("–"), Cell("–"))
+    assert partial_label_table([poor]).rows[0][1:] == (Cell("–"), Cell("–"))
     assert losses([poor]).rows[0][1] == Cell("–")
     assert coverage([poor]) is None
     Balanced(html_page([poor], paper_tables([], [])))
@@ -270,9 +270,9 @@ def test_gaps_are_dashes():
 
 
 def test_tables_of_a_kind_are_there_for_its_methods_alone():
-    assert partial_labels([result("PSA"), result("smooth-P")]) is None
+    assert partial_label_table([result("PSA"), result("smooth-P")]) is None
     assert losses([result("PSA"), result("smooth-P")]) is None
-    assert partial_labels([result("PSA"), result("WSGCN-P")]).columns == ("Class", "WSGCN-P share", "WSGCN-P precision")
+    assert partial_label_table([result("PSA"), result("WSGCN-P")]).columns == ("Class", "WSGCN-P share", "WSGCN-P precision")
 
 
 def test_coverage_is_shown_where_it_is_not_complete():
