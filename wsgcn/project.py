@@ -18,7 +18,7 @@ from wsgcn.errors import UsageError
 PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
 PRESETS = ("demo", "voc12", "voc12-mobile")
 
-_GITIGNORE = "/artifacts/\n/.wsgcn/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+_GITIGNORE = "/artifacts/\n/.wsgcn/\n/dvc_plots/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
 NO_MASKS = "masks"
 """Folder of a project for masks, where the dataset has none: DVC wants what a stage depends on to be there."""
 

@@ -44,15 +44,15 @@ def photo(tmp_path):
 class OwnCams(CamSource):
     """Stands for a CAM source that trains nothing."""
 
-    kind: Literal["own"] = "own"
-    train: None = None
+    kind: Literal["own"]
+    train: None
 
 
 class OwnAffinity(AffinityKind):
     """Stands for an affinity that trains nothing."""
 
-    kind: Literal["own"] = "own"
-    train: None = None
+    kind: Literal["own"]
+    train: None
 
 
 def test_every_entry_that_trains_a_network_has_one(voc12):

@@ -20,7 +20,7 @@ ON_THE_CPU = {what for what, recipe in KERNELS.items() if not recipe.gpu}
 class Smooth(Propagation):
     """Stands for a propagation that bench does not know."""
 
-    kind: Literal["smooth"] = "smooth"
+    kind: Literal["smooth"]
 
 
 class Infer(Section):
@@ -30,15 +30,15 @@ class Infer(Section):
 class FromFiles(AffinityKind):
     """Stands for an affinity without a radius."""
 
-    kind: Literal["files"] = "files"
-    train: None = None
-    infer: Infer = Infer()
+    kind: Literal["files"]
+    train: None
+    infer: Infer
 
 
 class Argmax(Refinement):
     """Stands for a refinement without a CRF."""
 
-    kind: Literal["argmax"] = "argmax"
+    kind: Literal["argmax"]
 
 
 @pytest.fixture
@@ -73,11 +73,15 @@ def test_a_method_brings_its_own_numbers_and_those_of_its_variant(params, name, 
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
 
 
+def stranger(method):
+    """A method whose kinds bench does not know."""
+    variant = replace(method.variant, affinity=FromFiles(kind="files", train=None, infer=Infer()))
+    return replace(method, variant=variant, propagation=Smooth(kind="smooth"), crf=Argmax(kind="argmax"))
+
+
 def test_other_variants_fill_in_what_is_missing(params):
-    method = params.method("WSGCN-I")
     only = params.model_copy(update={"methods": {name: params.methods[name] for name in ("WSGCN-I", "PSA")}})
-    stranger = replace(method.variant, affinity=FromFiles())
-    found = kernel_numbers(only, replace(method, variant=stranger, propagation=Smooth(), crf=Argmax()))
+    found = kernel_numbers(only, stranger(params.method("WSGCN-I")))
     assert (found.walk, found.gcn) == (params.propagate["walk-p"], params.propagate["gcn-i"])
     assert (found.radius, found.crf) == (3, params.crf["gcn"])
 
@@ -90,8 +94,7 @@ def test_a_kernel_whose_kind_no_method_has_is_left_out(params):
 
 
 def test_a_project_of_unknown_kinds_has_no_kernel(params):
-    method, nothing = params.method("PSA"), params.model_copy(update={"methods": {}})
-    stranger = replace(method.variant, affinity=FromFiles())
-    found = kernel_numbers(nothing, replace(method, variant=stranger, propagation=Smooth(), crf=Argmax()))
+    nothing = params.model_copy(update={"methods": {}})
+    found = kernel_numbers(nothing, stranger(params.method("PSA")))
     assert found == KernelNumbers(params.runtime.seed, None, None, None, None)
     assert kernels_to_time(found) == []
