@@ -47,12 +47,12 @@ def test_what_is_no_length_is_refused(steps):
         TypeAdapter(Steps).validate_python(steps)
 
 
-@pytest.mark.parametrize("name", ["I", "WSGCN-I", "gcn_2", "9", "a" * 80])
+@pytest.mark.parametrize("name", ["I", "WSGCN-I", "gcn_2", "a" * 80])
 def test_names_that_may_be_files(name):
     assert TypeAdapter(Name).validate_python(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-x", "_x", "a b", "a/b", "..", "a.b", "a@b", "ä", "A+B", "a\n", "${x}", "a:b"])
+@pytest.mark.parametrize("name", ["", "-x", "_x", "9", "1e5", "a b", "a/b", "..", "a.b", "a@b", "ä", "A+B", "a\n", "${x}", "a:b"])
 def test_names_that_may_not(name):
     with pytest.raises(ValidationError, match="cannot be a name: use letters, digits"):
         TypeAdapter(Name).validate_python(name)

@@ -277,7 +277,7 @@ def bench(
         int, typer.Option(min=0, help="Also propagate and refine this many photographs of the project here.")
     ] = 0,
     networks: Annotated[
-        Path | None, typer.Option(metavar="PHOTO", help="Send it forward and backward through every network.")
+        Path | None, typer.Option(metavar="PHOTO", help="A photograph to time one forward and backward pass of every network on.")
     ] = None,
     method: MethodOption = None,
     variant: MethodVariantOption = None,
@@ -296,7 +296,8 @@ def bench(
 
     in_project = PARAMS_FILE.exists()
     params = load_params(PARAMS_FILE if in_project else PRESET_FOLDER / "voc12.yaml")
-    chosen = _method(params, method, variant or (None if method else next(iter(params.variants))), propagation)
+    named = method is not None or variant is not None
+    chosen = _method(params, method, variant, propagation) if named else params.all_methods()[0]
     cases = [parse_case(one, features, classes) for one in grid or ([] if networks else ["94x125"])]
     work = run.plan(params, cases, repeats, against is not None, photographs, chosen, networks)
     rows = []

@@ -28,9 +28,12 @@ _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
 
 def _check_name(name: str) -> str:
-    """Names of entries, variants and methods become names of files, of DVC stages and of MLflow's runs."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ValueError(f"{name!r} cannot be a name: use letters, digits, - and _")
+    """Names of entries, variants and methods become names of files, of DVC stages and of MLflow's runs.
+
+    A letter comes first, since YAML readers differ in what else they take for a number (``1e5``).
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise ValueError(f"{name!r} cannot be a name: use letters, digits, - and _, a letter first")
     return name
 
 
