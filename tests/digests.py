@@ -42,10 +42,10 @@ def digest(folder: Path) -> str:
 
 
 def main(artifacts: Path) -> None:
-    """Print a line a folder."""
+    """Write a line a folder."""
     for stage in STAGES:
         for folder in sorted(one for one in (artifacts / stage).iterdir() if one.is_dir()):
-            print(f"{stage}/{folder.name} {digest(folder)}")
+            sys.stdout.write(f"{stage}/{folder.name} {digest(folder)}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The rules of the layout, read from the sources."""
 
 import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -26,6 +27,7 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
@@ -34,6 +36,7 @@ def _package(path: Path) -> str:
     return _module(path) if path.name == "__init__.py" else _module(path).rpartition(".")[0]
 
 
+@cache
 def _all_imports(path: Path) -> set[str]:
     return imported_names(ast.walk(_tree(path)), _package(path))
 

@@ -305,7 +305,7 @@ def test_wrong_words_are_wrong_use(here, monkeypatch, capsys, words):
         (["--method", "IRNet", "--variant", "I"], "--method names a method by itself: leave out --variant"),
         (["--method", "IRNet", "--propagation", "gcn"], "leave out --variant and --propagation"),
         (["--method", "X"], "no method is called 'X': params.yaml has WSGCN-I, WSGCN-P, IRNet, PSA"),
-        (["--variant", "X"], "no method has variant 'X' with propagation 'gcn': known are I with gcn (WSGCN-I)"),
+        (["--variant", "X"], "no method has variant 'X': known are I with gcn (WSGCN-I)"),
         (["--variant", "I", "--propagation", "none"], "no method has variant 'I' with propagation 'none'"),
     ],
 )

@@ -47,7 +47,7 @@ def test_two_methods_of_one_pair_must_be_named(tiny_params):
     more = changed(tiny_params, {"methods": methods | {"again": methods["PSA"]}})
     assert more.method("again").propagation == more.method("PSA").propagation
     for propagation in ("random-walk", "walk-p"):
-        with pytest.raises(UsageError, match=r"PSA, again all have variant P .* name one by --method"):
+        with pytest.raises(UsageError, match=r"PSA, again all have variant 'P' .* name one by --method"):
             more.find_method("P", propagation)
 
 
@@ -56,3 +56,14 @@ def test_unknown_name_lists_the_known_ones(tiny_params, kind):
     known = {"variant": "I, P", "method": "WSGCN-I, WSGCN-P, IRNet, PSA"}[kind]
     with pytest.raises(UsageError, match=f"no {kind} is called 'S': params.yaml has {known}"):
         getattr(tiny_params, kind)("S")
+
+
+def test_without_a_propagation_it_is_the_one_that_is_no_baseline(tiny_params):
+    assert tiny_params.find_method("P", None).name == "WSGCN-P"
+    walks = {
+        name: one
+        for name, one in tiny_params.model_dump(mode="json")["methods"].items()
+        if "walk" in one["propagation"]
+    }
+    with pytest.raises(UsageError, match="no method has variant 'P': known are"):
+        changed(tiny_params, {"methods": walks}).find_method("P", None)

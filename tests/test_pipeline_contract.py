@@ -11,10 +11,13 @@ from typer.testing import CliRunner
 from tests import chain
 from tests.conftest import ROOT, real_content
 from wsgcn import project
+from wsgcn.affinity.base import AffinityKind
+from wsgcn.cams.base import CamSource
 from wsgcn.cli import app
 from wsgcn.params import Params, load_params, parse_params
 from wsgcn.sections import Section
 from wsgcn.stages import STAGES, write_code
+from wsgcn.store.code import module_versions
 from wsgcn.store.paths import Artifacts
 
 
@@ -113,6 +116,61 @@ def test_code_files_of_a_method_that_is_gone_go_too(tmp_path):
     del content["methods"]["PSA"]
     write_code(parse_params(content, "test"), Artifacts(tmp_path))
     assert [path.stem for path in sorted((tmp_path / "code" / "crf").iterdir())] == ["IRNet", "WSGCN-I", "WSGCN-P"]
+
+
+def test_a_weight_file_with_other_content_is_seen(tmp_path):
+    weights = tmp_path / "weights.pt"
+    content = real_content()
+    content["cams"]["irnet"]["train"]["weights"] = str(weights)
+    params = parse_params(content, "test")
+
+    def written(stage: str, name: str) -> str:
+        write_code(params, Artifacts(tmp_path))
+        return (tmp_path / "code" / stage / f"{name}.txt").read_text()
+
+    assert f"missing {weights}" in written("cams-train", "I")
+    weights.write_bytes(b"one")
+    first = written("cams-train", "I")
+    weights.write_bytes(b"two")
+    second = written("cams-train", "I")
+    assert first != second
+    assert str(weights) in second
+    assert first.splitlines()[0] == second.splitlines()[0], "the code is the same"
+    assert str(weights) not in written("cams-train", "P")
+
+
+def test_what_was_evaluated_of_a_method_that_is_gone_goes(tmp_path):
+    """The report depends on these folders as a whole, and a clone would not have what is left over."""
+    artifacts = Artifacts(tmp_path)
+    for name in ("PSA", "Gone"):
+        for path in (
+            artifacts.scores("evaluate", name),
+            artifacts.scores("evaluate-labels", name),
+            artifacts.losses(name),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+        artifacts.label_map("crf", name, "a").parent.mkdir(parents=True)
+    write_code(PARAMS, artifacts)
+    assert artifacts.scores("evaluate", "PSA").exists()
+    assert artifacts.losses("PSA").exists()
+    assert not artifacts.folder("evaluate", "Gone").exists()
+    assert not artifacts.folder("evaluate-labels", "Gone").exists()
+    assert not artifacts.losses("Gone").exists()
+    assert artifacts.folder("crf", "Gone").exists(), "labels stay until DVC collects them"
+
+
+def test_a_new_stage_makes_nothing_again():
+    for stage in STAGES:
+        for name in chain.names_of(stage, PARAMS):
+            modules = module_versions(STAGES[stage].module)
+            assert not {"wsgcn.stages", "wsgcn.store.code", "wsgcn.cli"} & modules.keys(), (stage, name)
+
+
+@pytest.mark.parametrize("base", [CamSource, AffinityKind])
+def test_a_kind_with_a_number_that_no_stage_depends_on_is_refused(base):
+    with pytest.raises(TypeError, match="has gain: put it into train or infer"):
+        type("Loud", (base,), {"__annotations__": {"gain": float}, "__module__": __name__})
 
 
 # ---------------------------------------------------------------- parameters

@@ -52,7 +52,9 @@ def test_names_that_may_be_files(name):
     assert TypeAdapter(Name).validate_python(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-x", "_x", "9", "1e5", "a b", "a/b", "..", "a.b", "a@b", "ä", "A+B", "a\n", "${x}", "a:b"])
+@pytest.mark.parametrize(
+    "name", ["", "-x", "_x", "9", "1e5", "a b", "a/b", "..", "a.b", "a@b", "ä", "A+B", "a\n", "${x}", "a:b"]
+)
 def test_names_that_may_not(name):
     with pytest.raises(ValidationError, match="cannot be a name: use letters, digits"):
         TypeAdapter(Name).validate_python(name)

@@ -35,7 +35,6 @@ weights = typer.Typer(help="Weights that public projects publish.", no_args_is_h
 app.add_typer(weights, name="weights")
 
 PARAMS_FILE = Path("params.yaml")
-DEFAULT_PROPAGATION = "gcn"
 
 
 # Words of which an option takes one.
@@ -57,7 +56,7 @@ PropagationOption = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help=f"Beside --variant: the method's kind of propagation, or its name; {DEFAULT_PROPAGATION} if not given.",
+        help="Beside --variant: the method's kind of propagation, or its name; without it the one that is no baseline.",
     ),
 ]
 MethodOption = Annotated[
@@ -277,7 +276,8 @@ def bench(
         int, typer.Option(min=0, help="Also propagate and refine this many photographs of the project here.")
     ] = 0,
     networks: Annotated[
-        Path | None, typer.Option(metavar="PHOTO", help="A photograph to time one forward and backward pass of every network on.")
+        Path | None,
+        typer.Option(metavar="PHOTO", help="A photograph to time one forward and backward pass of every network on."),
     ] = None,
     method: MethodOption = None,
     variant: MethodVariantOption = None,
@@ -296,7 +296,7 @@ def bench(
 
     in_project = PARAMS_FILE.exists()
     params = load_params(PARAMS_FILE if in_project else PRESET_FOLDER / "voc12.yaml")
-    named = method is not None or variant is not None
+    named = (method, variant, propagation) != (None, None, None)
     chosen = _method(params, method, variant, propagation) if named else params.all_methods()[0]
     cases = [parse_case(one, features, classes) for one in grid or ([] if networks else ["94x125"])]
     work = run.plan(params, cases, repeats, against is not None, photographs, chosen, networks)
@@ -348,7 +348,7 @@ def _method(params: Params, method: str | None, variant: str | None, propagation
         return params.method(method)
     if variant is None:
         raise UsageError(f"no method is named: give --method, one of {', '.join(params.methods)}, or --variant")
-    return params.find_method(variant, propagation or DEFAULT_PROPAGATION)
+    return params.find_method(variant, propagation)
 
 
 def _say(text: str) -> None:

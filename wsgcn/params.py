@@ -231,25 +231,26 @@ class Params(Section):
         """Every method, in the order of ``params.yaml``."""
         return [self.method(name) for name in self.methods]
 
-    def find_method(self, variant: str, propagation: str) -> Method:
-        """The method of a variant whose propagation has this kind or this name.
+    def find_method(self, variant: str, propagation: str | None) -> Method:
+        """The method of a variant whose propagation has this kind or this name; None = the one that is no baseline.
 
         Raises:
             UsageError: there is none, or more than one; the message lists the known ones.
         """
+
+        def fits(one: Propagation, name: str) -> bool:
+            return not one.baseline if propagation is None else propagation in (one.kind, name)
+
         known = self.all_methods()
-        found = [
-            one
-            for one in known
-            if one.variant.name == variant and propagation in (one.propagation.kind, one.propagation_name)
-        ]
+        found = [one for one in known if one.variant.name == variant and fits(one.propagation, one.propagation_name)]
         if len(found) == 1:
             return found[0]
+        asked = "" if propagation is None else f" with propagation {propagation!r}"
         if found:
             names = ", ".join(one.name for one in found)
-            raise UsageError(f"{names} all have variant {variant} with propagation {propagation}: name one by --method")
+            raise UsageError(f"{names} all have variant {variant!r}{asked}: name one by --method")
         listed = ", ".join(f"{one.variant.name} with {one.propagation.kind} ({one.name})" for one in known)
-        raise UsageError(f"no method has variant {variant!r} with propagation {propagation!r}: known are {listed}")
+        raise UsageError(f"no method has variant {variant!r}{asked}: known are {listed}")
 
 
 def load_params(path: Path) -> Params:

@@ -116,6 +116,10 @@ class Kind(Section):
         """Dotted names of the modules whose code, with all that they import, decides the result."""
         return (self.__class__.__module__,)
 
+    def files(self) -> tuple[str, ...]:
+        """Files and folders outside of the pipeline that decide the result; DVC learns of their content."""
+        return ()
+
     def dump(self, *names: str) -> dict[str, Any]:
         """The parameters of these names as plain values, for a fingerprint; all but ``kind`` where none is named."""
         return self.model_dump(mode="json", include=set(names) or None, exclude=set() if names else {"kind"})
@@ -158,3 +162,32 @@ class SgdTraining(Section):
     momentum: Fraction
     weight_decay: Factor
     poly_power: Factor
+
+    def files(self) -> tuple[str, ...]:
+        """The weights that it starts from, or that are taken instead of training."""
+        return tuple(one for one in (self.weights, self.trained) if one not in (None, "cams"))
+
+
+class TrainedKind(Kind):
+    """A kind of which one stage trains a network, if it has one, and the next one uses it.
+
+    Its parameters are in these two sections and nowhere else, since each stage depends on its own.
+
+    Attributes:
+        train: what decides the network; None for a kind that trains none.
+        infer: what decides the result beside the network.
+    """
+
+    train: Section | None
+    infer: Section
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a kind with parameters that neither stage would depend on."""
+        others = set(cls.model_fields) - {"kind", "train", "infer"}
+        if others:
+            raise TypeError(f"{cls.__name__} has {', '.join(sorted(others))}: put it into train or infer")
+
+    def files(self) -> tuple[str, ...]:
+        """Those of its training."""
+        return self.train.files() if isinstance(self.train, SgdTraining) else ()

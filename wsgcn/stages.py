@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wsgcn.sections import backbone_module
 from wsgcn.store.code import code_version, module_versions
 from wsgcn.store.files import remove_others, write_text
+from wsgcn.store.fingerprints import tree_digest
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
@@ -43,25 +45,44 @@ STAGES = {
 """Every stage by the word that is also its command, its stage of DVC and its folder."""
 
 
+class MadeOf(NamedTuple):
+    """What a stage depends on beside its inputs and parameters: modules, and files outside of the pipeline."""
+
+    modules: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
 def stage_code(params: Params, stage: str, name: str | None = None) -> str:
     """Digest of the code that makes what a stage makes for a variant or method, by its fingerprints and for DVC."""
-    return code_version(*_modules(params, stage, name))
+    return code_version(STAGES[stage].module, *_chosen(params, stage, name or "").modules)
 
 
 def write_code(params: Params, artifacts: Artifacts) -> None:
-    """Write ``code/<stage>/<name>.txt`` for DVC: what each stage depends on, wherever the package is installed."""
+    """Write ``code/<stage>/<name>.txt`` for DVC: what each stage depends on that DVC cannot see by itself.
+
+    That is the code, wherever the package is installed, and the content of weight files and others that a kind names.
+    What evaluation made of methods that are no longer in ``params.yaml`` goes: the report depends on these folders as a
+    whole. DVC's cache has it still.
+    """
     folder = artifacts.root / "code"
     folder.mkdir(parents=True, exist_ok=True)
-    files = {
-        folder / stage / f"{name or stage}.txt": _modules(params, stage, name)
-        for stage, one in STAGES.items()
-        for name in _names(params, one)
-    }
-    for path, modules in files.items():
-        lines = [f"{version} {module}\n" for module, version in sorted(module_versions(*modules).items())]
-        write_text(path, f"{code_version(*modules)}\n{''.join(lines)}")
-    for stage in STAGES:
-        remove_others(folder / stage, [path.name for path in files])
+    for stage, one in STAGES.items():
+        names = _names(params, one)
+        for name in names:
+            write_text(folder / stage / f"{name or stage}.txt", _described(params, stage, name))
+        remove_others(folder / stage, [f"{name or stage}.txt" for name in names])
+    for stage in ("evaluate-labels", "evaluate"):
+        remove_others(artifacts.root / stage, params.methods)
+    remove_others(artifacts.losses("").parent, [artifacts.losses(name).name for name in params.methods])
+
+
+def _described(params: Params, stage: str, name: str | None) -> str:
+    """The digest of the code, and below it what it is made of."""
+    chosen = _chosen(params, stage, name or "")
+    modules = (STAGES[stage].module, *chosen.modules)
+    lines = [f"{version} {module}" for module, version in sorted(module_versions(*modules).items())]
+    lines += [f"{tree_digest(Path(file))} {file}" for file in chosen.files]
+    return "\n".join([code_version(*modules), *lines, ""])
 
 
 def _names(params: Params, stage: Stage) -> list[str | None]:
@@ -70,22 +91,20 @@ def _names(params: Params, stage: Stage) -> list[str | None]:
     return [*(params.variants if stage.runs_for == "variant" else params.methods)]
 
 
-def _modules(params: Params, stage: str, name: str | None) -> tuple[str, ...]:
-    """The module of the stage, and of the kind and the backbone that it uses for this variant or method."""
-    return (STAGES[stage].module, *_chosen_modules(params, stage, name or ""))
-
-
-def _chosen_modules(params: Params, stage: str, name: str) -> tuple[str, ...]:
+def _chosen(params: Params, stage: str, name: str) -> MadeOf:
+    """What the kind and the backbone bring that a stage uses for a variant or method."""
     if stage == "dataset":
-        return params.dataset.modules()
+        return MadeOf(params.dataset.modules(), params.dataset.files())
     if stage in ("cams-train", "cams"):
-        return params.variant(name).cams.modules()
+        return MadeOf(params.variant(name).cams.modules(), params.variant(name).cams.files())
     if stage in ("affinity-train", "affinity"):
-        return params.variant(name).affinity.modules()
+        return MadeOf(params.variant(name).affinity.modules(), params.variant(name).affinity.files())
     if stage == "propagate":
-        return params.method(name).propagation.modules()
+        return MadeOf(params.method(name).propagation.modules(), params.method(name).propagation.files())
     if stage == "crf":
-        return params.method(name).crf.modules()
-    if stage in ("segtrain", "evaluate"):
-        return (backbone_module(params.segtrain.backbone),)
-    return ()
+        return MadeOf(params.method(name).crf.modules(), params.method(name).crf.files())
+    if stage == "segtrain":
+        return MadeOf((backbone_module(params.segtrain.backbone),), params.segtrain.files())
+    if stage == "evaluate":
+        return MadeOf((backbone_module(params.segtrain.backbone),))
+    return MadeOf()

@@ -265,7 +265,7 @@ def test_a_second_name_draws_anew_for_a_gcn_and_takes_a_walk_that_is_finished(
     gcn, again = (_run(params, files, name)[0] for name in ("WSGCN-P", "GCN-again"))
     assert all(gcn[one] != again[one] for one in gcn)
     walk, _ = _run(params, files, "PSA")
-    monkeypatch.setattr("wsgcn.propagate.photograph.random_walk_scores", None)  # a second walk would fail
+    monkeypatch.setattr("wsgcn.propagate.walk.random_walk_scores", None)  # a second walk would fail
     assert _run(params, files, "Walk-again")[0] == walk
 
 

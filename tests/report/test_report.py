@@ -272,7 +272,11 @@ def test_gaps_are_dashes():
 def test_tables_of_a_kind_are_there_for_its_methods_alone():
     assert partial_label_table([result("PSA"), result("smooth-P")]) is None
     assert losses([result("PSA"), result("smooth-P")]) is None
-    assert partial_label_table([result("PSA"), result("WSGCN-P")]).columns == ("Class", "WSGCN-P share", "WSGCN-P precision")
+    assert partial_label_table([result("PSA"), result("WSGCN-P")]).columns == (
+        "Class",
+        "WSGCN-P share",
+        "WSGCN-P precision",
+    )
 
 
 def test_coverage_is_shown_where_it_is_not_complete():

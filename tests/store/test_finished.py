@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def note(store: FinishedWork, mark: str = MARK) -> Path:
 
 def names(store: FinishedWork) -> set[str]:
     """Every file of the store, temporary ones too."""
-    return {path.name for path in store.root.rglob("*") if path.is_file()}
+    return {path.name for path in store.root.glob("??/*") if path.is_file()}
 
 
 # ---------------------------------------------------------------- taking and keeping
@@ -168,7 +169,7 @@ def filled(store: FinishedWork, folder: Path, **used: int) -> FinishedWork:
 
 def marks(store: FinishedWork) -> set[str]:
     """What the store holds, by the first letter of its marks."""
-    return {path.name[0] for path in store.root.rglob("*") if path.is_file()}
+    return {path.name[0] for path in store.root.glob("??/*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -277,10 +278,12 @@ def test_nothing_half_is_left_after_an_error(kept, tmp_path, monkeypatch, error)
 
     monkeypatch.setattr(os, "link", _other_file_system)
     monkeypatch.setattr("shutil.copyfile", half)
-    with pytest.raises(type(error)):
-        kept.take(MARK, tmp_path / "folder" / "a.npz")
+    # A full disk is no reason to fail: the store only saves time.
+    outcome = nullcontext() if isinstance(error, OSError) else pytest.raises(type(error))
+    with outcome:
+        assert kept.take(MARK, tmp_path / "folder" / "a.npz") is None
     (tmp_path / "made").write_bytes(b"other")
-    with pytest.raises(type(error)):
+    with outcome:
         kept.keep("ff00", tmp_path / "made", 1.0)
     assert list((tmp_path / "folder").iterdir()) == []
     assert names(kept) == {MARK[2:], f"{MARK[2:]}.json"}
@@ -290,3 +293,31 @@ def test_a_note_is_a_digest_and_seconds(kept):
     found = kept.note(MARK)
     assert isinstance(found, Note)
     assert (len(found.digest), found.seconds) == (64, 1.5)
+
+
+def test_a_store_that_cannot_be_used_costs_time_and_nothing_else(tmp_path):
+    (tmp_path / "store").write_text("a file where the folder should be")
+    (tmp_path / "made").write_bytes(b"content")
+    store = FinishedWork(tmp_path / "store")
+    store.keep("ab" * 16, tmp_path / "made", 1.0)
+    assert store.take("ab" * 16, tmp_path / "taken") is None
+    assert not (tmp_path / "taken").exists()
+
+
+def test_git_leaves_the_store_alone(tmp_path):
+    (tmp_path / "made").write_bytes(b"content")
+    FinishedWork(tmp_path / "store").keep("ab" * 16, tmp_path / "made", 1.0)
+    assert (tmp_path / "store" / ".gitignore").read_text() == "*\n"
+
+
+def test_what_a_kill_left_half_written_goes_after_a_day(tmp_path):
+    (tmp_path / "made").write_bytes(b"content")
+    store = FinishedWork(tmp_path / "store")
+    store.keep("ab" * 16, tmp_path / "made", 1.0)
+    old, young = (store.root / "ab" / f".{name}.part" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.shrink(1)
+    assert young.exists()
+    assert not old.exists()

@@ -36,14 +36,14 @@ def test_a_run_has_the_entries_of_its_method_alone(tiny_params):
 def test_another_method_changes_no_run_of_the_others(tiny_params):
     content = content_of(tiny_params)
     method = tiny_params.method("WSGCN-I")
-    content["propagate"]["other+one"] = content["propagate"][method.propagation_name] | {"lr": 0.5}
-    content["methods"]["Other"] = content["methods"][method.name] | {"propagation": "other+one"}
+    content["propagate"]["other-one"] = content["propagate"][method.propagation_name] | {"lr": 0.5}
+    content["methods"]["Other"] = content["methods"][method.name] | {"propagation": "other-one"}
     more = parse_params(content, "test")
     assert flat_params(more, more.method("WSGCN-I")) == flat_params(tiny_params, method)
     flat = flat_params(more, more.method("Other"))
-    assert flat["propagate.other_one.lr"] == "0.5"  # MLflow takes no + in a name
-    assert flat["method.propagation"] == "other+one"
-    without = changed(more, {"propagate.other+one.entropy_weight": 0.0})
+    assert flat["propagate.other-one.lr"] == "0.5"
+    assert flat["method.propagation"] == "other-one"
+    without = changed(more, {"propagate.other-one.entropy_weight": 0.0})
     found = [FinishedRun("Other", flat_params(without, without.method("Other")), {})]
     assert differing_only_in(found, more, ["propagate.{propagation}.entropy_weight"]) == found
     assert differing_only_in(found, more, ["propagate.{propagation}.lr"]) == []

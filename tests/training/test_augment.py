@@ -9,7 +9,8 @@ from wsgcn.errors import UsageError
 from wsgcn.nets.base import to_input
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.sections import Jitter
-from wsgcn.training.augment import finite, jittered, poly_schedule, random_crop, sgd
+from wsgcn.training.augment import jittered, random_crop
+from wsgcn.training.optimiser import finite, poly_schedule, sgd
 
 
 def cropped(rgb_u8, labels, crop, scale=(1.0, 1.0), seed=0):

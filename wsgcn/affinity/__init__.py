@@ -1,1 +1,1 @@
-"""The affinity networks of IRNet (variant I) and PSA (variant P), and their graphs."""
+"""How the cells of a photograph are related: affinity networks, sparse graphs, node features."""

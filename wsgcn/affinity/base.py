@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsgcn.sections import Kind, Section
+from wsgcn.sections import TrainedKind
 
 if TYPE_CHECKING:
     from wsgcn.store.fingerprints import DigestedFile
@@ -16,16 +16,8 @@ if TYPE_CHECKING:
     from wsgcn.training.job import TrainingJob
 
 
-class AffinityKind(Kind):
-    """How the cells of a photograph are related: a sparse graph, and features of its nodes.
-
-    Attributes:
-        train: what decides the network; None for a kind that trains none.
-        infer: what decides graph and features beside it.
-    """
-
-    train: Section | None
-    infer: Section
+class AffinityKind(TrainedKind):
+    """How the cells of a photograph are related: a sparse graph, and features of its nodes."""
 
     def learn(
         self, job: TrainingJob, variant: str, cams: Callable[[str], Path], seeds: Path, start: DigestedFile

@@ -19,8 +19,9 @@ from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.sections import step_count
-from wsgcn.training.augment import ParameterGroup, ToInput, jittered, random_crop
+from wsgcn.training.augment import ToInput, jittered, random_crop
 from wsgcn.training.loop import Step, Training, TrainingLoss, train
+from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

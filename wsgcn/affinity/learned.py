@@ -1,4 +1,4 @@
-"""What the two affinities with a network share: parameters, and when it learns and is run."""
+"""What affinities with a network share: parameters, and when it learns and is run."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class MakeAffinity(PerImage[Affinity]):
 
     def settings(self, image: ImageRecord) -> object:
         """How the kind makes graph and features."""
-        return ["affinity", self.kind.graph_settings()]
+        return ["affinity", self.kind.graph_settings(), image.class_ids]
 
     def compute(self, image: ImageRecord) -> Affinity:
         """Graph and node features."""

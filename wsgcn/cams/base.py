@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgcn.sections import Kind, Section
+from wsgcn.sections import TrainedKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from wsgcn.training.job import TrainingJob
 
 
-class CamSource(Kind):
-    """Where class activation maps come from.
-
-    Attributes:
-        train: what decides the network; None for a kind that trains none.
-        infer: what decides the maps beside it.
-    """
-
-    train: Section | None
-    infer: Section
+class CamSource(TrainedKind):
+    """Where class activation maps come from."""
 
     @property
     def backbone(self) -> str | None:

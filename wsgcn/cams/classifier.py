@@ -58,8 +58,8 @@ class Classifier(CamSource):
         return self.train.backbone
 
     def modules(self) -> tuple[str, ...]:
-        """This file's and the backbone's."""
-        return (__name__, backbone_module(self.train.backbone))
+        """The kind's and the backbone's."""
+        return (*super().modules(), backbone_module(self.train.backbone))
 
     def learn(self, job: TrainingJob) -> None:
         """Train the classifier."""

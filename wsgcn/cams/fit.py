@@ -15,9 +15,10 @@ from torch.nn import functional
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.base import freeze_norms
 from wsgcn.sections import step_count
-from wsgcn.training.augment import ParameterGroup, ToInput, jittered, random_crop
+from wsgcn.training.augment import ToInput, jittered, random_crop
 from wsgcn.training.distributed import shared_count
 from wsgcn.training.loop import Step, Training, TrainingLoss, train
+from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +13,13 @@ from numpy.typing import NDArray
 
 from wsgcn.errors import DataError, UsageError
 from wsgcn.evaluate.truth import find_masks, load_checked
+from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
-
-Warn = Callable[[str], None]
-"""Shows the user one line about something that is no error."""
 
 
 @dataclass(frozen=True)

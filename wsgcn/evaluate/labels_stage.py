@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
 from wsgcn.evaluate.confusion import confusion, partial_label_quality
-from wsgcn.evaluate.evaluation import Evaluation, Warn, start_evaluation
+from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.labels import draw_labels, load_pseudo_labels
 from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
 from wsgcn.evaluate.truth import at_cells
 from wsgcn.runtime.per_image import seconds_per_image
+from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.paths import Artifacts
 

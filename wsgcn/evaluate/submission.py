@@ -13,19 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.errors import DataError, UsageError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.network import SegmentPhotograph, find_network
 from wsgcn.evaluate.truth import load_checked
 from wsgcn.nets.registry import backbone_module
 from wsgcn.runtime.per_image import make_files
 from wsgcn.store.code import code_version
-from wsgcn.store.devkit import PHOTOS, SPLITS, check_folders, only_photo, photos_by_id, read_split
 from wsgcn.store.files import write_atomic
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.paths import Artifacts
-from wsgcn.store.photos import photo_size
 from wsgcn.vocabulary import IGNORE, VOC_CLASSES, palette
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ def write_submission(params: Params, artifacts: Artifacts, method: Method, split
     index = load_index(artifacts.index)
     if index.class_names != VOC_CLASSES:
         raise UsageError(f"VOC's server knows VOC's 21 classes, {', '.join(VOC_CLASSES)}: dataset.classes has others")
-    images = _photographs(Path(index.root), split)
+    images = params.dataset.unlabelled(split)
     folder = _segment(Evaluation(params, artifacts, method, index, "submission", None), split, images)
     write_archive(archive, f"comp6_{split}_cls", images, folder)
     return len(images)
@@ -80,23 +78,6 @@ def _segment(evaluation: Evaluation, split: str, images: list[ImageRecord]) -> P
     label = f"{evaluation.method.name}: segment {split}"
     make_files(segment, images, stage="evaluate", label=label, workers=workers, store_gb=runtime.store_gb)
     return segment.folder
-
-
-def _photographs(root: Path, split: str) -> list[ImageRecord]:
-    """What a list names, without any annotation: those of test have none."""
-    check_folders(root, (PHOTOS, SPLITS))
-    ids = read_split(root, split, "add VOC's test download, which has test.txt, or name one of them with --split")
-    photos = photos_by_id(root)
-    images, failures = [], {}
-    for image_id in ids:
-        try:
-            path = only_photo(root, image_id, photos)
-            images.append(ImageRecord(image_id, path, *photo_size(root / path), (), (split,)))
-        except DataError as error:
-            failures[image_id] = str(error)
-    if failures:
-        raise StageError("evaluate", failures, len(ids))
-    return images
 
 
 def write_archive(archive: Path, competition: str, images: Iterable[ImageRecord], folder: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.errors import WsgcnError
-from wsgcn.sections import Kind
+from wsgcn.sections import Count, Kind, Section, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,13 @@ class PropagationInput:
     affinity: Affinity | None
     rgb_u8: NDArray[np.uint8] | None
     seed: int
+
+
+class Transition(Section):
+    """A random walk on the affinity graph: A^β entry by entry, rows divided by their sums, 2^``log2_steps`` steps."""
+
+    beta: Size
+    log2_steps: Count
 
 
 class Propagation(Kind):

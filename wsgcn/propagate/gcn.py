@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from wsgcn.errors import WsgcnError
-from wsgcn.propagate.base import Propagation, PropagationInput
-from wsgcn.propagate.random_walk import Transition
+from wsgcn.propagate.base import Propagation, PropagationInput, Transition
 from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, Section, Size
 from wsgcn.vocabulary import LOSS_NAMES
 

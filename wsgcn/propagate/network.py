@@ -15,7 +15,7 @@ from wsgcn.propagate.losses import GcnObjective
 
 
 class FitParams(Protocol):
-    """Numbers of the optimisation; section ``propagate`` has them."""
+    """Numbers of the optimisation; an entry of kind ``gcn`` has them."""
 
     @property
     def hidden(self) -> int: ...  # noqa: D102

@@ -1,10 +1,10 @@
-"""What a propagation does for photographs: from CAMs, graphs and colours to scores."""
+"""What the GCN does for photographs: from CAMs, graphs and colours to probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,18 +15,15 @@ from wsgcn.ops.resize import to_class_ids
 from wsgcn.ops.scores import above
 from wsgcn.propagate.base import PropagationInput
 from wsgcn.propagate.batch import collate
-from wsgcn.propagate.graph import Sparse, adjacency, normalise, to_torch, walk_operator
+from wsgcn.propagate.graph import Sparse, normalise, to_torch, walk_operator
 from wsgcn.propagate.losses import build_objective, colour_affinity
 from wsgcn.propagate.network import Problem, fit
 from wsgcn.propagate.partial import partial_labels
-from wsgcn.propagate.walk import random_walk_scores, walk, walked_cams
-from wsgcn.store.records import Affinity, Scores
+from wsgcn.propagate.walk import graph_of, required, walk, walked_cams
+from wsgcn.store.records import Scores
 
 if TYPE_CHECKING:
     from wsgcn.propagate.gcn import GcnPropagation
-    from wsgcn.propagate.random_walk import RandomWalk
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -127,10 +124,10 @@ def learned_scores(inputs: Sequence[PropagationInput], params: GcnPropagation, d
     photographs = [
         Photograph(
             cams=one.cams,
-            boundary=_required(one.affinity).boundary.astype(np.float32),
-            features=_required(one.affinity).features.astype(np.float32),
-            graph=_graph(_required(one.affinity)),
-            rgb_u8=_required(one.rgb_u8),
+            boundary=required(one.affinity).boundary.astype(np.float32),
+            features=required(one.affinity).features.astype(np.float32),
+            graph=graph_of(required(one.affinity)),
+            rgb_u8=required(one.rgb_u8),
             generator=torch.Generator().manual_seed(one.seed),
         )
         for one in inputs
@@ -145,20 +142,3 @@ def learned_scores(inputs: Sequence[PropagationInput], params: GcnPropagation, d
         Scores(one.class_ids, result.probs, to_class_ids(result.labels, one.class_ids), result.losses)
         for one, result in zip(inputs, results)
     ]
-
-
-def walked_scores(one: PropagationInput, params: RandomWalk) -> Scores:
-    """What stage ``propagate`` saves of a random walk."""
-    affinity = _required(one.affinity)
-    scores = random_walk_scores(one.cams, affinity.boundary.astype(np.float32), _graph(affinity), params)
-    return Scores.not_learned(one.class_ids, scores)
-
-
-def _graph(affinity: Affinity) -> Sparse:
-    """The affinity matrix A."""
-    return adjacency(affinity.offsets, affinity.weights.astype(np.float32))
-
-
-def _required(value: T | None) -> T:
-    assert value is not None  # the kind declares that it reads it
-    return value

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 
 from wsgcn.errors import WsgcnError
-from wsgcn.propagate.base import Propagation, PropagationInput
-from wsgcn.sections import Count, Fraction, Section, Size
+from wsgcn.propagate.base import Propagation, PropagationInput, Transition
+from wsgcn.sections import Fraction, Size
 
 if TYPE_CHECKING:
     from wsgcn.store.records import Scores
-
-
-class Transition(Section):
-    """A random walk on the affinity graph: A^β entry by entry, rows divided by their sums, 2^``log2_steps`` steps."""
-
-    beta: Size
-    log2_steps: Count
 
 
 class RandomWalk(Propagation, Transition):
@@ -40,6 +33,6 @@ class RandomWalk(Propagation, Transition):
 
     def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
         """Scores in [0, 1] with a constant background (IRNet) or one that walks along (PSA)."""
-        from wsgcn.propagate.photograph import walked_scores
+        from wsgcn.propagate.walk import walked_scores
 
         return [walked_scores(one, self) for one in photographs]

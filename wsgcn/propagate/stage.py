@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
     """Write ``propagate/<method>/<id>.npz`` for every training photograph that lacks an up-to-date one.
 
-    The losses of a kind that learns, at each photograph's last step, go into ``<method>.losses.csv`` and, as they come,
+    The losses of a kind that learns, at each photograph's last step, go into ``losses/<method>.csv`` and, as they come,
     to ``log`` over the image's position.
     """
     index = load_index(artifacts.index)

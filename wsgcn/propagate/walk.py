@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsgcn.ops.scores import with_background, with_constant
-from wsgcn.propagate.graph import Sparse, to_torch, walk_operator
+from wsgcn.propagate.base import PropagationInput
+from wsgcn.propagate.graph import Sparse, adjacency, to_torch, walk_operator
+from wsgcn.store.records import Affinity, Scores
 
 if TYPE_CHECKING:
     from wsgcn.propagate.random_walk import RandomWalk
 
+T = TypeVar("T")
 _COLUMNS = 16
 """Columns of one sparse product: a cache line of float32, which the CSR kernel reads fastest."""
 
@@ -105,3 +108,21 @@ def random_walk_scores(
         return background_walk(cams, operator, params.log2_steps, params.alpha)
     assert params.background is not None  # the record has exactly one of the two
     return boundary_walk(cams, boundary, operator, params.log2_steps, params.background)
+
+
+def walked_scores(one: PropagationInput, params: RandomWalk) -> Scores:
+    """What stage ``propagate`` saves of a random walk."""
+    affinity = required(one.affinity)
+    scores = random_walk_scores(one.cams, affinity.boundary.astype(np.float32), graph_of(affinity), params)
+    return Scores.not_learned(one.class_ids, scores)
+
+
+def graph_of(affinity: Affinity) -> Sparse:
+    """The affinity matrix A of a stored graph, float32."""
+    return adjacency(affinity.offsets, affinity.weights.astype(np.float32))
+
+
+def required(value: T | None) -> T:
+    """What a kind declares that it reads, and so was given."""
+    assert value is not None
+    return value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsgcn.report.results import (
-    LABELS,
-    NETWORK,
-    PARTS,
+    LABELS_PART,
+    NETWORK_PART,
+    REPORT_PARTS,
     MethodResult,
     Part,
     all_classes,
@@ -112,8 +112,8 @@ def _unscored(results: Sequence[MethodResult]) -> list[str]:
 def _not_evaluated(results: Sequence[MethodResult], missing: Sequence[str]) -> list[str]:
     lists = [
         ("Not evaluated yet", list(missing)),
-        ("Pseudo labels not evaluated yet", [one.name for one in results if not one.evaluated(LABELS)]),
-        ("Segmentation network not evaluated yet", [one.name for one in results if not one.evaluated(NETWORK)]),
+        ("Pseudo labels not evaluated yet", [one.name for one in results if not one.evaluated(LABELS_PART)]),
+        ("Segmentation network not evaluated yet", [one.name for one in results if not one.evaluated(NETWORK_PART)]),
     ]
     return [f"{what}: {', '.join(names)}." for what, names in lists if names]
 
@@ -121,10 +121,10 @@ def _not_evaluated(results: Sequence[MethodResult], missing: Sequence[str]) -> l
 def basis(results: Sequence[MethodResult]) -> str:
     """Dataset, numbers of photographs and scored classes."""
     dataset = next((str(name) for one in results if (name := one.metrics.get("dataset"))), "without a name")
-    evaluated = [part for part in PARTS if any(one.evaluated(part) for one in results)]
+    evaluated = [part for part in REPORT_PARTS if any(one.evaluated(part) for one in results)]
     counts = ", ".join(_count(results, part) for part in evaluated) or "scored on an unknown number of photographs"
     said = f"Dataset {dataset}: {counts}."
-    if not is_scored(results, *PARTS):
+    if not is_scored(results, *REPORT_PARTS):
         return said
     names = all_classes(results)
     return (

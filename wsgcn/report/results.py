@@ -32,7 +32,7 @@ class Part:
     scores: tuple[str, ...]
 
 
-LABELS = Part(
+LABELS_PART = Part(
     stage="evaluate-labels",
     what="pseudo labels",
     done="made for",
@@ -40,7 +40,7 @@ LABELS = Part(
     count="images",
     scores=("cam_miou", "pseudo_miou", "pseudo_miou_crf"),
 )
-NETWORK = Part(
+NETWORK_PART = Part(
     stage="evaluate",
     what="segmentation networks",
     done="run on",
@@ -48,7 +48,7 @@ NETWORK = Part(
     count="val_images",
     scores=("seg_miou", "seg_miou_crf"),
 )
-PARTS = (LABELS, NETWORK)
+REPORT_PARTS = (LABELS_PART, NETWORK_PART)
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,14 @@ def is_scored(results: Sequence[MethodResult], *parts: Part) -> bool:
 
 def unscored_parts(results: Sequence[MethodResult]) -> list[Part]:
     """What was evaluated without ground truth, so that no method has a score of it."""
-    return [part for part in PARTS if any(one.evaluated(part) for one in results) and not is_scored(results, part)]
+    return [part for part in REPORT_PARTS if any(one.evaluated(part) for one in results) and not is_scored(results, part)]
 
 
 def same_basis(results: Sequence[MethodResult]) -> bool:
     """Whether all methods were scored on one dataset, as many photographs and the same classes, as far as is known."""
     facts: tuple[set[Any], ...] = (
         {one.metrics.get("dataset") for one in results},
-        *({one.number(part.count) for one in results} for part in PARTS),
+        *({one.number(part.count) for one in results} for part in REPORT_PARTS),
         {tuple(one.classes) or None for one in results},
     )
     return all(len(values - {None}) <= 1 for values in facts)

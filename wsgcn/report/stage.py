@@ -18,7 +18,7 @@ from rich.text import Text
 from wsgcn.errors import DataError
 from wsgcn.report.page import html_page, markdown_page
 from wsgcn.report.paper import paper_tables
-from wsgcn.report.results import LABELS, NETWORK, PARTS, MethodResult, PanelImage, Part
+from wsgcn.report.results import LABELS_PART, NETWORK_PART, REPORT_PARTS, MethodResult, PanelImage, Part
 from wsgcn.report.table import Table, comparison
 from wsgcn.store.files import read_json, read_table, write_text
 from wsgcn.store.paths import Artifacts
@@ -58,7 +58,7 @@ def write_report(
     results = [_load(artifacts, method) for method in methods if _scores(artifacts, method)]
     if not results:
         raise DataError(
-            f"{' and '.join(str(artifacts.root / part.stage) for part in PARTS)} hold no scores.json of a method in "
+            f"{' and '.join(str(artifacts.root / part.stage) for part in REPORT_PARTS)} hold no scores.json of a method in "
             "params.yaml: evaluate one first (dvc repro)"
         )
     missing = [method.name for method in methods if not _scores(artifacts, method)]
@@ -74,7 +74,7 @@ def _folder(artifacts: Artifacts) -> Path:
 
 def _scores(artifacts: Artifacts, method: Method) -> list[Path]:
     """The files that say something of a method; those of its labels first."""
-    paths = [artifacts.scores(part.stage, method.name) for part in PARTS]
+    paths = [artifacts.scores(part.stage, method.name) for part in REPORT_PARTS]
     return [path for path in paths if path.exists()]
 
 
@@ -82,7 +82,7 @@ def _load(artifacts: Artifacts, method: Method) -> MethodResult:
     metrics: dict[str, Any] = {}
     for path in _scores(artifacts, method):
         metrics |= _read_scores(path)
-    panels, val_panels = (_pictures(artifacts, part, method) for part in (LABELS, NETWORK))
+    panels, val_panels = (_pictures(artifacts, part, method) for part in (LABELS_PART, NETWORK_PART))
     losses = _mean_losses(artifacts.losses(method.name), method.propagation.losses)
     return MethodResult(method, metrics, losses, panels, val_panels)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wsgcn.report.results import LABELS, MethodResult, all_classes, is_scored
+from wsgcn.report.results import LABELS_PART, MethodResult, all_classes, is_scored
 
 MISSING = "–"
 PER_CLASS = (
@@ -108,7 +108,7 @@ def coverage(results: Sequence[MethodResult]) -> Table | None:
     """Share of the pixels with a label; None where it is unknown, or where scores are shown and all are complete."""
     values = [one.number(metric) for one in results for _, metric in COVERED]
     complete = {percent(value) for value in values if value is not None} <= {percent(1)}
-    if not any(value is not None for value in values) or (complete and is_scored(results, LABELS)):
+    if not any(value is not None for value in values) or (complete and is_scored(results, LABELS_PART)):
         return None
     rows = tuple((Cell(one.name), *(Cell(percent(one.number(metric))) for _, metric in COVERED)) for one in results)
     return Table("Coverage", ("Method", *(title for title, _ in COVERED)), rows)

@@ -1,4 +1,4 @@
-"""Progress on the screen, and live curves."""
+"""Progress on the screen, live curves, and lines for the user."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
 """Called with metrics by name and a step, for live curves."""
+
+Warn = Callable[[str], None]
+"""Shows the user one line about something that is no error."""
 
 
 @contextmanager

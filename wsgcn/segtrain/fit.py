@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from wsgcn.nets.base import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
-from wsgcn.training.augment import ParameterGroup
 from wsgcn.training.distributed import shared_count
 from wsgcn.training.loop import TrainingLoss
+from wsgcn.training.optimiser import ParameterGroup
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from typing import TypeGuard
 
 PACKAGE = Path(__file__).parents[1]
 _NAME = PACKAGE.name
+_ABOUT_CODE = (f"{_NAME}.stages", f"{_NAME}.store.code")
+"""What finds out which code a result is made of decides no result: a new stage must not make every network again."""
 
 
 def code_version(*modules: str) -> str:
@@ -42,7 +44,7 @@ def closure(modules: Iterable[str]) -> set[Path]:
     waiting = [file for name in modules for file in _required(name)]
     while waiting:
         path = waiting.pop()
-        if path not in found:
+        if path not in found and module_name(path) not in _ABOUT_CODE:
             found.add(path)
             waiting += _imported_files(path)
     return found

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -78,9 +79,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def remove_others(folder: Path, keep: Iterable[str]) -> None:
-    """Delete from a per-image folder what no listed image owns: leftovers of a kill or of another dataset."""
+    """Delete from a folder what is not listed: leftovers of a kill, of another dataset, of a method that is gone."""
     names = set(keep)
     if folder.is_dir():
         for path in folder.iterdir():
             if path.name not in names:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

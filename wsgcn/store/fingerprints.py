@@ -54,6 +54,17 @@ def file_digest(path: Path) -> str:
         raise DataError(f"{path} is missing") from None
 
 
+def tree_digest(path: Path) -> str:
+    """Digest of a file's content, or of every file below a folder; ``missing`` where there is neither."""
+    if path.is_file():
+        return file_digest(path)
+    if not path.is_dir():
+        return "missing"
+    files = sorted(one for one in path.rglob("*") if one.is_file())
+    listed = "".join(f"{file_digest(one)} {one.relative_to(path).as_posix()}\n" for one in files)
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
 def read_fingerprint(path: Path) -> str | None:
     """The fingerprint that a per-image file carries; None where there is no file or it cannot be read."""
     try:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import read_json, write_json
+from wsgcn.store.files import read_json, write_json, write_text
 from wsgcn.store.fingerprints import file_digest
 
 
@@ -37,7 +38,7 @@ class FinishedWork:
         """What is noted of the file with this fingerprint; None where there is none."""
         try:
             return Note(**read_json(self._note_path(mark)))
-        except (DataError, TypeError):
+        except (DataError, TypeError, OSError):
             return None
 
     def take(self, mark: str, target: Path) -> Note | None:
@@ -48,14 +49,20 @@ class FinishedWork:
                 return None
             _link(source, target)
             os.utime(self._note_path(mark))  # what is used stays longest
-        except (DataError, FileNotFoundError):  # it is gone, or another process removes it at this moment
+        except (DataError, OSError):  # it is gone, another process removes it now, or it is not ours to touch
             return None
         return note
 
     def keep(self, mark: str, source: Path, seconds: float) -> None:
-        """Take a finished file in, by a link; a file of the same fingerprint is replaced."""
-        _link(source, self._path(mark))
-        write_json(self._note_path(mark), Note(file_digest(source), seconds)._asdict())
+        """Take a finished file in, by a link; a file of the same fingerprint is replaced.
+
+        A folder that cannot be written costs a later run time, and this one nothing: the file is where it belongs.
+        """
+        with suppress(OSError):
+            if not self.root.exists():
+                write_text(self.root / ".gitignore", "*\n")
+            _link(source, self._path(mark))
+            write_json(self._note_path(mark), Note(file_digest(source), seconds)._asdict())
 
     def shrink(self, gigabytes: float) -> int:
         """Remove files, those unused for longest first, until what only this folder keeps fits.
@@ -68,7 +75,8 @@ class FinishedWork:
         Returns:
             Bytes that were freed.
         """
-        found = {path.with_suffix("") for path in self.root.glob("??/*") if path.suffix != ".part"}  # by file or note
+        paths = [path for path in self.root.glob("??/*") if not _is_leftover(path)]
+        found = {path.with_suffix("") for path in paths if path.suffix != ".part"}  # by file or note
         files = sorted(found, key=_last_use)
         own = {path: size for path in files if (size := _own_bytes(path)) is not None}
         total = freed = sum(own.values())
@@ -85,6 +93,15 @@ class FinishedWork:
 
     def _note_path(self, mark: str) -> Path:
         return self._path(mark).with_suffix(".json")
+
+
+def _is_leftover(path: Path) -> bool:
+    """Remove what a kill left half written a day ago or more; a younger one may be in the making."""
+    with suppress(OSError):
+        if path.suffix == ".part" and path.stat().st_mtime < time.time() - 86400:
+            path.unlink()
+            return True
+    return False
 
 
 def _last_use(path: Path) -> float:

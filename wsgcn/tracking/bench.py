@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wsgcn import __version__
-from wsgcn.tracking.connection import Warn, connect, experiment_id, give_up, troubles
+from wsgcn.runtime.progress import Warn
+from wsgcn.tracking.connection import connect, experiment_id, give_up, troubles
 from wsgcn.tracking.contents import git_tags, milliseconds, numbers
 
 if TYPE_CHECKING:

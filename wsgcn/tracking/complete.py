@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsgcn.errors import DataError
+from wsgcn.runtime.progress import Warn
 from wsgcn.store.code import PACKAGE
 from wsgcn.store.paths import Artifacts
-from wsgcn.tracking.connection import Warn, give_up, is_away, troubles
+from wsgcn.tracking.connection import give_up, is_away, troubles
 from wsgcn.tracking.contents import CHECKPOINT, PARTS, curves, digest_of, files_of, numbers_in
 from wsgcn.tracking.run import Run
 

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsgcn.runtime.progress import Warn
 from wsgcn.store.files import write_atomic
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
-
-Warn = Callable[[str], None]
 
 _away: set[str] = set()
 """Stores that failed in this process, that is, in this command: one warning is enough, and so is one wait."""

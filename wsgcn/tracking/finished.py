@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsgcn.tracking.complete import RECORDED
-from wsgcn.tracking.connection import Warn, connect, experiment_id, give_up, is_away, troubles
+from wsgcn.runtime.progress import Warn
+from wsgcn.tracking.connection import connect, experiment_id, give_up, is_away, troubles
 from wsgcn.tracking.parameters import flat_params, param_name
 from wsgcn.tracking.run import SUPERSEDED
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wsgcn.tracking.connection import Warn, give_up, troubles
+from wsgcn.tracking.connection import give_up, troubles
 from wsgcn.tracking.contents import Point, milliseconds
 from wsgcn.tracking.run import Run
 

@@ -22,8 +22,8 @@ from wsgcn.errors import UsageError, WsgcnError
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.progress import progress_bar
 from wsgcn.runtime.seeds import seeded
-from wsgcn.training.augment import ParameterGroup, finite, poly_schedule, sgd
 from wsgcn.training.batches import batches
+from wsgcn.training.optimiser import ParameterGroup, finite, poly_schedule, sgd
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
