@@ -241,8 +241,8 @@ def test_warnings_of_the_dataset_are_shown_and_are_no_error(here, received):
 
 
 def test_report_completes_the_methods_that_have_scores(here, tracked, monkeypatch):
-    def write_report(params, artifacts, *runs):
-        return f"table of {artifacts.root} and {[*map(len, runs)]}"
+    def write_report(params, artifacts, label_runs, network_runs, left_out):
+        return f"table of {artifacts.root} and {len(label_runs)}, {len(network_runs)} of {sorted(left_out)}"
 
     monkeypatch.setattr("wsgcn.report.stage.write_report", write_report)
     for stage, name in (("evaluate-labels", "IRNet"), ("evaluate-labels", "WSGCN-P"), ("evaluate", "WSGCN-P")):
@@ -254,7 +254,7 @@ def test_report_completes_the_methods_that_have_scores(here, tracked, monkeypatc
     assert all(change.keys() <= alike.keys() for change in changes)
     tracked.runs = [FinishedRun("WSGCN-I", alike | change, {}) for change in changes]
     done = CliRunner().invoke(cli.app, ["report"], catch_exceptions=False)
-    assert done.stdout.startswith("table of artifacts and [3, 2]\n")
+    assert done.stdout.startswith("table of artifacts and 3, 2 of ['IRNet', 'WSGCN-P']\n")
     assert os.path.join("report", "index.html") in done.stdout
     assert sorted(tracked.completed) == [("IRNet", None), ("WSGCN-P", None)]
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import yaml
 
 from tests import chain
 from tests.conftest import ROOT, TINY_SHOWN, real_content
+from tests.projects import copied, dvc, environment, output, repro, write_yaml
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.params import load_params
 from wsgcn.project import init_project
@@ -81,23 +81,6 @@ def test_the_page_has_all_five_examples():
 # ---------------------------------------------------------------- a copy of the repository, with the examples
 
 
-def copied(folder: Path) -> Path:
-    """The repository as it is now, changes included, in a repository of its own."""
-    folder.mkdir()
-    config = folder / ".gitconfig"
-    config.write_text("[safe]\n\tdirectory = *\n")  # the repository may be another user's
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, env=os.environ | {"GIT_CONFIG_GLOBAL": str(config)}, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    subprocess.run(["git", "init", "--quiet", folder], check=True)
-    return folder
-
-
 def extend(folder: Path, names: list[str]) -> None:
     """Write the file of each example that is not there yet, and its entry into its list."""
     for one in (EXAMPLES[name] for name in names if not (folder / EXAMPLES[name].file).exists()):
@@ -144,12 +127,6 @@ def without_shipped(content: dict[str, Any], keep: str | None = None) -> dict[st
     return content | {"methods": methods, "variants": variants}
 
 
-def write_yaml(folder: Path, content: dict[str, Any]) -> None:
-    """Put a params.yaml into a project; this process may not know its kinds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-
-
 def write_arrays(folder: Path, index: Path, seed: int = 0) -> None:
     """A file of maps for each training photograph, in which each class is activated somewhere."""
     known, random = load_index(index), np.random.default_rng(seed)
@@ -170,12 +147,6 @@ def write_animals(project: Path, tiny_voc: Path, column: bool = True) -> None:
         split = ",train" if image_id.startswith("t") else ",val"
         lines.append(f"photos/{image_id}.jpg,{labels}{split if column else ''}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
-
-
-def environment(clone: Path) -> dict[str, str]:
-    """Variables with which programs of this installation use a copy's package, on one core."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(clone), "OMP_NUM_THREADS": "1"}
 
 
 # ---------------------------------------------------------------- every stage, in one process
@@ -223,10 +194,7 @@ def projects(clone, tiny_voc):
             text = yaml.safe_dump(_with_typing_error(contents[folder], name))
             (folder / "wrong" / f"{name}.yaml").write_text(text)
         command = f"from tests.test_extending import run_projects; run_projects({str(demo)!r}, {str(animals)!r})"
-        done = subprocess.run(
-            [sys.executable, "-c", command], cwd=demo, env=environment(clone), capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        output([sys.executable, "-c", command], demo, environment(clone))
     return {"demo": demo, "animals": animals}
 
 
@@ -282,10 +250,7 @@ def test_an_unknown_key_of_a_kind_is_named_with_the_known_ones(projects, kind):
 def test_the_examples_are_in_the_style_of_the_house(clone):
     files = [one.file for one in EXAMPLES.values()]
     for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, *files], cwd=clone, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout
+        output([sys.executable, "-m", "ruff", *command, *files], clone)
 
 
 # ---------------------------------------------------------------- what the examples refuse
@@ -379,21 +344,6 @@ def test_a_missing_table_is_named(monkeypatch, tmp_path):
 # ---------------------------------------------------------------- by DVC
 
 
-def dvc(clone: Path, folder: Path, *words: str) -> str:
-    """What a command of DVC prints in a project that uses a copy's package."""
-    command = [sys.executable, "-m", "dvc", *words]
-    done = subprocess.run(
-        command, cwd=folder, env=environment(clone), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def repro(clone: Path, folder: Path) -> set[str]:
-    """The stages that ``dvc repro`` ran."""
-    return set(re.findall(r"Running stage '([^']+)'", dvc(clone, folder, "repro")))
-
-
 def outdated(clone: Path) -> set[str]:
     """The stages that the next ``dvc repro`` would begin with."""
     dvc(clone, clone, "repro", "code")
@@ -448,8 +398,8 @@ def test_new_methods_run_nothing_of_the_others_again(demo):
     assert repro(demo, demo) == {"code"}
 
     write_arrays(demo / "data" / "cams", demo / "artifacts" / "dataset" / "index.json", seed=1)
-    dvc(demo, demo, "repro", "--force", "--single-item", "cams@A")  # as the page says
-    assert {"propagate@WSGCN-A"} < repro(demo, demo) <= {"code", "report", *members(content, {"A"}, {"WSGCN-A"})}
+    again = repro(demo, demo)
+    assert {"cams@A", "propagate@WSGCN-A"} < again <= {"code", "report", *members(content, {"A"}, {"WSGCN-A"})}
 
     walk = demo / "wsgcn" / "propagate" / "walk.py"
     walk.write_text(walk.read_text().replace("_COLUMNS = 16", "_COLUMNS = 8"))
@@ -475,5 +425,4 @@ def test_a_project_of_a_table_runs_by_dvc(clone, tiny_voc, tmp_path):
 
 @pytest.mark.slow
 def test_the_examples_have_the_types_that_they_say(clone):
-    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=clone, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    output([sys.executable, "-m", "mypy"], clone)

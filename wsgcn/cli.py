@@ -240,11 +240,11 @@ def report() -> None:
     evaluated = [
         method for method in params.all_methods() if any(artifacts.scores(one, method.name).exists() for one in stages)
     ]
-    for method in evaluated:
-        complete_run(params, artifacts, method, _warn)
+    left_out = {method.name: complete_run(params, artifacts, method, _warn) for method in evaluated}
     runs = finished_runs(params, _warn) if evaluated else []
-    alike = [differing_only_in(runs, params, names) for names in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER)]
-    Console().print(write_report(params, artifacts, *alike))
+    label_runs = differing_only_in(runs, params, LABELS_MAY_DIFFER)
+    network_runs = differing_only_in(runs, params, NETWORKS_MAY_DIFFER)
+    Console().print(write_report(params, artifacts, label_runs, network_runs, left_out))
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
 
 

@@ -14,10 +14,12 @@ from wsgcn.evaluate.network_stage import evaluate_network
 def fake_network(monkeypatch):
     """Replace DeepLab, which is tested elsewhere, by a rule on colours."""
     network._load.cache_clear()
+    network._probs.cache_clear()
     monkeypatch.setattr(network, "load_deeplab", project.fake_load)
     monkeypatch.setattr(network, "predict_probs", project.fake_predict)
     yield
     network._load.cache_clear()
+    network._probs.cache_clear()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wsgcn.nets.resnet_small import ResNetSmall
 from wsgcn.ops.resize import grid_size, resize_maps
 from wsgcn.params import Method
 from wsgcn.store.files import write_json, write_table
@@ -71,9 +72,15 @@ def _write_image(artifacts: Artifacts, method: Method, index: Index, image: Imag
     save_label_map(artifacts.label_map("crf", method.name, image.id), refined, "")
 
 
-def fake_load(checkpoint: Path, device: object) -> bytes:
+class FakeNetwork(bytes):
     """Stands for a network: its checkpoint's content."""
-    return checkpoint.read_bytes()
+
+    backbone = ResNetSmall.__new__(ResNetSmall)
+
+
+def fake_load(checkpoint: Path, device: object) -> FakeNetwork:
+    """Stands for reading a network."""
+    return FakeNetwork(checkpoint.read_bytes())
 
 
 def fake_predict(network: bytes, rgb_u8: np.ndarray, scales: tuple[float, ...], flip: bool) -> np.ndarray:

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluate.project import read_mask
+from tests.conftest import changed
+from tests.evaluate.project import fake_predict, read_mask
 from wsgcn.errors import DataError, StageError
+from wsgcn.evaluate import network
 from wsgcn.evaluate.confusion import confusion, label_quality
+from wsgcn.evaluate.network import FOLDERS
 from wsgcn.store.files import read_json, read_table
+from wsgcn.store.fingerprints import read_fingerprint
 from wsgcn.store.label_maps import load_label_map, save_label_map
 
 STAGE = "evaluate"
@@ -122,6 +126,31 @@ def test_without_masks_all_but_scores_is_made(
     assert (folder / "confusion.npz").exists()
     with Image.open(folder / "panels" / "v0.png") as panel:
         assert panel.width < width_with_truth
+
+
+def test_label_maps_are_made_once_and_kept(score_network, folder, tiny_index, monkeypatch):
+    predicted = []
+
+    def predict(network, rgb_u8, scales, flip):
+        predicted.append(rgb_u8.shape)
+        return fake_predict(network, rgb_u8, scales, flip)
+
+    monkeypatch.setattr(network, "predict_probs", predict)
+    scores = score_network()
+    assert len(predicted) == len(tiny_index.split("val"))  # both maps of a photograph are made of one prediction
+    shutil.rmtree(folder)  # as DVC does before it runs a stage
+    assert score_network() == scores
+    assert len(predicted) == len(tiny_index.split("val"))
+
+
+def test_another_crf_leaves_the_maps_before_it(score_network, tiny_params, folder, tiny_index):
+    score_network()
+    before = {where: [read_fingerprint(path) for path in sorted((folder / where).iterdir())] for where in FOLDERS}
+    crf = tiny_params.evaluate.seg_crf
+    score_network(changed(tiny_params, {"evaluate.seg_crf.iterations": crf.iterations + 1}))
+    after = {where: [read_fingerprint(path) for path in sorted((folder / where).iterdir())] for where in FOLDERS}
+    assert after["val"] == before["val"]
+    assert not set(after["val_crf"]) & set(before["val_crf"])
 
 
 # ---------------------------------------------------------------- what is wrong

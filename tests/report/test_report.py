@@ -349,3 +349,16 @@ def test_methods_scored_on_other_photographs_are_pointed_out():
     assert "Take care" in " ".join(findings([result("PSA"), result("IRNet", images=7)]))
     assert "Take care" in " ".join(findings([result("PSA"), result("IRNet", classes=["background"])]))
     assert "Take care" not in " ".join(findings([result("PSA"), result("IRNet")]))
+
+
+def test_results_of_other_parameters_are_left_out(artifacts):
+    ours, base = METHODS["WSGCN-I"], METHODS["IRNet"]
+    write_both(artifacts, ours)
+    write_both(artifacts, base)
+    terminal = shown(write_report(params(ours, base), artifacts, left_out={ours.name: ["evaluate"]}))
+    assert re.search(r"WSGCN-I[ │]+[\d.]+[ │]+[\d.]+[ │]+[\d.]+[ │]+–[ │]+–", terminal)
+    said = page(artifacts)
+    assert "other parameters than those in params.yaml and left out: evaluate/WSGCN-I; run dvc repro." in said
+    assert "not evaluated yet" not in said
+    with pytest.raises(DataError, match="with its parameters"):
+        write_report(params(ours), artifacts, left_out={ours.name: ["evaluate-labels", "evaluate"]})

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from tests.conftest import changed
 from tests.tracking.conftest import (
     LABEL_NUMBERS,
     LABEL_SCORES,
@@ -20,8 +21,9 @@ from tests.tracking.conftest import (
 from wsgcn.store.files import write_json, write_table
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking import complete
-from wsgcn.tracking.complete import RECORDED, complete_run
+from wsgcn.tracking.complete import complete_run
 from wsgcn.tracking.contents import LABELS, NETWORK, git_tags
+from wsgcn.tracking.recorded import RECORDED
 
 WANTED = {
     "scores/labels.json",
@@ -203,3 +205,49 @@ def test_propagation_without_losses_has_no_curves_of_them(client, params, artifa
     assert run.info.run_name == "IRNet"
     assert not [name for name in run.data.metrics if name.startswith(tuple(f"gcn_{name}" for name in NAMES))]
     assert warnings == []
+
+
+# ---------------------------------------------------------------- files of other parameters
+
+
+def test_a_network_of_other_parameters_is_left_out(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    (first,) = runs(client, params)
+    new = changed(params, {f"propagate.{method.propagation_name}.lr": 0.125})
+    write_json(artifacts.scores("evaluate-labels", method.name), LABEL_SCORES | {"pseudo_miou": 0.75})
+    complete_run(new, artifacts, new.method(method.name), warnings.append, [LABELS])
+    assert complete_run(new, artifacts, new.method(method.name), warnings.append) == ("evaluate",)
+    (second,) = (run for run in runs(client, params) if run.info.run_id != first.info.run_id)
+    assert second.data.metrics["pseudo_miou"] == 0.75
+    assert not [name for name in second.data.metrics if name.startswith("seg_")]
+    assert not [name for name in files(client, second) if name.startswith("model")]
+    (warning,) = warnings
+    assert warning.startswith(f"{artifacts.folder('evaluate', method.name)} was made with other parameters")
+    # The stage itself is believed, also if it found the very same.
+    complete_run(new, artifacts, new.method(method.name), warnings.append, [NETWORK])
+    assert complete_run(new, artifacts, new.method(method.name), warnings.append) == ()
+    assert len(warnings) == 1
+
+
+def test_parameters_changed_without_running_anything_make_no_run(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    new = changed(params, {"runtime.seed": 43})
+    left_out = complete_run(new, artifacts, new.method(method.name), warnings.append)
+    assert left_out == ("evaluate-labels", "evaluate")
+    assert len(runs(client, params)) == 1
+    assert len(warnings) == 2
+
+
+def test_labels_belong_to_every_network_trained_on_them(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    new = changed(params, {"segtrain.lr": 0.5, "evaluate.seg_flip": False})
+    assert complete_run(new, artifacts, new.method(method.name), warnings.append) == ("evaluate",)
+    assert len(runs(client, params)) == 2
+    check_labels(client, next(run for run in runs(client, params) if "seg_miou" not in run.data.metrics))
+
+
+def test_numbers_of_the_labels_alone_leave_the_network(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    new = changed(params, {"evaluate.cam_background": 0.5})
+    assert complete_run(new, artifacts, new.method(method.name), warnings.append) == ("evaluate-labels",)
+    assert "pseudo_miou" not in next(iter(runs(client, params))).data.metrics

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsgcn.errors import WsgcnError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.ops.densecrf import dense_crf
 from wsgcn.runtime.devices import pick_device, worker_count
 from wsgcn.runtime.per_image import PerImage
-from wsgcn.runtime.workers import EachImage, map_images
+from wsgcn.runtime.workers import Outcome, map_images
+from wsgcn.store.code import code_version
 from wsgcn.store.fingerprints import DigestedFile, file_digest
+from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.photos import load_photo
 
-FOLDERS = ("val", "val_crf")
-"""Of the network's label maps before and after the CRF."""
+FOLDERS = {"val": False, "val_crf": True}
+"""Of the network's label maps, and whether they are those after the CRF."""
 
 SHARED_DEVICE_WORKERS = 4
 """Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""
@@ -48,15 +52,15 @@ def segment_photographs(evaluation: Evaluation, images: Sequence[ImageRecord]) -
         DataError: the checkpoint is missing or broken.
         StageError: some photographs failed.
     """
+    runtime = evaluation.params.runtime
     network, workers = find_network(evaluation)
-    map_images(
-        EachImage(partial(_save_both, evaluation, network)),
-        [[image] for image in images],
-        stage=evaluation.stage,
-        label=f"{evaluation.method.name}: segment",
-        workers=workers,
-        preload=__name__,
-    )
+    makers = [
+        segmenter(evaluation, network, evaluation.folder / folder, refined) for folder, refined in FOLDERS.items()
+    ]
+    label = f"{evaluation.method.name}: segment"
+    groups = [[image] for image in images]
+    map_images(InTurn(tuple(makers)), groups, stage=evaluation.stage, label=label, workers=workers, preload=__name__)
+    FinishedWork(Path(runtime.store)).shrink(runtime.store_gb)
 
 
 def find_network(evaluation: Evaluation) -> tuple[NetworkKey, int]:
@@ -74,36 +78,32 @@ def find_network(evaluation: Evaluation) -> tuple[NetworkKey, int]:
     return network, workers if device == "cpu" else min(workers, SHARED_DEVICE_WORKERS)
 
 
-def _save_both(evaluation: Evaluation, network: NetworkKey, image: ImageRecord) -> None:
-    for folder, labels in zip(FOLDERS, segment_photograph(evaluation, network, image)):
-        save_label_map(evaluation.folder / folder / f"{image.id}.png", labels, "")
-
-
-def segment_photograph(
-    evaluation: Evaluation, network: NetworkKey, image: ImageRecord
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Segment one photograph with the network: ``(H, W)`` uint8 class ids before and after the CRF.
-
-    Probabilities are averaged over the scales and, with flip, over both orientations (test-time augmentation).
-    """
-    settings = evaluation.params.evaluate
-    rgb_u8 = evaluation.photo(image)
-    probs = predict_probs(_load(network), rgb_u8, settings.seg_scales, settings.seg_flip)
-    refined = dense_crf(probs, rgb_u8, settings.seg_crf)
-    return probs.argmax(axis=0).astype(np.uint8), refined.argmax(axis=0).astype(np.uint8)
-
-
 @lru_cache(maxsize=1)
 def _load(network: NetworkKey) -> Any:
     return load_deeplab(network.checkpoint.path, pick_device(network.device))
 
 
+@lru_cache(maxsize=1)
+def _probs(network: NetworkKey, photo: DigestedFile, scales: tuple[float, ...], flip: bool) -> NDArray[np.float32]:
+    """The network's ``(C, H, W)`` probabilities, kept of the last photograph: both of its label maps need them."""
+    return predict_probs(_load(network), load_photo(photo.path), scales, flip)
+
+
 @dataclass(frozen=True)
 class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
-    """Segments a photograph, saves the label map after the CRF; what is finished is kept."""
+    """Segments a photograph and saves one label map of it; what is finished is kept.
+
+    Probabilities are averaged over the scales and, with flip, over both orientations (test-time augmentation).
+
+    Attributes:
+        evaluation: whose photographs.
+        network: which network.
+        refined: the label map is the one after the CRF.
+    """
 
     evaluation: Evaluation
     network: NetworkKey
+    refined: bool
 
     suffix: ClassVar[str] = ".png"
 
@@ -112,14 +112,49 @@ class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
         return [self.network.checkpoint.digest, file_digest(self.evaluation.index.photo_path(image))]
 
     def settings(self, image: ImageRecord) -> object:
-        """Test-time augmentation and the CRF."""
-        names = {"seg_scales", "seg_flip", "seg_crf"}
+        """Test-time augmentation and, for the map after it, the CRF."""
+        names = {"seg_scales", "seg_flip", *(["seg_crf"] if self.refined else [])}
         return ["segment", self.evaluation.params.evaluate.model_dump(mode="json", include=names)]
 
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
         """The label map, ``(H, W)``."""
-        return segment_photograph(self.evaluation, self.network, image)[1]
+        settings = self.evaluation.params.evaluate
+        rgb_u8 = self.evaluation.photo(image)
+        photo = DigestedFile.of(self.evaluation.index.photo_path(image))
+        probs = _probs(self.network, photo, settings.seg_scales, settings.seg_flip)
+        if self.refined:
+            probs = dense_crf(probs, rgb_u8, settings.seg_crf)
+        return probs.argmax(axis=0).astype(np.uint8)
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
         """Write the label map."""
         save_label_map(path, result, mark)
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Makes several files of each photograph, one after the other; the first error is the photograph's."""
+
+    makers: tuple[SegmentPhotograph, ...]
+
+    def __call__(self, images: Sequence[ImageRecord]) -> list[Outcome]:
+        """Make the files of a group."""
+        made = [maker(images) for maker in self.makers]
+        return [_first_error(outcomes) for outcomes in zip(*made, strict=True)]
+
+
+def _first_error(outcomes: Sequence[Outcome]) -> Outcome:
+    return next((one for one in outcomes if isinstance(one, WsgcnError)), outcomes[0])
+
+
+def segmenter(evaluation: Evaluation, network: NetworkKey, folder: Path, refined: bool) -> SegmentPhotograph:
+    """What makes a folder of label maps, before or after the CRF, from the photographs of any list."""
+    return SegmentPhotograph(
+        folder=folder,
+        # The backbone's module is asked of the network itself: it is built as its checkpoint says.
+        code=code_version(SegmentPhotograph.__module__, type(_load(network).backbone).__module__),
+        finished=FinishedWork(Path(evaluation.params.runtime.store)),
+        evaluation=evaluation,
+        network=network,
+        refined=refined,
+    )

@@ -15,13 +15,10 @@ from PIL import Image
 
 from wsgcn.errors import DataError, UsageError
 from wsgcn.evaluate.evaluation import Evaluation
-from wsgcn.evaluate.network import SegmentPhotograph, find_network
+from wsgcn.evaluate.network import find_network, segmenter
 from wsgcn.evaluate.truth import load_checked
-from wsgcn.nets.registry import backbone_module
 from wsgcn.runtime.per_image import make_files
-from wsgcn.store.code import code_version
 from wsgcn.store.files import write_atomic
-from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.paths import Artifacts
 from wsgcn.vocabulary import IGNORE, VOC_CLASSES, palette
@@ -68,13 +65,7 @@ def _segment(evaluation: Evaluation, split: str, images: list[ImageRecord]) -> P
     """Label every photograph; the folder of the label maps."""
     runtime = evaluation.params.runtime
     network, workers = find_network(evaluation)
-    segment = SegmentPhotograph(
-        folder=evaluation.folder / split,
-        code=code_version(SegmentPhotograph.__module__, backbone_module(evaluation.params.segtrain.backbone)),
-        finished=FinishedWork(Path(runtime.store)),
-        evaluation=evaluation,
-        network=network,
-    )
+    segment = segmenter(evaluation, network, evaluation.folder / split, refined=True)
     label = f"{evaluation.method.name}: segment {split}"
     make_files(segment, images, stage="evaluate", label=label, workers=workers, store_gb=runtime.store_gb)
     return segment.folder

@@ -31,6 +31,7 @@ def findings(results: Sequence[MethodResult], missing: Sequence[str] = ()) -> li
         *_below_cams(results),
         *_unscored(results),
         *_not_evaluated(results, missing),
+        *_left_out(results),
     ]
     if not same_basis(results):
         sentences.append(
@@ -112,10 +113,22 @@ def _unscored(results: Sequence[MethodResult]) -> list[str]:
 def _not_evaluated(results: Sequence[MethodResult], missing: Sequence[str]) -> list[str]:
     lists = [
         ("Not evaluated yet", list(missing)),
-        ("Pseudo labels not evaluated yet", [one.name for one in results if not one.evaluated(LABELS_PART)]),
-        ("Segmentation network not evaluated yet", [one.name for one in results if not one.evaluated(NETWORK_PART)]),
+        ("Pseudo labels not evaluated yet", _lacking(results, LABELS_PART)),
+        ("Segmentation network not evaluated yet", _lacking(results, NETWORK_PART)),
     ]
     return [f"{what}: {', '.join(names)}." for what, names in lists if names]
+
+
+def _lacking(results: Sequence[MethodResult], part: Part) -> list[str]:
+    return [one.name for one in results if not one.evaluated(part) and part.stage not in one.left_out]
+
+
+def _left_out(results: Sequence[MethodResult]) -> list[str]:
+    """What is on disk but not in the table; beside numbers of other parameters no comparison would hold."""
+    folders = [f"{stage}/{one.name}" for one in results for stage in one.left_out]
+    if not folders:
+        return []
+    return [f"Made with other parameters than those in params.yaml and left out: {', '.join(folders)}; run dvc repro."]
 
 
 def basis(results: Sequence[MethodResult]) -> str:

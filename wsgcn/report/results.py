@@ -76,6 +76,7 @@ class MethodResult:
         losses: mean of each loss over the photographs; empty where there is none.
         panels: pseudo-label panels by photograph.
         val_panels: segmentation panels by photograph.
+        left_out: words of the stages whose results on disk are of other parameters than today's.
     """
 
     method: Method
@@ -83,6 +84,7 @@ class MethodResult:
     losses: Mapping[str, float] = field(default_factory=dict)
     panels: Mapping[str, PanelImage] = field(default_factory=dict)
     val_panels: Mapping[str, PanelImage] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -127,7 +129,8 @@ def is_scored(results: Sequence[MethodResult], *parts: Part) -> bool:
 
 def unscored_parts(results: Sequence[MethodResult]) -> list[Part]:
     """What was evaluated without ground truth, so that no method has a score of it."""
-    return [part for part in REPORT_PARTS if any(one.evaluated(part) for one in results) and not is_scored(results, part)]
+    evaluated = [part for part in REPORT_PARTS if any(one.evaluated(part) for one in results)]
+    return [part for part in evaluated if not is_scored(results, part)]
 
 
 def same_basis(results: Sequence[MethodResult]) -> bool:

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from rich.text import Text
 from wsgcn.errors import DataError
 from wsgcn.report.page import html_page, markdown_page
 from wsgcn.report.paper import paper_tables
-from wsgcn.report.results import LABELS_PART, NETWORK_PART, REPORT_PARTS, MethodResult, PanelImage, Part
+from wsgcn.report.results import LABELS_PART, REPORT_PARTS, MethodResult, PanelImage, Part
 from wsgcn.report.table import Table, comparison
 from wsgcn.store.files import read_json, read_table, write_text
 from wsgcn.store.paths import Artifacts
@@ -37,6 +37,7 @@ def write_report(
     artifacts: Artifacts,
     label_runs: Sequence[FinishedRun] = (),
     network_runs: Sequence[FinishedRun] = (),
+    left_out: Mapping[str, Sequence[str]] | None = None,
 ) -> RichTable:
     """Write ``index.html`` and ``report.md`` into ``artifacts/report``.
 
@@ -47,6 +48,8 @@ def write_report(
         artifacts: where the methods' scores, panels and losses are.
         label_runs: what MLflow has for :func:`~wsgcn.report.paper.paper_tables`.
         network_runs: likewise.
+        left_out: by method, words of the stages whose results on disk are of other parameters than today's, as
+            :func:`~wsgcn.tracking.complete.complete_run` found them.
 
     Returns:
         The comparison, for the terminal.
@@ -55,13 +58,16 @@ def write_report(
         DataError: no method was evaluated, or a file of one is broken.
     """
     methods = params.all_methods()
-    results = [_load(artifacts, method) for method in methods if _scores(artifacts, method)]
+    others = {method.name: (left_out or {}).get(method.name, ()) for method in methods}
+    parts = {method.name: _parts(artifacts, method, others[method.name]) for method in methods}
+    results = [_load(artifacts, one, parts[one.name], others[one.name]) for one in methods if parts[one.name]]
     if not results:
+        folders = " and ".join(str(artifacts.root / part.stage) for part in REPORT_PARTS)
         raise DataError(
-            f"{' and '.join(str(artifacts.root / part.stage) for part in REPORT_PARTS)} hold no scores.json of a method in "
-            "params.yaml: evaluate one first (dvc repro)"
+            f"{folders} hold no scores.json of a method "
+            f"in params.yaml{' with its parameters' if left_out else ''}: evaluate one first (dvc repro)"
         )
-    missing = [method.name for method in methods if not _scores(artifacts, method)]
+    missing = [method.name for method in methods if not parts[method.name]]
     folder, tables = _folder(artifacts), paper_tables(label_runs, network_runs)
     write_text(folder / "index.html", html_page(results, tables, missing))
     write_text(folder / "report.md", markdown_page(results, tables, missing))
@@ -72,19 +78,20 @@ def _folder(artifacts: Artifacts) -> Path:
     return artifacts.root / "report"
 
 
-def _scores(artifacts: Artifacts, method: Method) -> list[Path]:
-    """The files that say something of a method; those of its labels first."""
-    paths = [artifacts.scores(part.stage, method.name) for part in REPORT_PARTS]
-    return [path for path in paths if path.exists()]
+def _parts(artifacts: Artifacts, method: Method, left_out: Sequence[str]) -> list[Part]:
+    """The parts of a method of which the page says something, its labels first."""
+    there = [part for part in REPORT_PARTS if artifacts.scores(part.stage, method.name).exists()]
+    return [part for part in there if part.stage not in left_out]
 
 
-def _load(artifacts: Artifacts, method: Method) -> MethodResult:
+def _load(artifacts: Artifacts, method: Method, parts: Sequence[Part], left_out: Sequence[str]) -> MethodResult:
     metrics: dict[str, Any] = {}
-    for path in _scores(artifacts, method):
-        metrics |= _read_scores(path)
-    panels, val_panels = (_pictures(artifacts, part, method) for part in (LABELS_PART, NETWORK_PART))
-    losses = _mean_losses(artifacts.losses(method.name), method.propagation.losses)
-    return MethodResult(method, metrics, losses, panels, val_panels)
+    for part in parts:
+        metrics |= _read_scores(artifacts.scores(part.stage, method.name))
+    shown = [part for part in REPORT_PARTS if part.stage not in left_out]
+    panels, val_panels = (_pictures(artifacts, part, method) if part in shown else {} for part in REPORT_PARTS)
+    losses = _mean_losses(artifacts.losses(method.name), method.propagation.losses if LABELS_PART in shown else ())
+    return MethodResult(method, metrics, losses, panels, val_panels, left_out)
 
 
 def _read_scores(path: Path) -> dict[str, Any]:

@@ -14,22 +14,20 @@ from wsgcn.runtime.progress import Warn
 from wsgcn.store.code import PACKAGE
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking.connection import give_up, is_away, troubles
-from wsgcn.tracking.contents import CHECKPOINT, PARTS, curves, digest_of, files_of, numbers_in
+from wsgcn.tracking.contents import CHECKPOINT, PARTS, STAGES, curves, digest_of, files_of, numbers_in
+from wsgcn.tracking.recorded import RECORDED, parts_of_others, recorded_parts
 from wsgcn.tracking.run import Run
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
-
-RECORDED = "recorded"
-"""Tag with the digest of the files that the run holds completely, for each part: ``labels=… network=…``."""
 
 MODEL_NEEDS = ("mlflow", "numpy", "pillow", "rich", "torch")
 """What the model's code imports."""
 
 
 def complete_run(
-    params: Params, artifacts: Artifacts, method: Method, warn: Warn, parts: Sequence[str] = PARTS
-) -> None:
+    params: Params, artifacts: Artifacts, method: Method, warn: Warn, parts: Sequence[str] | None = None
+) -> tuple[str, ...]:
     """Complete a method's run with everything that is on disk; what the run has already is not logged again.
 
     A stage that has not run yet is no trouble: completing again when its files are there adds them to the same run.
@@ -39,21 +37,37 @@ def complete_run(
         artifacts: where files lie.
         method: whose run to complete.
         warn: told of a file that is missing although its stage has run, and once a command if the store is away.
-        parts: ``labels`` after ``evaluate-labels``, ``network`` after ``evaluate``: what the other stage left on disk
-            may still be that of older parameters. Both when every stage is up to date.
+        parts: ``labels`` after ``evaluate-labels``, ``network`` after ``evaluate``, which these parameters have just
+            made. None: all that is on disk, but for a part that is known as that of other parameters.
+
+    Returns:
+        Words of the stages whose part was left out so.
     """
     if is_away(params):
-        return
-    found = {part: _present(files_of(artifacts, method, part), method, warn) for part in parts}
+        return ()
+    found = {part: _present(files_of(artifacts, method, part), method, warn) for part in parts or PARTS}
     found = {part: files for part, files in found.items() if files}
-    if not found:
-        return
+    others: tuple[str, ...] = ()
     try:
-        _complete(Run(params, method), params, method, found)
+        if found and parts is None:
+            others = parts_of_others(params, method, {part: digest_of(files) for part, files in found.items()})
+            for part in others:
+                warn(_of_others(artifacts, method, STAGES[part]))
+        own = {part: files for part, files in found.items() if part not in others}
+        if own:
+            _complete(Run(params, method), params, method, own)
     except DataError as error:
         warn(f"the MLflow run of {method.name} is incomplete: {error}")
     except troubles() as error:
         give_up(params, error, warn)
+    return tuple(STAGES[part] for part in others)
+
+
+def _of_others(artifacts: Artifacts, method: Method, stage: str) -> str:
+    return (
+        f"{artifacts.folder(stage, method.name)} was made with other parameters and is left out: run dvc repro, or "
+        f"`wsgcn {stage} --method {method.name}` if that finds everything up to date"
+    )
 
 
 def _present(files: Mapping[str, Path], method: Method, warn: Warn) -> dict[str, Path]:
@@ -84,9 +98,7 @@ def _complete(run: Run, params: Params, method: Method, found: Mapping[str, Mapp
 
 
 def _recorded(run: Run) -> dict[str, str]:
-    """Digest of the files that the run holds completely, by part; none of a tag that another version wrote."""
-    words = (run.tag(RECORDED) or "").split()
-    return {part: digest for part, _, digest in (word.partition("=") for word in words) if digest}
+    return recorded_parts({RECORDED: run.tag(RECORDED) or ""})
 
 
 def _log_files(run: Run, files: Mapping[str, Path]) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LABELS, NETWORK = PARTS = ("labels", "network")
 """The parts of a run, each completed when its stage has run: the pseudo labels, and the network they trained."""
 
+STAGES = {LABELS: "evaluate-labels", NETWORK: "evaluate"}
+"""Word of the stage that scores each part."""
+
 CHECKPOINT, HISTORY, LOSSES = "model", "tables/history.csv", "tables/losses.csv"
 SCORES = {part: f"scores/{part}.json" for part in PARTS}
 """Names of the files that are logged in a way of their own, or also as curves and numbers."""
@@ -74,7 +77,7 @@ def files_of(artifacts: Artifacts, method: Method, part: str) -> dict[str, Path]
 
 def _label_files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
     expected = {LOSSES: artifacts.losses(method.name)} if method.propagation.losses else {}
-    return _scored_files(artifacts.scores("evaluate-labels", method.name), LABELS, expected)
+    return _scored_files(artifacts.scores(STAGES[LABELS], method.name), LABELS, expected)
 
 
 def _network_files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
@@ -82,7 +85,7 @@ def _network_files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
         HISTORY: artifacts.history("segtrain", method.name),
         CHECKPOINT: artifacts.checkpoint("segtrain", method.name),
     }
-    return _scored_files(artifacts.scores("evaluate", method.name), NETWORK, expected)
+    return _scored_files(artifacts.scores(STAGES[NETWORK], method.name), NETWORK, expected)
 
 
 def _scored_files(scores: Path, part: str, expected: Mapping[str, Path]) -> dict[str, Path]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsgcn.tracking.complete import RECORDED
 from wsgcn.runtime.progress import Warn
 from wsgcn.tracking.connection import connect, experiment_id, give_up, is_away, troubles
-from wsgcn.tracking.parameters import flat_params, param_name
+from wsgcn.tracking.parameters import flat_params, without
+from wsgcn.tracking.recorded import RECORDED
 from wsgcn.tracking.run import SUPERSEDED
 
 if TYPE_CHECKING:
@@ -68,9 +68,5 @@ def differing_only_in(runs: Iterable[FinishedRun], params: Params, names: Sequen
 
 def _alike(found: Mapping[str, str], wanted: Mapping[str, str], names: Sequence[str]) -> bool:
     entry = found.get("method.propagation", "")
-    beginnings = tuple(param_name(name.replace(PROPAGATION, entry)) for name in names)
-
-    def rest(flat: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in flat.items() if not name.startswith(beginnings)}
-
-    return rest(found) == rest(wanted)
+    beginnings = [name.replace(PROPAGATION, entry) for name in names]
+    return without(found, beginnings) == without(wanted, beginnings)

@@ -13,7 +13,7 @@ from wsgcn.tracking.run import Run
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
-    from wsgcn.runtime.progress import LogMetrics
+    from wsgcn.runtime.progress import LogMetrics, Warn
 
 SEND_EVERY = 2.0
 """Seconds between two batches of points."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ def flat_params(params: Params, method: Method) -> dict[str, str]:
 def param_name(name: str) -> str:
     """A dotted name as MLflow takes it: without the + that an entry's name may hold, and not too long."""
     return re.sub(r"[^\w. /-]", "_", name)[:MAX_NAME]
+
+
+def without(flat: Mapping[str, str], beginnings: Sequence[str]) -> dict[str, str]:
+    """The parameters whose names, as MLflow has them, begin with none of these."""
+    left_out = tuple(map(param_name, beginnings))
+    return {name: value for name, value in flat.items() if not name.startswith(left_out)}
 
 
 def _entries(method: Method) -> dict[str, str]:
