@@ -12,6 +12,7 @@ from tests.conftest import ROOT, changed
 from tests.tracking.conftest import log_all, runs
 from wsgcn.tracking.bench import log_bench
 from wsgcn.tracking.complete import complete_run
+from wsgcn.tracking.connection import connect, experiment_id
 from wsgcn.tracking.finished import finished_runs
 from wsgcn.tracking.live import live
 
@@ -74,3 +75,10 @@ def test_command_prints_nothing_and_sends_nothing(project, artifacts):
     assert json.loads(done.stdout) == "true"
     assert done.stderr == ""
     assert (project / "mlruns").is_dir()
+
+
+def test_the_page_opens_on_the_runs(tmp_path):
+    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    number = experiment_id(client, "ours")
+    assert client.get_experiment(number).tags["mlflow.experimentKind"] == "custom_model_development"
+    assert experiment_id(client, "ours") == number

@@ -46,10 +46,14 @@ def connect(uri: str) -> Any:
     return MlflowClient(uri)
 
 
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""So that MLflow's page opens on the runs, and not on the traces of language models."""
+
+
 def experiment_id(client: Any, name: str) -> str:
     """MLflow's number of the experiment, which is made where there is none."""
     there = client.get_experiment_by_name(name)
-    return str(there.experiment_id if there else client.create_experiment(name))
+    return str(there.experiment_id if there else client.create_experiment(name, tags=EXPERIMENT_TAGS))
 
 
 def _make_database(path: Path, client: Callable[[str], Any]) -> None:
