@@ -249,7 +249,7 @@ def test_ambiguous_method_must_be_named():
     params = parse_params(content, "params.yaml")
     assert params.find_method("I", "long").name == "Long"
     assert params.find_method("I", "gcn-i").name == "WSGCN-I"
-    with pytest.raises(UsageError, match=r"^WSGCN-I, Long all have variant I .*: name one by --method$"):
+    with pytest.raises(UsageError, match=r"^WSGCN-I, Long all have variant 'I' .*: name one by --method$"):
         params.find_method("I", "gcn")
 
 
