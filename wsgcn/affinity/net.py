@@ -155,8 +155,8 @@ class AffinityNet(AffinityNetwork):
 
     def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """``(B, 448, h, w)`` > -1."""
-        branches = zip(self.branches, taps[-3:])
-        parts = [functional.elu(head(_to_grid(tap, grid))) for head, tap in branches]
+        # PSA resizes before the convolution; of one cell and without a bias, it commutes with that.
+        parts = [functional.elu(_to_grid(head(tap), grid)) for head, tap in zip(self.branches, taps[-3:])]
         return functional.elu(self.last(torch.cat(parts, dim=1)))
 
     def affinity_maps(self, features: Tensor) -> Tensor:

@@ -17,6 +17,9 @@ PairAffinity = Callable[[Tensor, tuple[int, int]], Tensor]
 _EPSILON = 1e-5
 """Keeps logarithms finite; IRNet's and PSA's value."""
 
+_CACHE = 4_000_000
+"""Bytes of maps that the loss takes at a time, so that a processor has them at hand for every offset."""
+
 
 def path_cells(dy: int, dx: int) -> list[tuple[int, int]]:
     """Cells (y, x) on the straight path from (0, 0) to (dy, dx), dy ≥ 0, both ends included.
@@ -109,11 +112,13 @@ def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Seq
     """
     groups = [_pair_groups(labels, offset) for offset in offsets]
     shares = maps.new_tensor([0.25, 0.25, 0.5]) / _counts(groups)
+    together = max(1, _CACHE // (maps[:1].numel() * maps.element_size()))
     total = maps.new_zeros(())
-    for offset, (background, foreground, different) in zip(offsets, groups):
-        pairs = affinity(maps, offset)
-        cost = -torch.log(torch.where(different, 1 - pairs, pairs) + _EPSILON)
-        total = total + (cost * (background * shares[0] + foreground * shares[1] + different * shares[2])).sum()
+    for part, those in zip(maps.split(together), zip(*(group.split(together, dim=1) for group in groups))):
+        for offset, (background, foreground, different) in zip(offsets, those):
+            pairs = affinity(part, offset)
+            cost = -torch.log(torch.where(different, 1 - pairs, pairs) + _EPSILON)
+            total = total + (cost * (background * shares[0] + foreground * shares[1] + different * shares[2])).sum()
     return total
 
 

@@ -75,9 +75,12 @@ def to_input(
     rgb_u8: NDArray[np.uint8], mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
 ) -> Tensor:
     """An ``(H, W, 3)`` uint8 photograph as a ``(3, H, W)`` float32 tensor: in [0, 1], less the mean, over the std."""
-    means, stds = (np.array(one, dtype=np.float32) for one in (mean, std))
-    unit = (rgb_u8.astype(np.float32) / 255 - means) / stds
-    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))  # (H, W, 3) -> (3, H, W)
+    channels = rgb_u8.transpose(2, 0, 1).astype(np.float32, order="C")  # one after the other, each is fast
+    channels /= 255
+    for channel, its_mean, its_std in zip(channels, np.asarray(mean, np.float32), np.asarray(std, np.float32)):
+        channel -= its_mean
+        channel /= its_std
+    return torch.from_numpy(channels)
 
 
 def _listed(numbers: Sequence[int]) -> str:

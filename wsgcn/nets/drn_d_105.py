@@ -10,6 +10,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone
+from wsgcn.nets.layers import ConvNorms
 from wsgcn.nets.published import without_classifier
 from wsgcn.nets.resnet import Bottleneck
 
@@ -73,7 +74,7 @@ class DrnD105(Backbone):
         return [self.get_submodule(f"layer{number}") for number in range(9)]
 
 
-def _plain(channels_in: int, channels_out: int, *, kernel: int, stride: int, dilation: int) -> nn.Sequential:
+def _plain(channels_in: int, channels_out: int, *, kernel: int, stride: int, dilation: int) -> ConvNorms:
     padding = kernel // 2 * dilation
     convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+    return ConvNorms(convolution, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))

@@ -6,9 +6,12 @@ torchvision (``mobilenet_v2-….pth``).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wsgcn.nets.base import Backbone
+from wsgcn.nets.layers import ConvNorms
 from wsgcn.nets.published import without_classifier
 
 _TABLE = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -18,14 +21,42 @@ _TAPS = (1, 3, 6, 13, 18)
 """Positions in ``features`` whose maps count as the five stages: the last of each stride, and the final one."""
 
 
-def _conv_bn(
-    channels_in: int, channels_out: int, kernel: int, stride: int, groups: int, dilation: int
-) -> nn.Sequential:
+class Depthwise(nn.Conv2d):
+    """A 3×3 convolution of each channel by itself, whose backward pass is quick on a CPU too.
+
+    oneDNN has no quick one where the convolution dilates, nor where it strides in bfloat16.
+    """
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if x.device.type != "cpu" or not weight.requires_grad:
+            return super()._conv_forward(x, weight, bias)
+        if self.dilation[0] > 1:
+            return self._interleaved(x, weight, bias)
+        if self.stride[0] > 1:
+            with torch.autocast("cpu", enabled=False):
+                return super()._conv_forward(x.to(weight.dtype), weight, bias)
+        return super()._conv_forward(x, weight, bias)
+
+    def _interleaved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """With dilation d: of every d-th row and column, d² small maps, each convolved without dilation."""
+        step, (height, width) = self.dilation[0], x.shape[2:]
+        x = functional.pad(x, (0, -width % step, 0, -height % step)).permute(0, 2, 3, 1)
+        batch, rows, columns, channels = x.shape
+        rows, columns = rows // step, columns // step
+        x = x.reshape(batch, rows, step, columns, step, channels).permute(0, 2, 4, 1, 3, 5)
+        x = x.reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)  # (d² B, C, h / d, w / d)
+        x = functional.conv2d(x, weight, bias, padding=1, groups=self.groups).permute(0, 2, 3, 1)
+        x = x.reshape(batch, step, step, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
+        return x.reshape(batch, rows * step, columns * step, channels).permute(0, 3, 1, 2)[:, :, :height, :width]
+
+
+def _conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int, groups: int, dilation: int) -> ConvNorms:
     padding = (kernel - 1) // 2 * dilation
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False),
+    convolution = nn.Conv2d if groups == 1 else Depthwise
+    return ConvNorms(
+        convolution(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False),
         nn.BatchNorm2d(channels_out),
-        nn.ReLU6(inplace=True),
+        nn.ReLU6(),  # in place it would copy its input first, for the backward pass
     )
 
 
@@ -41,7 +72,7 @@ class InvertedResidual(nn.Module):
             nn.Conv2d(hidden, channels_out, 1, bias=False),
             nn.BatchNorm2d(channels_out),
         ]
-        self.conv = nn.Sequential(*layers)
+        self.conv = ConvNorms(*layers)
         self.shortcut = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> Tensor:

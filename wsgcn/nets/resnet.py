@@ -11,6 +11,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone
+from wsgcn.nets.layers import ConvNorms, conv_norm
 
 
 class BasicBlock(nn.Module):
@@ -29,8 +30,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, channels_in, h, w)`` to ``(B, width, h / stride, w / stride)``."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        out = self.relu(conv_norm(self.conv1, self.bn1, x))
+        out = conv_norm(self.conv2, self.bn2, out)
         out = out + (x if self.downsample is None else self.downsample(x))
         return self.relu(out)
 
@@ -53,17 +54,17 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, channels_in, h, w)`` to ``(B, 4 · width, h / stride, w / stride)``."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = self.relu(conv_norm(self.conv1, self.bn1, x))
+        out = self.relu(conv_norm(self.conv2, self.bn2, out))
+        out = conv_norm(self.conv3, self.bn3, out)
         out = out + (x if self.downsample is None else self.downsample(x))
         return self.relu(out)
 
 
-def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> ConvNorms | None:
     if stride == 1 and channels_in == channels_out:
         return None
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out))
+    return ConvNorms(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out))
 
 
 class ResNet(Backbone):
@@ -109,7 +110,7 @@ class ResNet(Backbone):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """``(B, 3, H, W)`` normalised photographs to five maps, the first two (stem and first stage) at stride 4."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(conv_norm(self.conv1, self.bn1, x)))
         maps = [x]
         for layer in self._layers():
             x = layer(x)

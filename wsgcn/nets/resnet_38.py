@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone
+from wsgcn.nets.layers import conv_norm
 from wsgcn.nets.published import State
 
 _STRIDES_AND_DILATIONS = ((2, 1), (2, 1), (2, 1), (1, 2))
@@ -34,7 +35,8 @@ class WideBlock(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, channels_in, h, w)`` to the block's output and its input behind batch norm and ReLU."""
         active = torch.relu(self.bn_branch2a(x))
-        out = self.conv_branch2b1(torch.relu(self.bn_branch2b1(self.conv_branch2a(active))))
+        out = torch.relu(conv_norm(self.conv_branch2a, self.bn_branch2b1, active))
+        out = self.conv_branch2b1(out)
         return out + (x if self.conv_branch1 is None else self.conv_branch1(active)), active
 
 
@@ -56,10 +58,9 @@ class WideBottleneck(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, channels_in, h, w)`` to the block's output and its input behind batch norm and ReLU."""
         active = torch.relu(self.bn_branch2a(x))
-        out = self.conv_branch2a(active)
-        out = self.conv_branch2b1(self.dropout(torch.relu(self.bn_branch2b1(out))))
-        out = self.conv_branch2b2(self.dropout(torch.relu(self.bn_branch2b2(out))))
-        return out + self.conv_branch1(active), active
+        out = self.dropout(torch.relu(conv_norm(self.conv_branch2a, self.bn_branch2b1, active)))
+        out = self.dropout(torch.relu(conv_norm(self.conv_branch2b1, self.bn_branch2b2, out)))
+        return self.conv_branch2b2(out) + self.conv_branch1(active), active
 
 
 _MXNET_KINDS = {

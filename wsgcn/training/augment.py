@@ -75,16 +75,19 @@ def random_crop(
     draw = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
     factor = scale[0] + (scale[1] - scale[0]) * draw[0]
     size = max(1, round(height * factor)), max(1, round(width * factor))
-    step = -1 if draw[1] < 0.5 else 1
+    mirror = draw[1] < 0.5
     rows, rows_before = _window(size[0], crop, draw[2])
     columns, columns_before = _window(size[1], crop, draw[3])
 
-    seen = _resize(rgb_u8, size, Image.Resampling.BILINEAR)[:, ::step][rows, columns]
-    photo = _place(to_input(seen).numpy(), crop, rows_before, columns_before, 0)
+    def seen(array: NDArray[np.uint8], method: Image.Resampling) -> NDArray[np.uint8]:
+        return _scaled_part(array, size, rows, columns, mirror, method)
+
+    photo = to_input(seen(rgb_u8, Image.Resampling.BILINEAR)).numpy()
+    placed = torch.from_numpy(_place(photo, crop, rows_before, columns_before, 0))
     if labels is None:
-        return torch.from_numpy(photo), None
-    seen = _resize(labels, size, Image.Resampling.NEAREST)[:, ::step][rows, columns]
-    return torch.from_numpy(photo), torch.from_numpy(_place(seen, crop, rows_before, columns_before, IGNORE))
+        return placed, None
+    found = seen(labels, Image.Resampling.NEAREST)
+    return placed, torch.from_numpy(_place(found, crop, rows_before, columns_before, IGNORE))
 
 
 def jittered(rgb_u8: NDArray[np.uint8], params: Jitter | None, generator: torch.Generator) -> NDArray[np.uint8]:
@@ -121,15 +124,30 @@ def _turn_hue(photo: Image.Image, share: float) -> Image.Image:
     return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
 
 
-def _window(size: int, crop: int, draw: float) -> tuple[slice, int]:
+def _window(size: int, crop: int, draw: float) -> tuple[range, int]:
     """Which part of an axis is seen, and how many padded cells precede it, by a draw from [0, 1)."""
     shift = int(draw * (abs(size - crop) + 1))
-    return (slice(shift, shift + crop), 0) if size >= crop else (slice(0, size), shift)
+    return (range(shift, shift + crop), 0) if size >= crop else (range(size), shift)
 
 
-def _resize(array: NDArray[np.uint8], size: tuple[int, int], method: Image.Resampling) -> NDArray[np.uint8]:
+def _scaled_part(
+    array: NDArray[np.uint8],
+    size: tuple[int, int],
+    rows: range,
+    columns: range,
+    mirror: bool,
+    method: Image.Resampling,
+) -> NDArray[np.uint8]:
+    """The rows and columns of an array after it was scaled to ``size`` and mirrored; nothing else is scaled."""
+    height, width = size
+    left = width - columns.stop if mirror else columns.start
+    down, across = array.shape[0] / height, array.shape[1] / width
+    right, bottom = min((left + len(columns)) * across, array.shape[1]), min(rows.stop * down, array.shape[0])
     # Pillow's bilinear filter widens with the factor when it shrinks a photograph, so nothing aliases.
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
+    part = Image.fromarray(array).resize(
+        (len(columns), len(rows)), method, (left * across, rows.start * down, right, bottom)
+    )
+    return np.asarray(part)[:, :: -1 if mirror else 1]
 
 
 def _place(array: NDArray[np.generic], crop: int, top: int, left: int, fill: int) -> NDArray[np.generic]:
