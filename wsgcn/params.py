@@ -10,11 +10,10 @@ import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, GetCoreSchemaHandler, ValidationError, model_validator
-from pydantic_core import CoreSchema, core_schema
+from pydantic import Field, ValidationError, model_validator
 
 from wsgcn.affinity.base import AffinityKind
 from wsgcn.affinity.kinds import KINDS as AFFINITIES
@@ -27,30 +26,10 @@ from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
-from wsgcn.sections import KEYS, Count, Crf, Fraction, Kind, Name, Positive, Section, SgdTraining, Size
+from wsgcn.sections import KEYS, Count, Crf, Fraction, Name, NetworkTraining, OneOf, Positive, Section, Size
 from wsgcn.segtrain.section import Segtrain
 
 NotEmpty = Field(min_length=1)
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Beside a base class in an annotation: a section of one of these kinds, which its key ``kind`` chooses."""
-
-    kinds: Sequence[type[Kind]]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A tagged union, also of a single kind."""
-        choices = {
-            get_args(kind.model_fields["kind"].annotation)[0]: handler.generate_schema(kind) for kind in self.kinds
-        }
-        return core_schema.tagged_union_schema(
-            choices,
-            "kind",
-            custom_error_type="unknown_kind",
-            custom_error_message="{known}",
-            custom_error_context={"known": ", ".join(choices)},
-        )
 
 
 class Runtime(Section):
@@ -188,7 +167,7 @@ class Params(Section):
             *(("segtrain", self.segtrain, one.variant) for one in self.all_methods()),
         ]
         for name, training, variant in starts:
-            if not isinstance(training, SgdTraining) or training.weights != "cams" or training.trained is not None:
+            if not isinstance(training, NetworkTraining) or training.weights != "cams" or training.trained is not None:
                 continue
             if variant.cams.backbone != training.backbone:
                 raise ValueError(
@@ -197,10 +176,10 @@ class Params(Section):
                 )
         return self
 
-    def _trainings(self) -> Iterator[tuple[str, SgdTraining]]:
+    def _trainings(self) -> Iterator[tuple[str, NetworkTraining]]:
         for room in ("cams", "affinity"):
             for name, entry in getattr(self, room).items():
-                if isinstance(entry.train, SgdTraining):
+                if isinstance(entry.train, NetworkTraining):
                     yield f"{room}.{name}.train", entry.train
         yield "segtrain", self.segtrain
 
@@ -328,5 +307,6 @@ def _explain(problem: Any) -> str:
 
 def _place(location: Sequence[Any]) -> str:
     """The dotted key as the file has it: without the kind, and without what pydantic puts behind a bad name."""
-    kind_at = _KIND_AT.get(location[0]) if location else None
-    return ".".join(str(part) for at, part in enumerate(location) if at != kind_at and part != "[key]")
+    kinds = {_KIND_AT.get(location[0]) if location else None}
+    kinds |= {at + 1 for at, part in enumerate(location) if part == "optimiser"}
+    return ".".join(str(part) for at, part in enumerate(location) if at not in kinds and part != "[key]")

@@ -9,11 +9,25 @@ import fractions
 import importlib
 import math
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from wsgcn.training.optimiser import ParameterGroup
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -125,6 +139,26 @@ class Kind(Section):
         return self.model_dump(mode="json", include=set(names) or None, exclude=set() if names else {"kind"})
 
 
+@dataclass(frozen=True)
+class OneOf:
+    """Beside a base class in an annotation: a section of one of these kinds, which its key ``kind`` chooses."""
+
+    kinds: Sequence[type[Kind]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A tagged union, also of a single kind."""
+        choices = {
+            get_args(kind.model_fields["kind"].annotation)[0]: handler.generate_schema(kind) for kind in self.kinds
+        }
+        return core_schema.tagged_union_schema(
+            choices,
+            "kind",
+            custom_error_type="unknown_kind",
+            custom_error_message="{known}",
+            custom_error_context={"known": ", ".join(choices)},
+        )
+
+
 class Crf(Section):
     """One use of the dense CRF: pixels, grey levels of 0 … 255."""
 
@@ -145,8 +179,46 @@ class Jitter(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)]
 
 
-class SgdTraining(Section):
-    """What every training by SGD with a poly schedule has.
+class Optimiser(Kind):
+    """How parameters follow their gradients."""
+
+    weight_decay: Factor
+
+    def build(self, groups: Sequence[ParameterGroup]) -> Optimizer:
+        """PyTorch's optimiser for parameters with their rates; a group's own weight decay comes first."""
+        raise NotImplementedError
+
+
+class Sgd(Optimiser):
+    """Stochastic gradient descent, as DeepLabv2, IRNet and PSA publish it.
+
+    The public code of IRNet and PSA passes the weight decay in the place of the momentum and so trains without any.
+    """
+
+    kind: Literal["sgd"]
+    momentum: Fraction
+
+    def build(self, groups: Sequence[ParameterGroup]) -> Optimizer:
+        """SGD with momentum."""
+        from torch.optim import SGD
+
+        return SGD([dict(group) for group in groups], lr=0.0, momentum=self.momentum, weight_decay=self.weight_decay)
+
+
+class AdamW(Optimiser):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019), which learns more in few updates."""
+
+    kind: Literal["adamw"]
+
+    def build(self, groups: Sequence[ParameterGroup]) -> Optimizer:
+        """AdamW with PyTorch's moments, 0.9 and 0.999."""
+        from torch.optim import AdamW
+
+        return AdamW([dict(group) for group in groups], lr=0.0, weight_decay=self.weight_decay)
+
+
+class NetworkTraining(Section):
+    """What every training by gradient descent with a poly schedule has.
 
     ``weights`` is a file, None for a new network, or ``cams``, where another network may start as the CAM source's.
     """
@@ -155,12 +227,13 @@ class SgdTraining(Section):
     weights: str | None
     trained: str | None
     output_stride: Literal[8, 16, 32]
+    frozen_stages: Annotated[int, Field(ge=0, le=5)]
     steps: Steps
     batch: Positive
     crop: Annotated[int, Field(ge=32)]
     lr: Size
-    momentum: Fraction
-    weight_decay: Factor
+    optimiser: Annotated[Optimiser, OneOf((Sgd, AdamW))]
+    warmup_steps: Count
     poly_power: Factor
 
     def files(self) -> tuple[str, ...]:
@@ -190,4 +263,4 @@ class TrainedKind(Kind):
 
     def files(self) -> tuple[str, ...]:
         """Those of its training."""
-        return self.train.files() if isinstance(self.train, SgdTraining) else ()
+        return self.train.files() if isinstance(self.train, NetworkTraining) else ()

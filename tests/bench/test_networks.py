@@ -1,7 +1,7 @@
 """Every network with its loss: what learns at which rate, one pass, and at full size ten steps on four photographs."""
 
 import pickle
-from itertools import islice, repeat
+from itertools import islice
 from typing import Literal
 
 import pytest
@@ -19,7 +19,7 @@ from wsgcn.nets.build import backbone_class
 from wsgcn.params import load_params
 from wsgcn.project import PRESET_FOLDER
 from wsgcn.store.photos import load_photo
-from wsgcn.training.loop import descend
+from wsgcn.training.loop import Descent
 
 SIZE = (24, 32)
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "voc-animals" / "VOCdevkit" / "VOC2012" / "JPEGImages"
@@ -171,6 +171,6 @@ def test_ten_steps_at_full_size_lower_the_loss_on_four_photographs(what, values,
     loss = network.build(size)
     target = torch.stack([network.target(size)] * 4)
     fabric = Fabric(accelerator="cpu", devices=1)
-    steps = list(descend(loss, repeat((x, target), 10), loss.params, fabric=fabric, steps=10, section=what))
-    losses = [step.loss for step in steps]
+    descent = Descent(loss, loss.params, fabric=fabric, steps=10, section=what)
+    losses = [descent.update([(x, target)]).loss for _ in range(10)]
     assert max(losses[-3:]) < losses[0]

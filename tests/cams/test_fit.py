@@ -17,14 +17,15 @@ def _load(name):
     return np.full((40, 40, 3), COLOURS[name], np.uint8)
 
 
-def _train(tiny_params, steps, name="cams-train", label="cams-train I", section="cams.irnet.train"):
+def _train(tiny_params, tmp_path, steps, name="cams-train", label="cams-train I", section="cams.irnet.train"):
     """A classifier of red photographs, class 1, and blue ones, class 2, and its history."""
     params = changed(tiny_params, {"cams.irnet.train.steps": steps, "cams.irnet.train.batch": 4}).cams["irnet"].train
     torch.manual_seed(0)
     net = build_cam_net(params, 3, pretrained=False)
     labels = {name: (1,) if name[0] == "r" else (2,) for name in COLOURS}
     fabric = Fabric(accelerator="cpu", devices=1)
-    return net, train_classifier(net, labels, _load, params, 0, fabric, name=name, label=label, section=section)
+    named = {"name": name, "label": label, "section": section, "unfinished": tmp_path / "unfinished"}
+    return net, train_classifier(net, labels, _load, params, 0, fabric, **named)
 
 
 @pytest.mark.parametrize(("class_ids", "target"), [((1,), [1, 0, 0]), ((1, 3), [1, 0, 1]), ((), [0, 0, 0])])
@@ -32,9 +33,9 @@ def test_labels_become_a_vector_without_background(class_ids, target):
     assert multi_hot(class_ids, CLASSES - 1).tolist() == target
 
 
-def test_training_learns_colours_and_follows_the_schedule(tiny_params):
+def test_training_learns_colours_and_follows_the_schedule(tiny_params, tmp_path):
     """The loss falls to a fraction."""
-    net, history = _train(tiny_params, "15 epochs")
+    net, history = _train(tiny_params, tmp_path, "15 epochs")
     assert [step for step, _, _ in history] == list(range(15))
     assert history[-1][1] < 0.3 * history[0][1]
     rates = [rate for _, _, rate in history]
@@ -43,10 +44,10 @@ def test_training_learns_colours_and_follows_the_schedule(tiny_params):
     assert not net.training
 
 
-def test_crops_are_drawn_by_the_trainings_name_and_not_by_a_text(tiny_params):
-    _, before = _train(tiny_params, 2)
-    _, same = _train(tiny_params, 2, label="another text", section="another.section")
-    _, other = _train(tiny_params, 2, name="another training")
+def test_crops_are_drawn_by_the_trainings_name_and_not_by_a_text(tiny_params, tmp_path):
+    _, before = _train(tiny_params, tmp_path, 2)
+    _, same = _train(tiny_params, tmp_path, 2, label="another text", section="another.section")
+    _, other = _train(tiny_params, tmp_path, 2, name="another training")
     assert same == before
     assert other != before
 

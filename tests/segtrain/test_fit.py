@@ -1,7 +1,5 @@
 """The training's core: groups, loss, learning, repeatability."""
 
-from itertools import repeat
-
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -12,14 +10,17 @@ from wsgcn.errors import UsageError
 from wsgcn.nets.base import norms
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.segtrain.fit import SegmentationLoss, parameter_groups, segmentation_loss
-from wsgcn.training.loop import descend
+from wsgcn.training.loop import Descent
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
 
 
 @pytest.fixture
 def params(tiny_params):
-    return changed(tiny_params, {"segtrain.steps": 30, "segtrain.momentum": 0.9}).segtrain
+    return changed(
+        tiny_params,
+        {"segtrain.steps": 30, "segtrain.optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 5.0e-4}},
+    ).segtrain
 
 
 def network():
@@ -28,15 +29,10 @@ def network():
 
 
 def fit(net, batches, params):
-    return descend(
-        SegmentationLoss(net, params),
-        batches,
-        params,
-        fabric=Fabric(accelerator="cpu", devices=1),
-        steps=params.steps,
-        section="segtrain",
-        accumulate=params.accumulate,
-    )
+    loss, fabric = SegmentationLoss(net, params), Fabric(accelerator="cpu", devices=1)
+    descent = Descent(loss, params, fabric=fabric, steps=params.steps, section="segtrain")
+    together = params.accumulate
+    return [descent.update(batches[first : first + together]) for first in range(0, len(batches), together)]
 
 
 def four_pictures():
@@ -92,7 +88,7 @@ def test_nothing_labelled_gives_zero_and_no_nan():
 
 def test_training_lowers_the_loss_on_four_pictures(params):
     net = network()
-    steps = list(fit(net, repeat(four_pictures(), 30), params))
+    steps = fit(net, [four_pictures()] * 30, params)
     assert [step.number for step in steps] == list(range(30))
     assert steps[-1].loss < 0.2 * steps[0].loss
     photos, labels = four_pictures()
@@ -102,28 +98,28 @@ def test_training_lowers_the_loss_on_four_pictures(params):
 
 
 def test_learning_rate_follows_the_poly_formula(params):
-    steps = list(fit(network(), repeat(four_pictures(), 30), params))
+    steps = fit(network(), [four_pictures()] * 30, params)
     expected = [params.lr * (1 - step / 30) ** params.poly_power for step in range(30)]
     assert [step.lr for step in steps] == pytest.approx(expected)
 
 
 def test_same_start_and_batches_give_the_same_network(params):
     first, second = network(), network()
-    losses = [[step.loss for step in fit(net, repeat(four_pictures(), 4), params)] for net in (first, second)]
+    losses = [[step.loss for step in fit(net, [four_pictures()] * 4, params)] for net in (first, second)]
     assert losses[0] == losses[1]
     assert all(torch.equal(one, second.state_dict()[key]) for key, one in first.state_dict().items())
 
 
 def test_several_scales_train_with_the_maximum(params):
     several = params.model_copy(update={"input_scales": (1.0, 0.75, 0.5)})
-    one, more = ([step.loss for step in fit(network(), repeat(four_pictures(), 1), p)] for p in (params, several))
+    one, more = ([step.loss for step in fit(network(), [four_pictures()] * 1, p)] for p in (params, several))
     assert more[0] == pytest.approx(4 * one[0], rel=0.2)  # three scales and their maximum
 
 
 def test_frozen_norms_stay_as_loaded(params):
     net = network()
     before = [one.clone() for norm in norms(net) for one in norm.state_dict().values()]
-    list(fit(net, repeat(four_pictures(), 2), params.model_copy(update={"freeze_norm": True})))
+    fit(net, [four_pictures()] * 2, params.model_copy(update={"freeze_norm": True}))
     assert all(
         torch.equal(a, b) for a, b in zip(before, (o for norm in norms(net) for o in norm.state_dict().values()))
     )
@@ -131,7 +127,7 @@ def test_frozen_norms_stay_as_loaded(params):
 
 def test_unlabelled_batch_is_survived(params):
     photos, labels = four_pictures()
-    steps = list(fit(network(), [(photos, torch.full_like(labels, 255)), (photos, labels)], params))
+    steps = fit(network(), [(photos, torch.full_like(labels, 255)), (photos, labels)], params)
     assert steps[0].loss == 0
     assert steps[1].loss > 0
 

@@ -39,7 +39,7 @@ def endless() -> None:
     runtime = params.runtime.model_copy(update={"device": "cpu", "devices": 2})
     training = Training(
         loss=Line(), items={"a": 1.0, "b": 2.0}, sample=line_sample, params=params.segtrain, steps=10**9, run_seed=0,
-        name="line", label="line", section="line",
+        name="line", label="line", section="line", unfinished=Path("unfinished"),
     )  # fmt: skip
     train(training, fabric_for(runtime), say)
 

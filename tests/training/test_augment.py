@@ -3,14 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from wsgcn.errors import UsageError
 from wsgcn.nets.base import to_input
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.sections import Jitter
 from wsgcn.training.augment import jittered, random_crop
-from wsgcn.training.optimiser import finite, poly_schedule, sgd
 
 
 def cropped(rgb_u8, labels, crop, scale=(1.0, 1.0), seed=0):
@@ -94,47 +91,6 @@ def test_one_pixel_photo_survives_a_small_scale():
 def test_labels_of_another_size_are_refused(coded):
     with pytest.raises(ValueError, match=r"\(5, 5\) do not fit"):
         cropped(coded[0], np.zeros((5, 5), np.uint8), 8)
-
-
-def test_sgd_keeps_momentum_and_decay_apart():
-    """Pitfall P1: in IRNet, PSA and SEAM the weight decay took the momentum's place."""
-    free, bias = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
-    optimizer = sgd(
-        [{"params": [free], "lr": 0.1}, {"params": [bias], "lr": 0.2, "weight_decay": 0.0}],
-        momentum=0.9,
-        weight_decay=5e-4,
-    )
-    seen = [(group["lr"], group["momentum"], group["weight_decay"]) for group in optimizer.param_groups]
-    assert seen == [(0.1, 0.9, 5e-4), (0.2, 0.9, 0.0)]
-
-
-def test_momentum_really_carries_over():
-    weight = nn.Parameter(torch.zeros(1))
-    optimizer = sgd([{"params": [weight], "lr": 1.0}], momentum=0.9, weight_decay=0.0)
-    for gradient in (1.0, 0.0):
-        weight.grad = torch.tensor([gradient])
-        optimizer.step()
-    assert weight.item() == pytest.approx(-1.9)
-
-
-@pytest.mark.parametrize(("steps", "power"), [(7, 0.9), (30, 1.0), (1, 0.9), (5, 0.0)])
-def test_poly_schedule_equals_its_formula(steps, power):
-    optimizer = sgd(
-        [{"params": [nn.Parameter(torch.ones(1))], "lr": lr} for lr in (0.02, 0.2)], momentum=0.9, weight_decay=0.0
-    )
-    schedule = poly_schedule(optimizer, steps, power)
-    for step in range(steps):
-        expected = [lr * (1 - step / steps) ** power for lr in (0.02, 0.2)]
-        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(expected)
-        optimizer.step()
-        schedule.step()
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_loss_that_is_not_finite_names_the_rate_to_change(value):
-    with pytest.raises(UsageError, match=r"cams\.train: the loss is (nan|inf) at step 3: .* cams\.train\.lr"):
-        finite(torch.tensor(value), "cams.train", 3)
-    assert finite(torch.tensor(0.5), "cams.train", 3) == 0.5
 
 
 # ---------------------------------------------------------------- colours

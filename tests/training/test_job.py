@@ -42,7 +42,7 @@ def learn(job):
     """Trains a network that is new each time; says how often."""
     calls = []
 
-    def learn_network():
+    def learn_network(unfinished):
         calls.append(None)
         job.save("line", {"cells": 2}, nn.Linear(2, 1), [(0, 0.5 + len(calls), 0.1)])
 
@@ -89,8 +89,8 @@ def test_a_network_without_its_curve_or_a_curve_without_its_network_is_trained_a
 
 
 def test_what_failed_or_was_interrupted_is_not_kept(job, learn):
-    def fail():
-        learn()
+    def fail(unfinished):
+        learn(unfinished)
         raise KeyboardInterrupt
 
     mark = job.fingerprint(SETTINGS, [])

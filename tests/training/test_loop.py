@@ -8,21 +8,29 @@ from tests import chain
 from tests.conftest import changed
 from tests.training.lines import Line, line_sample, losses, weights
 from wsgcn.errors import UsageError
-from wsgcn.training.loop import Training, descend, fabric_for, train
+from wsgcn.sections import Sgd
+from wsgcn.training.loop import Descent, Training, fabric_for, train
 
 CPU = Fabric(accelerator="cpu", devices=1)
 
 
 @pytest.fixture
 def params(tiny_params):
-    return tiny_params.segtrain.model_copy(update={"momentum": 0.9, "weight_decay": 0.01, "poly_power": 0.9})
+    optimiser = Sgd(kind="sgd", momentum=0.9, weight_decay=0.01)
+    return tiny_params.segtrain.model_copy(update={"optimiser": optimiser, "warmup_steps": 0, "poly_power": 0.9})
+
+
+def descent(line, params, steps):
+    return Descent(line, params, fabric=CPU, steps=steps, section="segtrain")
 
 
 def test_descent_is_sgd_with_momentum_decay_and_a_poly_schedule_for_each_group(params):
     """v ← 0.9 v + (g + λ w), w ← w - lr (1 - t / T)^0.9 v, with gradients written by hand."""
     x, y, steps = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([3.0, 1.0, 0.0]), 6
     line = Line()
-    taken = list(descend(line, [(x, y)] * steps, params, fabric=CPU, steps=steps, section="segtrain"))
+    ours = descent(line, params, steps)
+    taken = [ours.update([(x, y)]) for _ in range(steps)]
+    assert taken == ours.history
     weight, speed = torch.tensor([0.5, 2.0]), torch.zeros(2)
     for number, step in enumerate(taken):
         rest = weight[0] * x + weight[1] - y
@@ -40,10 +48,10 @@ def test_descent_is_sgd_with_momentum_decay_and_a_poly_schedule_for_each_group(p
 def test_an_update_follows_the_mean_gradient_of_its_batches(params):
     x, y = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
     whole, parts = Line(), Line()
-    list(descend(whole, [(x, y)] * 2, params, fabric=CPU, steps=2, section="s"))
-    feed = [(x[:4], y[:4]), (x[4:], y[4:])] * 2
-    steps = list(descend(parts, feed, params, fabric=CPU, steps=2, section="s", accumulate=2))
-    assert len(steps) == 2
+    at_once, in_parts = descent(whole, params, 2), descent(parts, params, 2)
+    for _ in range(2):
+        at_once.update([(x, y)])
+        in_parts.update([(x[:4], y[:4]), (x[4:], y[4:])])
     assert parts.slope.item() == pytest.approx(whole.slope.item(), rel=1e-5)
     assert parts.shift.item() == pytest.approx(whole.shift.item(), rel=1e-5)
 
@@ -53,10 +61,10 @@ class Hungry(Line):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def test_too_little_memory_ends_in_advice(params):
+def test_too_little_memory_ends_in_advice(params, tmp_path):
     training = Training(
         loss=Hungry(), items={"a": 1.0}, sample=line_sample, params=params, steps=1, run_seed=0, name="line",
-        label="line", section="segtrain",
+        label="line", section="segtrain", unfinished=tmp_path / "unfinished",
     )  # fmt: skip
     with pytest.raises(UsageError, match=r"segtrain: the memory of cpu is too small: choose a smaller batch"):
         train(training, CPU)
@@ -97,7 +105,7 @@ def test_devices_that_cannot_be_had_are_refused(device, devices, precision, mess
         fabric_for(changed(tiny_params, values).runtime)
 
 
-def test_training_reports_each_update_and_leaves_the_network_in_evaluation(params):
+def test_training_reports_each_update_and_leaves_the_network_in_evaluation(params, tmp_path):
     line, seen = Line(), []
     training = Training(
         loss=line,
@@ -109,6 +117,7 @@ def test_training_reports_each_update_and_leaves_the_network_in_evaluation(param
         name="line",
         label="line",
         section="segtrain",
+        unfinished=tmp_path / "unfinished",
     )
     assert train(training, CPU, seen.append) == seen
     assert [step.number for step in seen] == [0, 1, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -52,6 +52,7 @@ class AffinityLoss(TrainingLoss):
         super().__init__()
         self.net = net.train()
         self.params, self.grid, self.offsets, self.seed_names = params, grid, offsets, seed_names
+        self.begin(0)
 
     def groups(self) -> list[ParameterGroup]:
         """The boundary or feature heads, the displacement branch, and the backbone where it learns."""
@@ -63,20 +64,20 @@ class AffinityLoss(TrainingLoss):
             groups.append({"params": list(net.backbone.parameters()), "lr": lr * self.params.backbone_lr_factor})
         return groups
 
-    @cached_property
-    def generator(self) -> torch.Generator:
-        """Draws the offsets, alike in every process; made when it is needed, as it cannot be sent to another."""
-        return generator_for(*self.seed_names)
+    def begin(self, update: int) -> None:
+        """Draw the offsets of this update, alike in every process."""
+        run_seed, *names = self.seed_names
+        generator = generator_for(run_seed, *names, str(update))
+        self.drawn = _some(self.offsets, self.params.offset_share, generator)
 
     def forward(self, x: Tensor, seeds: Tensor) -> Tensor:
-        """Loss of ``(B, 3, crop, crop)`` crops with ``(B, crop, crop)`` uint8 seeds, over offsets drawn anew."""
-        offsets = _some(self.offsets, self.params.offset_share, self.generator)
+        """Loss of ``(B, 3, crop, crop)`` crops with ``(B, crop, crop)`` uint8 seeds, over the update's offsets."""
         cells = functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]
         taps = self.net.taps(x)
         maps = self.net.affinity_maps(self.net.node_features(taps, self.grid))
-        loss = pair_loss(maps, cells, self.net.affinity, offsets)
+        loss = pair_loss(maps, cells, self.net.affinity, self.drawn)
         if self.net.displacement is not None:
-            loss = loss + displacement_loss(self.net.displacement(taps, self.grid).float(), cells, offsets)
+            loss = loss + displacement_loss(self.net.displacement(taps, self.grid).float(), cells, self.drawn)
         return loss
 
 
@@ -106,6 +107,7 @@ def train_affinity(
     name: str,
     label: str,
     section: str,
+    unfinished: Path,
 ) -> list[Step]:
     """Minimise :class:`AffinityLoss` over random crops; ``net`` is changed in place.
 
@@ -122,6 +124,7 @@ def train_affinity(
         name: of the training, part of every seed.
         label: text before the progress bar.
         section: of the parameters, for an error.
+        unfinished: file in which the training is kept while it goes on.
 
     Returns:
         Every step, with the learning rate of the heads.
@@ -140,6 +143,7 @@ def train_affinity(
         name=name,
         label=label,
         section=section,
+        unfinished=unfinished,
     )
     history = train(training, fabric)
     if net.displacement is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -78,10 +79,12 @@ def learn_affinity(
     numbers = params.model_dump(mode="json", exclude={"weights", "trained", "seeds"})
     marks = [require_fingerprint(make.path(image.id)) for image in job.images]
     mark = job.fingerprint({"name": [network_name(kind), variant], **numbers}, files, marks)
-    job.train_once(mark, lambda: _learn(kind, job, variant, make, start.path))
+    job.train_once(mark, partial(_learn, kind, job, variant, make, start.path))
 
 
-def _learn(kind: LearnedAffinity, job: TrainingJob, variant: str, seeds: MakeSeeds, start: Path) -> None:
+def _learn(
+    kind: LearnedAffinity, job: TrainingJob, variant: str, seeds: MakeSeeds, start: Path, unfinished: Path
+) -> None:
     fabric = fabric_for(job.runtime)
     net = _new_network(kind, job.runtime.seed, variant, start)
     rows = train_affinity(
@@ -94,6 +97,7 @@ def _learn(kind: LearnedAffinity, job: TrainingJob, variant: str, seeds: MakeSee
         name=f"affinity-train {variant}",
         label=job.label,
         section=job.section,
+        unfinished=unfinished,
     )
     job.save(network_name(kind), kind.structure(), net, rows)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from wsgcn.affinity.base import AffinityKind
-from wsgcn.sections import Crf, Factor, Jitter, Positive, Range, Section, SgdTraining, Stride, backbone_module
+from wsgcn.sections import Crf, Factor, Jitter, NetworkTraining, Positive, Range, Section, Stride, backbone_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,10 +30,9 @@ class Seeds(Section):
     crf: Crf
 
 
-class AffinityTraining(SgdTraining):
+class AffinityTraining(NetworkTraining):
     """What decides an affinity network."""
 
-    frozen_stages: Annotated[int, Field(ge=0, le=5)]
     stride: Stride
     radius: Annotated[int, Field(ge=2)]
     seeds: Seeds

@@ -88,7 +88,9 @@ def _affinity(kind: LearnedAffinity, seed_names: tuple[int, str, str], size: Ima
 
 
 def _deeplab(params: Segtrain, classes: int, size: ImageSize) -> TrainingLoss:
-    return SegmentationLoss(build_deeplab(network_structure(params, classes), None), params)
+    network = build_deeplab(network_structure(params, classes), None)
+    freeze_stages(network.backbone, params.frozen_stages)
+    return SegmentationLoss(network, params)
 
 
 def _one_class(classes: int, size: ImageSize) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from wsgcn.cams.base import CamSource
-from wsgcn.sections import BelowOne, Jitter, Range, Section, SgdTraining, Size, Stride, backbone_module
+from wsgcn.sections import BelowOne, Jitter, NetworkTraining, Range, Section, Size, Stride, backbone_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from wsgcn.training.job import TrainingJob
 
 
-class ClassifierTraining(SgdTraining):
+class ClassifierTraining(NetworkTraining):
     """What decides the classifier; exactly one of ``scale`` and ``long_side`` is given."""
 
-    frozen_stages: Annotated[int, Field(ge=0, le=5)]
     dropout: BelowOne
     scale: Range | None
     long_side: Range | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +79,7 @@ def train_classifier(
     name: str,
     label: str,
     section: str,
+    unfinished: Path,
 ) -> list[Step]:
     """Minimise the multi-label cross-entropy over random crops of the photographs; ``net`` is changed in place.
 
@@ -91,6 +93,7 @@ def train_classifier(
         name: of the training, part of every seed.
         label: text before the progress bar.
         section: of the parameters, for an error.
+        unfinished: file in which the training is kept while it goes on.
 
     Returns:
         Every step, with the learning rate of the backbone.
@@ -109,6 +112,7 @@ def train_classifier(
         name=name,
         label=label,
         section=section,
+        unfinished=unfinished,
     )
     return train(training, fabric)
 

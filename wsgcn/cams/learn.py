@@ -39,7 +39,7 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
         job.take_imported(params.trained, NETWORK, settings, net)
         return
 
-    def learn() -> None:
+    def learn(unfinished: Path) -> None:
         seed, fabric = job.runtime.seed, fabric_for(job.runtime)
         with seeded(seed, "cams"):
             net = build_cam_net(params, classes, pretrained=True)
@@ -47,7 +47,16 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
         class_ids = {image.id: image.class_ids for image in job.images}
         load = partial(_load_photo, job.photos)
         rows = train_classifier(
-            net, class_ids, load, params, seed, fabric, name="cams-train", label=job.label, section=job.section
+            net,
+            class_ids,
+            load,
+            params,
+            seed,
+            fabric,
+            name="cams-train",
+            label=job.label,
+            section=job.section,
+            unfinished=unfinished,
         )
         job.save(NETWORK, settings, net, rows)
 

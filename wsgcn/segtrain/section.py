@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wsgcn.sections import Positive, Range, SgdTraining, Size
+from wsgcn.sections import NetworkTraining, Positive, Range, Size
 
 
-class Segtrain(SgdTraining):
+class Segtrain(NetworkTraining):
     """What decides the segmentation network."""
 
     aspp_dilations: Annotated[tuple[Positive, ...], Field(min_length=1)]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsgcn.errors import DataError
+from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.runtime.progress import LogMetrics
 from wsgcn.runtime.seeds import seeded
@@ -76,9 +77,9 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
     start = artifacts.checkpoint("cams-train", method.variant.name)
     _check_labels(job.images, artifacts, method)
 
-    def learn() -> None:
+    def learn(unfinished: Path) -> None:
         network = _new_network(structure, settings, params.runtime.seed, start)
-        training = _training(job, network, settings, artifacts, method)
+        training = _training(job, network, settings, artifacts.folder("crf", method.name), unfinished)
         history = _History(training.steps, log)
         train(training, fabric_for(params.runtime), history.add)
         job.save(NETWORK, structure, network, history.rows)
@@ -101,14 +102,14 @@ def network_structure(params: Segtrain, classes: int) -> dict[str, Any]:
 
 
 def _training(
-    job: TrainingJob, network: DeepLabV2, params: Segtrain, artifacts: Artifacts, method: Method
+    job: TrainingJob, network: DeepLabV2, params: Segtrain, labels: Path, unfinished: Path
 ) -> Training[ImageRecord]:
     return Training(
         loss=SegmentationLoss(network, params),
         items={image.id: image for image in job.images},
         sample=SegmentationSample(
             index=job.index,
-            labels=artifacts.folder("crf", method.name),
+            labels=labels,
             crop=params.crop,
             scale=params.scale,
             to_input=network.backbone.to_input,
@@ -120,6 +121,7 @@ def _training(
         name=NETWORK,
         label=job.label,
         section=job.section,
+        unfinished=unfinished,
     )
 
 
@@ -147,6 +149,7 @@ def _new_network(structure: Mapping[str, Any], params: Segtrain, run_seed: int, 
         network = build_deeplab(structure, None if from_cams else params.weights)
     if from_cams:
         load_part(start, "cams", "backbone.", network.backbone)
+    freeze_stages(network.backbone, params.frozen_stages)
     return network
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,28 @@ def save_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: 
         settings: numbers and strings that decide the structure.
         net: the trained network.
     """
-    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    # In one memory order, whatever the training used: the same weights are the same bytes.
+    plain = torch.contiguous_format
+    state = {name: value.detach().cpu().clone(memory_format=plain) for name, value in net.state_dict().items()}
     content = {"network": network, "settings": dict(settings), "state": state}
     write_atomic(path, lambda file: torch.save(content, file))
+
+
+def save_unfinished(path: Path, state: Mapping[str, Any]) -> None:
+    """Keep what a training has done so far: plain values and tensors.
+
+    A file that cannot be written costs a killed training time, and this one nothing.
+    """
+    with suppress(OSError):
+        write_atomic(path, lambda file: torch.save(dict(state), file))
+
+
+def read_unfinished(path: Path) -> dict[str, Any] | None:
+    """What :func:`save_unfinished` kept, None where there is nothing, or nothing whole."""
+    try:
+        return dict(_read(path))
+    except (DataError, TypeError, ValueError):
+        return None
 
 
 def load_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: nn.Module) -> None:

@@ -59,8 +59,7 @@ class FinishedWork:
         A folder that cannot be written costs a later run time, and this one nothing: the file is where it belongs.
         """
         with suppress(OSError):
-            if not self.root.exists():
-                write_text(self.root / ".gitignore", "*\n")
+            self._make()
             _link(source, self._path(mark))
             write_json(self._note_path(mark), Note(file_digest(source), seconds)._asdict())
 
@@ -87,6 +86,16 @@ class FinishedWork:
             path.unlink(missing_ok=True)
             total -= size
         return freed - total
+
+    def unfinished(self, mark: str) -> Path:
+        """File for what will have this fingerprint and is in the making; it has no note, and may be removed."""
+        with suppress(OSError):
+            self._make()
+        return self._path(f"{mark}-unfinished")
+
+    def _make(self) -> None:
+        if not self.root.exists():
+            write_text(self.root / ".gitignore", "*\n")
 
     def _path(self, mark: str) -> Path:
         return self.root / mark[:2] / mark[2:]

@@ -33,6 +33,7 @@ def batches(
     steps: int,
     run_seed: int,
     name: str,
+    first: int = 0,
     part: tuple[int, int] = (0, 1),
 ) -> Iterator[list[Sample]]:
     """Lists of ``batch`` samples, epoch after epoch without a gap; threads work ahead while the network trains.
@@ -41,16 +42,17 @@ def batches(
         items: what to make samples of, by image id.
         make: loads and augments one item; its generator depends on (run seed, name, epoch, image id).
         batch: samples a step.
-        steps: number of lists.
+        steps: number of lists, from the beginning of the training.
         run_seed: seed of the run.
         name: the training, so that two trainings draw different numbers.
+        first: lists that an earlier run had; they are left out.
         part: (r, n) = of each list every n-th sample from the r-th on.
 
     Raises:
         WsgcnError: what ``make`` raised, when the batch's turn comes.
     """
     rank, processes = part
-    drawn = itertools.islice(_draws(list(items), run_seed, name), batch * steps)
+    drawn = itertools.islice(_draws(list(items), run_seed, name), batch * first, batch * steps)
     own = (one for number, one in enumerate(drawn) if number % batch % processes == rank)
     share = len(range(rank, batch, processes))
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="augment")

@@ -63,14 +63,21 @@ class TrainingJob:
         digests = [file_digest(path) for path in (*files, *self.photos.values())]
         return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])
 
-    def train_once(self, mark: str, learn: Callable[[], None]) -> None:
-        """Link network and curve if they were finished earlier; else learn, which writes both, and keep them."""
+    def train_once(self, mark: str, learn: Callable[[Path], None]) -> None:
+        """Link network and curve if they were finished earlier; else learn, and keep both.
+
+        Args:
+            mark: fingerprint of the network.
+            learn: trains, and writes network and curve; it is given the file in which the training is kept meanwhile.
+        """
         kept = {f"{mark}-history": self.history, f"{mark}-network": self.checkpoint}
         if all(self.finished.take(name, path) for name, path in kept.items()):
             return
-        learn()
+        unfinished = self.finished.unfinished(mark)
+        learn(unfinished)
         for name, path in kept.items():
             self.finished.keep(name, path, 0)
+        unfinished.unlink(missing_ok=True)
         self.finished.shrink(self.runtime.store_gb)
 
     def save(

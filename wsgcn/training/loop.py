@@ -1,37 +1,43 @@
-"""Gradient descent as every training here does it: groups with their own rates, a poly schedule, several devices."""
+"""Gradient descent as every training here does it: groups with their own rates, a poly schedule, several devices.
+
+A training that was killed goes on where it was last kept, and ends with the weights of one that was not: what an update
+draws depends on the run's seed and the update's number, and what it starts from is kept exactly.
+"""
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing import active_children
-from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
-from torch import Tensor, multiprocessing, nn
-from torch.multiprocessing.spawn import ProcessExitedException
+from torch import Tensor, nn
 
-from wsgcn.errors import UsageError, WsgcnError
+from wsgcn.errors import UsageError
 from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 from wsgcn.runtime.seeds import seeded
+from wsgcn.store.checkpoints import read_unfinished, save_unfinished
 from wsgcn.training.batches import batches
-from wsgcn.training.optimiser import ParameterGroup, finite, poly_schedule, sgd
+from wsgcn.training.optimiser import ParameterGroup, finite, poly_schedule
+from wsgcn.training.processes import train_apart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from wsgcn.params import Runtime
-    from wsgcn.sections import SgdTraining
+    from wsgcn.sections import NetworkTraining
 
 Item = TypeVar("Item")
+
+KEEP_SECONDS = 30
+"""How much work a kill costs at most."""
 
 # Here rather than in a function, so that the processes of a training are as quiet as this one.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -52,6 +58,9 @@ class TrainingLoss(nn.Module):
         """What learns, with the rate of the first update."""
         raise NotImplementedError
 
+    def begin(self, update: int) -> None:
+        """Called before each update, for what is drawn alike in every process; here nothing is."""
+
 
 @dataclass(frozen=True)
 class Training(Generic[Item]):
@@ -61,24 +70,26 @@ class Training(Generic[Item]):
         loss: in the mode and with the frozen parameters that it trains with.
         items: what to make samples of, by image id.
         sample: makes the tensors of one item; its generator depends on (seed, name, epoch, image id).
-        params: batch, momentum, weight decay and power of the schedule.
+        params: batch, optimiser, warm-up and power of the schedule.
         steps: updates, after which the rates would be 0.
         accumulate: batches of one update.
         run_seed: seed of the run.
         name: part of every seed.
         label: text of the progress bar.
         section: of the parameters, for an error.
+        unfinished: file in which the training is kept while it goes on; of nothing but this very training.
     """
 
     loss: TrainingLoss
     items: Mapping[str, Item]
     sample: Callable[[Item, torch.Generator], tuple[Tensor, ...]]
-    params: SgdTraining
+    params: NetworkTraining
     steps: int
     run_seed: int
     name: str
     label: str
     section: str
+    unfinished: Path
     accumulate: int = 1
 
 
@@ -120,7 +131,7 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
     Args:
         training: what to train.
         fabric: the devices, which share every batch.
-        each: called with every update after it is done.
+        each: called with every update after it is done, and first with those that an earlier, killed run had done.
 
     Returns:
         Every update.
@@ -141,139 +152,116 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
         if fabric.world_size == 1:
             fabric.launch(partial(_work, training=training, done=done))
         else:
-            _train_apart(training, fabric, done)
+            train_apart(_work, training, fabric, done)
     training.loss.to(fabric.device).eval()
     return history
 
 
-def descend(
-    objective: TrainingLoss,
-    feed: Iterable[tuple[Tensor, ...]],
-    params: SgdTraining,
-    *,
-    fabric: Fabric,
-    steps: int,
-    section: str,
-    accumulate: int = 1,
-) -> Iterator[Step]:
-    """Change the parameters in place, one update for every ``accumulate`` batches, until the feed ends.
+class Descent:
+    """The updates of one network, which is changed in place.
 
     Args:
-        objective: the network and its loss; an update follows the mean gradient of its batches.
-        feed: the batches, of every process its own part.
-        params: momentum, weight decay and power of the schedule.
+        objective: the network and its loss.
+        params: optimiser, warm-up and power of the schedule.
         fabric: launched, where there are several processes.
         steps: updates after which the rates would be 0.
         section: of the parameters, for an error.
-        accumulate: batches of one update.
 
-    Yields:
-        Each update after it is done, with the mean loss over the processes; one that ``16-mixed`` leaves out, as its
-        gradient overflows, counts too.
-
-    Raises:
-        UsageError: the loss is no longer finite.
+    Attributes:
+        history: the updates so far.
     """
-    optimizer = sgd(objective.groups(), momentum=params.momentum, weight_decay=params.weight_decay)
-    schedule = poly_schedule(optimizer, steps, params.poly_power)
-    loss_of, stepper = fabric.setup(objective, optimizer)
-    feed, numbers = iter(feed), itertools.count()
-    while some := list(itertools.islice(feed, accumulate)):
-        number, value = next(numbers), 0.0
-        stepper.zero_grad()
+
+    def __init__(
+        self, objective: TrainingLoss, params: NetworkTraining, *, fabric: Fabric, steps: int, section: str
+    ) -> None:
+        keep_freed_memory()
+        # Processors and GPUs convolve faster with a cell's channels side by side.
+        self._objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimizer = params.optimiser.build(objective.groups())
+        self._schedule = poly_schedule(self._optimizer, steps, params.poly_power, params.warmup_steps)
+        self._loss_of, self._stepper = fabric.setup(objective, self._optimizer)
+        self._fabric, self._section = fabric, section
+        self.history: list[Step] = []
+
+    def update(self, some: Sequence[tuple[Tensor, ...]]) -> Step:
+        """One update, which follows the mean gradient of some batches, of every process its own part.
+
+        Returns:
+            The update, with the mean loss over the processes; one that ``16-mixed`` leaves out, as its gradient
+            overflows, counts too.
+
+        Raises:
+            UsageError: the loss is not finite.
+        """
+        number, value = len(self.history), 0.0
+        self._objective.begin(number)
+        self._stepper.zero_grad()
         for left, batch in zip(reversed(range(len(some))), some):
-            with fabric.no_backward_sync(loss_of, enabled=left > 0):
-                loss = loss_of(*fabric.to_device(batch)) / accumulate
-                value += finite(cast("Tensor", fabric.all_reduce(loss.detach().clone())), section, number)
-                fabric.backward(loss)
-        lr = float(schedule.get_last_lr()[0])
-        stepper.step()
-        schedule.step()
-        yield Step(number, value, lr)
+            with self._fabric.no_backward_sync(self._loss_of, enabled=left > 0):
+                loss = self._loss_of(*map(_channels_last, self._fabric.to_device(batch))) / len(some)
+                mean = cast("Tensor", self._fabric.all_reduce(loss.detach().clone()))
+                value += finite(mean, self._section, number)
+                self._fabric.backward(loss)
+        lr = float(self._schedule.get_last_lr()[0])
+        self._stepper.step()
+        self._schedule.step()
+        self.history.append(Step(number, value, lr))
+        return self.history[-1]
+
+    def state(self) -> dict[str, Any]:
+        """All that the next update depends on, as plain values and tensors."""
+        return {
+            "history": [tuple(step) for step in self.history],
+            "network": self._objective.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "precision": self._fabric.strategy.precision.state_dict(),
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from a :meth:`state`."""
+        self._objective.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._fabric.strategy.precision.load_state_dict(state["precision"])
+        self.history = [Step(*step) for step in state["history"]]
+        self._schedule.last_epoch = len(self.history)
+        self._schedule._last_lr = [float(group["lr"]) for group in self._optimizer.param_groups]
+
+
+def _channels_last(part: Tensor) -> Tensor:
+    return part.contiguous(memory_format=torch.channels_last) if part.dim() == 4 else part
 
 
 def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None]) -> None:
     """What each process does: train on its part of the batches."""
+    state = read_unfinished(training.unfinished)  # before the others are heard of, who may keep a later one
+    descent = Descent(
+        training.loss, training.params, fabric=fabric, steps=training.steps, section=training.section
+    )  # fmt: skip
+    if state is not None:
+        descent.resume(state)
+        for step in descent.history:
+            done(step)
     feed = batches(
         training.items,
         training.sample,
         batch=training.params.batch,
         steps=training.steps * training.accumulate,
+        first=len(descent.history) * training.accumulate,
         run_seed=training.run_seed,
         name=training.name,
         part=(fabric.global_rank, fabric.world_size),
     )
     stacked = (tuple(torch.stack(part) for part in zip(*samples)) for samples in feed)
-    names = [training.name, "dropout", *([str(fabric.global_rank)] if fabric.global_rank else [])]
-    steps = descend(
-        training.loss,
-        stacked,
-        training.params,
-        fabric=fabric,
-        steps=training.steps,
-        section=training.section,
-        accumulate=training.accumulate,
-    )
+    kept = time.monotonic()
     try:
-        with seeded(training.run_seed, *names):
-            for step in steps:
-                done(step)
+        while some := list(itertools.islice(stacked, training.accumulate)):
+            with seeded(training.run_seed, training.name, "update", str(len(descent.history)), str(fabric.global_rank)):
+                done(descent.update(some))
+            if fabric.is_global_zero and time.monotonic() - kept > KEEP_SECONDS:
+                save_unfinished(training.unfinished, descent.state())
+                kept = time.monotonic()
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"{training.section}: the memory of {fabric.device} is too small: choose a smaller batch or crop, "
             "more runtime.devices or a mixed runtime.precision"
         ) from error
-
-
-def _train_apart(training: Training[Any], fabric: Fabric, done: Callable[[Step], None]) -> None:
-    """Train in processes of their own; what they say comes back through a pipe while they work."""
-    reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    others = set(active_children())
-    with ThreadPoolExecutor(1) as pool:
-        listening = pool.submit(_listen, reader, done)
-        try:
-            fabric.launch(partial(_work_apart, training=training, writer=writer))
-        except BaseException as error:
-            for process in set(active_children()) - others:  # an interrupt of this process alone leaves them at work
-                process.kill()
-            writer.close()
-            said = listening.result()
-            if isinstance(said, WsgcnError):
-                raise said from None
-            if isinstance(error, ProcessExitedException):
-                raise UsageError(f"{training.section}: {error}, perhaps for want of memory: run it again") from error
-            raise
-        writer.close()
-        state = listening.result()
-    training.loss.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-
-
-def _work_apart(fabric: Fabric, training: Training[Any], writer: Connection) -> None:
-    # What comes from another process lies in memory that all share, where each would change the others' weights.
-    training = replace(training, loss=copy.deepcopy(training.loss))
-    try:
-        _work(fabric, training, writer.send if fabric.is_global_zero else _ignore)
-    except WsgcnError as error:
-        writer.send(error)
-        sys.exit(1)
-    if fabric.is_global_zero:
-        writer.send({name: one.numpy(force=True) for name, one in training.loss.state_dict().items()})
-
-
-def _ignore(step: Step) -> None:
-    pass
-
-
-def _listen(reader: Connection, done: Callable[[Step], None]) -> Any:
-    """Hear every update; what comes last is the network's state or an error, None where the processes were killed."""
-    last = None
-    with reader:
-        while True:
-            try:
-                message = reader.recv()
-            except EOFError:
-                return last
-            if isinstance(message, Step):
-                done(message)
-            else:
-                last = message

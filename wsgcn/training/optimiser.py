@@ -1,14 +1,13 @@
-"""Stochastic gradient descent with a rate for each group of parameters, and its poly schedule."""
+"""What an optimiser is given: groups of parameters with their rates, and a poly schedule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
 from torch import Tensor, nn
-from torch.optim import SGD
-from torch.optim.lr_scheduler import PolynomialLR
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from wsgcn.errors import UsageError
 
@@ -27,15 +26,6 @@ class ParameterGroup(TypedDict):
     weight_decay: NotRequired[float]
 
 
-def sgd(groups: Iterable[ParameterGroup], *, momentum: float, weight_decay: float) -> SGD:
-    """Stochastic gradient descent with one learning rate a group.
-
-    Numbers go by keyword only: the public code of IRNet and PSA passes the weight decay in the place of the momentum
-    and so trains without any.
-    """
-    return SGD([dict(group) for group in groups], lr=0.0, momentum=momentum, weight_decay=weight_decay)
-
-
 def finite(loss: Tensor, section: str, step: int) -> float:
     """The loss of one step as a number.
 
@@ -48,9 +38,16 @@ def finite(loss: Tensor, section: str, step: int) -> float:
     return value
 
 
-def poly_schedule(optimizer: SGD, steps: int, power: float) -> PolynomialLR:
-    """Learning rates of every group as lr · (1 - step / steps)^power; call its ``step()`` after the optimiser's.
+def poly_schedule(optimizer: Optimizer, steps: int, power: float, warmup_steps: int) -> LambdaLR:
+    """Learning rates of every group as lr · min(1, (step + 1) / warmup_steps) · (1 - step / steps)^power.
 
-    Source: DeepLab, section 3 of Chen et al. (TPAMI 2018), and IRNet.
+    Call its ``step()`` after the optimiser's.
+
+    Source: DeepLab, section 3 of Chen et al. (TPAMI 2018), and IRNet, which do not warm up.
     """
-    return PolynomialLR(optimizer, total_iters=steps, power=power)
+
+    def factor(step: int) -> float:
+        warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+        return warm * float(max(0.0, 1 - step / steps) ** power)
+
+    return LambdaLR(optimizer, factor)
