@@ -57,12 +57,36 @@ def test_aspp_is_the_sum_of_dilated_convolutions_by_hand():
     assert torch.allclose(aspp(x), expected)
 
 
+@pytest.mark.parametrize("size", [(9, 7), (3, 4), (1, 1)], ids=str)
+def test_aspp_is_the_sum_of_its_convolutions_with_their_gradients(size):
+    torch.manual_seed(2)
+    aspp, x = Aspp(5, 3, (1, 2, 6)).double(), torch.randn(2, 5, *size).double()
+    for branch in aspp.branches:
+        nn.init.normal_(branch.bias)
+    values = [*aspp.parameters(), x.requires_grad_()]
+    weight = torch.randn(2, 3, *size).double()
+    ours, theirs = aspp(x), torch.stack([branch(x) for branch in aspp.branches]).sum(0)
+    assert torch.allclose(ours, theirs)
+    for one, other in zip(*(torch.autograd.grad((out * weight).sum(), values) for out in (ours, theirs))):
+        assert torch.allclose(one, other)
+
+
 def test_aspp_starts_small_and_without_bias():
     aspp = Aspp(256, 21, (6, 12, 18, 24))
     assert [branch.dilation[0] for branch in aspp.branches] == [6, 12, 18, 24]
     for branch in aspp.branches:
         assert branch.weight.std().item() == pytest.approx(0.01, rel=0.02)
         assert torch.all(branch.bias == 0)
+
+
+def test_aspp_starts_as_a_classifier_of_single_cells():
+    aspp, classifier = Aspp(6, 4, (1, 2, 6)), nn.Conv2d(6, 3, 1, bias=False)
+    for branch in aspp.branches:
+        nn.init.zeros_(branch.weight)
+    aspp.start_as(classifier.weight)
+    x = torch.randn(2, 6, 7, 5)
+    assert torch.equal(aspp(x)[:, 0], torch.zeros(2, 7, 5))
+    assert torch.allclose(aspp(x)[:, 1:], classifier(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("backbone", ["resnet-small", "mobilenet-v2"])

@@ -13,10 +13,11 @@ from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.segtrain.stage import train_segmentation
 from wsgcn.store.checkpoints import save_checkpoint
 from wsgcn.store.files import read_table
-from wsgcn.store.index import save_index
+from wsgcn.store.index import load_index, save_index
 from wsgcn.store.label_maps import load_label_map, save_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Scores, save_record
 
 METHOD = "WSGCN-I"
 
@@ -115,18 +116,36 @@ def test_interrupted_training_leaves_the_earlier_checkpoint_whole(tiny_params, a
     assert outputs(artifacts) == ["checkpoint.pt"]
 
 
-def test_backbone_of_the_variants_own_classifier_is_where_training_starts(tiny_params, artifacts, monkeypatch):
+def test_the_variants_own_classifier_is_where_training_starts(tiny_params, artifacts, monkeypatch):
     settings = tiny_params.cams["irnet"].train
     for variant in ("I", "P"):
         classifier = build_cam_net(settings, 3, pretrained=False)
         save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, 3), classifier)
         if variant == "I":
-            expected = classifier.backbone.state_dict()
+            expected, weights = classifier.backbone.state_dict(), classifier.classifier.weight
     monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, fabric, each: [])
+    train(tiny_params, artifacts)
+    new = state(artifacts)
     train(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts)
     found = state(artifacts)
     assert expected
     assert all(torch.equal(found[f"backbone.{key}"], one) for key, one in expected.items())
+    added = sum(found[f"aspp.branches.{one}.weight"] - new[f"aspp.branches.{one}.weight"] for one in (0, 1))
+    assert torch.allclose(added[1:, :, 1:2, 1:2], weights, atol=1e-6)
+    assert added.count_nonzero() == weights.count_nonzero()
+
+
+def test_confidence_needs_the_scores_and_makes_another_network(tiny_params, artifacts, tmp_path, monkeypatch):
+    sure = changed(tiny_params, {"segtrain.min_confidence": 0.6})
+    refused(sure, artifacts, r"propagate.WSGCN-I.t\d\.npz is missing")
+    for image in load_index(artifacts.index).split("train"):
+        halves = np.ones((2, image.height, image.width), np.float32)
+        save_record(artifacts.arrays("propagate", METHOD, image.id), Scores.not_learned(np.array([0, 1]), halves), "")
+    assert [metrics["seg_loss"] for _, metrics in train(sure, artifacts)] == [0.0]  # no class has more than half
+    monkeypatch.setattr("wsgcn.segtrain.stage.train", None)  # a second training would fail
+    assert train(sure, artifacts) == []
+    with pytest.raises(TypeError):
+        train(tiny_params, artifacts)
 
 
 def test_network_is_trained_once_and_taken_by_a_method_with_the_same_labels(tiny_params, artifacts, monkeypatch):

@@ -45,7 +45,35 @@ class Aspp(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, channels, h, w)`` features to ``(B, C, h, w)`` logits."""
-        return torch.stack([branch(features) for branch in self.branches]).sum(0)
+        # One product for every cell of every kernel: convolutions with few classes leave most of a processor idle.
+        cells = [cell for branch in self._convolutions() for cell in branch.weight.flatten(2).unbind(2)]
+        products = functional.linear(features.permute(0, 2, 3, 1), torch.cat(cells)).unflatten(-1, (len(cells), -1))
+        # Not the sum of a stack: PyTorch would hand all biases one gradient, and then add to it once for each.
+        total = sum((cast("Tensor", branch.bias) for branch in self._convolutions()), start=products.new_zeros(()))
+        for product, (dy, dx) in zip(products.unbind(-2), self._offsets()):
+            if abs(dy) < features.shape[2] and abs(dx) < features.shape[3]:
+                total = total + functional.pad(product, (0, 0, -dx, dx, -dy, dy))
+        return total.expand(*products.shape[:3], -1).permute(0, 3, 1, 2)
+
+    @torch.no_grad()
+    def start_as(self, weights: Tensor) -> None:
+        """Add to the logits of every class but the background what a classifier of single cells gives.
+
+        So the network starts with the class activation maps, and learns where they are wrong.
+
+        Args:
+            weights: of the classifier, ``(C-1, channels, 1, 1)``.
+        """
+        for branch in self._convolutions():
+            branch.weight[1:, :, 1, 1] += weights[:, :, 0, 0] / len(self.branches)
+
+    def _convolutions(self) -> list[nn.Conv2d]:
+        return [cast("nn.Conv2d", branch) for branch in self.branches]
+
+    def _offsets(self) -> list[tuple[int, int]]:
+        """Rows and columns from a cell to the one that each kernel's cell looks at, in the order of the weights."""
+        steps = [branch.dilation[0] for branch in self._convolutions()]
+        return [(dy * step, dx * step) for step in steps for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 
 
 class DeepLabV2(nn.Module):

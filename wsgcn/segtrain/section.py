@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wsgcn.sections import NetworkTraining, Positive, Range, Size
+from wsgcn.sections import BelowOne, NetworkTraining, Positive, Range, Size
 
 
 class Segtrain(NetworkTraining):
@@ -18,3 +18,4 @@ class Segtrain(NetworkTraining):
     input_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
     head_lr_factor: Size
     freeze_norm: bool
+    min_confidence: BelowOne

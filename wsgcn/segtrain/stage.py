@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import nn
 
 from wsgcn.errors import DataError
 from wsgcn.nets.base import freeze_stages
@@ -20,16 +16,14 @@ from wsgcn.runtime.progress import LogMetrics
 from wsgcn.runtime.seeds import seeded
 from wsgcn.sections import step_count
 from wsgcn.segtrain.fit import SegmentationLoss
+from wsgcn.segtrain.sample import PseudoLabels, SegmentationSample
 from wsgcn.stages import stage_code
 from wsgcn.store.checkpoints import load_part
 from wsgcn.store.finished import FinishedWork
-from wsgcn.store.index import ImageRecord, Index, load_index
-from wsgcn.store.label_maps import load_label_map
-from wsgcn.store.photos import load_photo, photo_size
-from wsgcn.training.augment import ToInput, random_crop
+from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.photos import photo_size
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Step, Training, fabric_for, train
-from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
@@ -75,19 +69,24 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         job.take_imported(settings.trained, NETWORK, structure, build_deeplab(structure, None))
         return
     start = artifacts.checkpoint("cams-train", method.variant.name)
+    labels = PseudoLabels(
+        labels=artifacts.folder("crf", method.name),
+        scores=artifacts.folder("propagate", method.name),
+        min_confidence=settings.min_confidence,
+    )
     _check_labels(job.images, artifacts, method)
 
     def learn(unfinished: Path) -> None:
         network = _new_network(structure, settings, params.runtime.seed, start)
-        training = _training(job, network, settings, artifacts.folder("crf", method.name), unfinished)
+        training = _training(job, network, settings, labels, unfinished)
         history = _History(training.steps, log)
         train(training, fabric_for(params.runtime), history.add)
         job.save(NETWORK, structure, network, history.rows)
 
     files = [] if settings.weights is None else [start if settings.weights == "cams" else Path(settings.weights)]
-    labels = [artifacts.label_map("crf", method.name, image.id) for image in job.images]
+    taught = [path for image in job.images for path in labels.files(image.id)]
     numbers = settings.model_dump(mode="json", exclude={"weights", "trained"})
-    mark = job.fingerprint({"name": NETWORK, "structure": structure, **numbers}, [*files, *labels])
+    mark = job.fingerprint({"name": NETWORK, "structure": structure, **numbers}, [*files, *taught])
     job.train_once(mark, learn)
 
 
@@ -102,7 +101,7 @@ def network_structure(params: Segtrain, classes: int) -> dict[str, Any]:
 
 
 def _training(
-    job: TrainingJob, network: DeepLabV2, params: Segtrain, labels: Path, unfinished: Path
+    job: TrainingJob, network: DeepLabV2, params: Segtrain, labels: PseudoLabels, unfinished: Path
 ) -> Training[ImageRecord]:
     return Training(
         loss=SegmentationLoss(network, params),
@@ -149,36 +148,11 @@ def _new_network(structure: Mapping[str, Any], params: Segtrain, run_seed: int, 
         network = build_deeplab(structure, None if from_cams else params.weights)
     if from_cams:
         load_part(start, "cams", "backbone.", network.backbone)
+        classifier = nn.Conv2d(network.backbone.channels[-1], structure["classes"] - 1, 1, bias=False)
+        load_part(start, "cams", "classifier.", classifier)
+        network.aspp.start_as(classifier.weight)
     freeze_stages(network.backbone, params.frozen_stages)
     return network
-
-
-@dataclass(frozen=True)
-class SegmentationSample:
-    """Makes a random crop of a photograph, ``(3, crop, crop)``, and of its pseudo labels, ``(crop, crop)``."""
-
-    index: Index
-    labels: Path
-    crop: int
-    scale: tuple[float, float]
-    to_input: ToInput
-
-    def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The crop that the generator draws."""
-        photo = load_photo(self.index.photo_path(image))
-        path = self.labels / f"{image.id}.png"
-        labels = load_label_map(path)
-        if photo.shape[:2] != labels.shape:
-            changed = self.index.photo_path(image)
-            raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
-        _check_ids(labels, len(self.index.class_names), str(path))
-        return random_crop(photo, labels, self.crop, self.scale, generator, self.to_input)
-
-
-def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
-    unknown = np.setdiff1d(labels[labels >= classes], [IGNORE])
-    if unknown.size:
-        raise DataError(f"{name} holds class {unknown[0]}, but there are {classes} classes: run `wsgcn crf` again")
 
 
 class _History:

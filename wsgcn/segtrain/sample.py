@@ -1,0 +1,99 @@
+"""What a segmentation network is shown: crops of photographs and of their pseudo labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsgcn.errors import DataError
+from wsgcn.ops.resize import resize_maps
+from wsgcn.ops.scores import to_probs
+from wsgcn.store.index import ImageRecord, Index
+from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.photos import load_photo
+from wsgcn.store.records import Scores, load_record
+from wsgcn.training.augment import ToInput, random_crop
+from wsgcn.vocabulary import IGNORE
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Where the pseudo labels of one method lie, and which of their pixels count.
+
+    Attributes:
+        labels: folder of the label maps.
+        scores: folder of the scores that they were refined from.
+        min_confidence: share of a pixel's scores that its class must have; at 0 the scores are not read.
+    """
+
+    labels: Path
+    scores: Path
+    min_confidence: float
+
+    def files(self, image_id: str) -> list[Path]:
+        """Every file that is read for an image."""
+        files = [self.labels / f"{image_id}.png"]
+        return [*files, self.scores / f"{image_id}.npz"] if self.min_confidence else files
+
+    def load(self, image_id: str) -> NDArray[np.uint8]:
+        """``(H, W)`` class ids, 255 = unlabelled, also where the label is not confident.
+
+        Raises:
+            DataError: a file is missing or broken.
+        """
+        path, *scores = self.files(image_id)
+        labels = load_label_map(path)
+        return confident(labels, load_record(scores[0], Scores), self.min_confidence) if scores else labels
+
+
+def confident(labels: NDArray[np.uint8], record: Scores, min_confidence: float) -> NDArray[np.uint8]:
+    """Labels without those pixels whose class had a small share of the scores before it was refined.
+
+    The dense CRF draws outlines, and now and then moves a label to where propagation saw another class: these pixels,
+    and those where two classes score alike, are wrong most often.
+
+    Args:
+        labels: ``(H, W)`` class ids, 255 = unlabelled.
+        record: the scores, at the grid's resolution.
+        min_confidence: least share, in [0, 1).
+
+    Returns:
+        ``(H, W)`` class ids, 255 = unlabelled.
+    """
+    height, width = labels.shape
+    probs = to_probs(resize_maps(record.scores, (height, width)))  # (K, h, w) -> (K, H, W)
+    position = np.zeros(IGNORE + 1, dtype=np.intp)
+    position[record.class_ids] = np.arange(len(record.class_ids))
+    share = np.take_along_axis(probs, position[labels][None], axis=0)[0]
+    return np.where(share < min_confidence, np.uint8(IGNORE), labels)
+
+
+@dataclass(frozen=True)
+class SegmentationSample:
+    """Makes a random crop of a photograph, ``(3, crop, crop)``, and of its pseudo labels, ``(crop, crop)``."""
+
+    index: Index
+    labels: PseudoLabels
+    crop: int
+    scale: tuple[float, float]
+    to_input: ToInput
+
+    def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The crop that the generator draws."""
+        photo, labels = load_photo(self.index.photo_path(image)), self.labels.load(image.id)
+        if photo.shape[:2] != labels.shape:
+            changed = self.index.photo_path(image)
+            raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
+        _check_ids(labels, len(self.index.class_names), str(self.labels.files(image.id)[0]))
+        return random_crop(photo, labels, self.crop, self.scale, generator, self.to_input)
+
+
+def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
+    unknown = np.setdiff1d(labels[labels >= classes], [IGNORE])
+    if unknown.size:
+        raise DataError(f"{name} holds class {unknown[0]}, but there are {classes} classes: run `wsgcn crf` again")
