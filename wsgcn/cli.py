@@ -263,7 +263,7 @@ def bench(
     grid: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HxW", help="Grid of a made-up photograph; 94x125 if neither this nor --networks is given."
+            metavar="HxW", help="Grid of a made-up photograph; 94x125 without this, --networks and --trainings."
         ),
     ] = None,
     features: Annotated[int, typer.Option(min=1, help="Channels of its node features.")] = 160,
@@ -275,6 +275,9 @@ def bench(
     photographs: Annotated[
         int, typer.Option(min=0, help="Also propagate and refine this many photographs of the project here.")
     ] = 0,
+    trainings: Annotated[
+        bool, typer.Option("--trainings", help="Also train every network of the project here for a few updates.")
+    ] = False,
     networks: Annotated[
         Path | None,
         typer.Option(metavar="PHOTO", help="A photograph to time one forward and backward pass of every network on."),
@@ -298,8 +301,8 @@ def bench(
     params = load_params(PARAMS_FILE if in_project else PRESET_FOLDER / "voc12.yaml")
     named = (method, variant, propagation) != (None, None, None)
     chosen = _method(params, method, variant, propagation) if named else params.all_methods()[0]
-    cases = [parse_case(one, features, classes) for one in grid or ([] if networks else ["94x125"])]
-    work = run.plan(params, cases, repeats, against is not None, photographs, chosen, networks)
+    cases = [parse_case(one, features, classes) for one in grid or ([] if networks or trainings else ["94x125"])]
+    work = run.plan(params, cases, repeats, against is not None, photographs, chosen, networks, trainings)
     rows = []
     with progress_bar("bench", len(work)) as advance:
         for measure in work:

@@ -147,11 +147,11 @@ def planned(tmp_path, monkeypatch):
 def test_command_outside_of_a_project_takes_the_papers_numbers(planned):
     done = CliRunner().invoke(app, ["bench", "--grid", "6x9", "--grid", "1x2", "--json", "rows.json"])
     assert done.exit_code == 0, done.output
-    params, cases, repeats, dense, photographs, method, photo = planned[0]
+    params, cases, repeats, dense, photographs, method, photo, trainings = planned[0]
     assert params.dataset.name == "voc12"
     assert [case.grid for case in cases] == [(6, 9), (1, 2)]
     assert (repeats, dense, photographs, method.name) == (3, False, 0, "WSGCN-I")
-    assert photo is None
+    assert (photo, trainings) == (None, False)
     (row,) = json.loads(Path("rows.json").read_text())["rows"]
     assert (row["what"], row["seconds"], row["peak_mb"], row["ratio"]) == ("gcn", 0.5, 300.0, 100.0)
     assert not Path("mlflow.db").exists()
@@ -171,6 +171,12 @@ def test_command_in_a_project_is_a_run_of_its_own_in_mlflow(planned):
     assert found.info.status == "FINISHED"
     assert found.data.metrics["gcn 6x9/seconds"] == 0.5
     assert found.data.metrics["gcn 6x9/ratio"] == 100
+
+
+def test_trainings_are_asked_for_instead_of_a_grid(planned):
+    assert CliRunner().invoke(app, ["bench", "--trainings"]).exit_code == 0
+    assert planned[0][1] == []
+    assert planned[0][-1] is True
 
 
 @pytest.mark.slow

@@ -11,8 +11,11 @@ from PIL import Image
 
 from tests.conftest import ROOT, changed
 from wsgcn.affinity.base import AffinityKind
+from wsgcn.bench import run, trainings
+from wsgcn.bench.measure import Cost
 from wsgcn.bench.networks import Pass, entry_networks
 from wsgcn.bench.run import plan
+from wsgcn.bench.trainings import ShortTraining
 from wsgcn.cams.base import CamSource
 from wsgcn.errors import DataError
 from wsgcn.nets.build import backbone_class
@@ -62,7 +65,7 @@ def test_every_entry_that_trains_a_network_has_one(voc12):
         "affinity": {**voc12.affinity, "own": OwnAffinity.model_construct()},
     }
     found = entry_networks(voc12.model_copy(update=more))
-    assert {name: network.backbone for name, network in found.items()} == {
+    assert {name: network.params.backbone for name, network in found.items()} == {
         "cams.irnet": "resnet-50-irnet",
         "cams.psa": "resnet-38",
         "cams.again": "resnet-38",
@@ -143,6 +146,33 @@ def test_networks_are_rows_of_the_plan_where_a_photograph_is_given(tiny_params, 
         plan(tiny_params, [], 1, False, 0, method, tmp_path / "none.jpg")
 
 
+# ---------------------------------------------------------------- a few updates
+
+
+@pytest.mark.parametrize("what", ["cams.irnet", "affinity.affinitynet", "segtrain"])
+def test_a_short_training_and_its_parts_can_be_called(what, tiny_params, photo, monkeypatch):
+    monkeypatch.setattr(trainings, "UPDATES", 2)
+    short = ShortTraining(what, entry_networks(tiny_params)[what], (photo, photo), tiny_params.runtime)
+    for prepare in (short.updates, short.forward, short.passes, short.loading):
+        prepare()()
+    assert pickle.loads(pickle.dumps(short)).size == short.size  # noqa: S301
+
+
+def test_every_network_is_a_row_with_the_parts_of_an_update(tiny_params, made, monkeypatch):
+    costs = iter([Cost(0.5, 200, 100), Cost(2, 200, 100), Cost(24, 300, 100), Cost(0.25, 200, 100)])
+    monkeypatch.setattr(run, "measure", lambda *some, **more: next(costs))
+    monkeypatch.chdir(made.root.parent)
+    work = plan(tiny_params, [], 1, False, 0, tiny_params.method("PSA"), None, True)
+    assert len(work) == len(NAMES)
+    row = work[0]()
+    batch = tiny_params.cams["irnet"].train.batch
+    assert row.what == "cams.irnet, resnet-small"
+    assert row.size.startswith(f"{batch} x 32 x 32 pixels, ")
+    assert (row.update_seconds, row.forward_seconds, row.backward_seconds, row.loading_seconds) == (3, 0.5, 1.5, 0.25)
+    assert row.images_per_second == pytest.approx(batch / 3)
+    assert row.peak_mb == 300
+
+
 # ---------------------------------------------------------------- at full size
 
 FULL_SIZE = [
@@ -163,7 +193,7 @@ def test_ten_steps_at_full_size_lower_the_loss_on_four_photographs(what, values,
     free |= {"cams.irnet.train.freeze_norm": False, "cams.psa.train.freeze_norm": False}
     params = changed(voc12, values | free | {"segtrain.freeze_norm": False})
     network = entry_networks(params)[what]
-    to_input = backbone_class(network.backbone).to_input
+    to_input = backbone_class(network.params.backbone).to_input
     files = list(islice(sorted(PHOTOGRAPHS.glob("*.jpg")), 4))
     x = torch.stack([to_input(load_photo(file)[:192, :192]) for file in files])
     size = (192, 192)

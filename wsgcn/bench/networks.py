@@ -29,6 +29,7 @@ from wsgcn.training.loop import TrainingLoss
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
+    from wsgcn.sections import NetworkTraining
 
 ImageSize = tuple[int, int]
 """Rows and columns (H, W) of a photograph, in pixels."""
@@ -39,12 +40,12 @@ class EntryNetwork:
     """The network that one entry of ``params.yaml`` trains.
 
     Attributes:
-        backbone: its name.
+        params: of its training.
         build: makes it anew, with new weights and the loss of its training, for photographs of one size.
         target: something to learn for one photograph of this size.
     """
 
-    backbone: str
+    params: NetworkTraining
     build: Callable[[ImageSize], TrainingLoss]
     target: Callable[[ImageSize], Tensor]
 
@@ -57,20 +58,20 @@ def entry_networks(params: Params) -> dict[str, EntryNetwork]:
     classes = len(params.dataset.classes)
     found = {
         f"cams.{name}": EntryNetwork(
-            entry.train.backbone, partial(_classifier, entry.train, classes), partial(_one_class, classes)
+            entry.train, partial(_classifier, entry.train, classes), partial(_one_class, classes)
         )
         for name, entry in params.cams.items()
         if isinstance(entry, Classifier)
     }
     found |= {
         f"affinity.{name}": EntryNetwork(
-            entry.train.backbone, partial(_affinity, entry, (params.runtime.seed, "bench", name)), _two_halves
+            entry.train, partial(_affinity, entry, (params.runtime.seed, "bench", name)), _two_halves
         )
         for name, entry in params.affinity.items()
         if isinstance(entry, LearnedAffinity)
     }
     segtrain = params.segtrain
-    return found | {"segtrain": EntryNetwork(segtrain.backbone, partial(_deeplab, segtrain, classes), _two_halves)}
+    return found | {"segtrain": EntryNetwork(segtrain, partial(_deeplab, segtrain, classes), _two_halves)}
 
 
 def _classifier(params: ClassifierTraining, classes: int, size: ImageSize) -> TrainingLoss:
@@ -119,7 +120,7 @@ class Pass:
 
     def __call__(self) -> Callable[[], object]:
         """The call, with the network built."""
-        x = backbone_class(self.network.backbone).to_input(load_photo(self.photo))[None]
+        x = backbone_class(self.network.params.backbone).to_input(load_photo(self.photo))[None]
         size = (x.shape[2], x.shape[3])
         loss, target = self.network.build(size), self.network.target(size)[None]
 

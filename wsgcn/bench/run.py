@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from wsgcn.bench.dense import GCN_STEPS, DenseGcn, DenseWalk
 from wsgcn.bench.inputs import Case
 from wsgcn.bench.kernels import KERNELS, Kernel, kernels_to_time
-from wsgcn.bench.measure import Cost, bandwidth, measure
+from wsgcn.bench.measure import Cost, Prepare, bandwidth, measure
 from wsgcn.bench.networks import EntryNetwork, Pass, entry_networks
 from wsgcn.bench.numbers import KernelNumbers, given, kernel_numbers
 from wsgcn.bench.stages import Photographs
+from wsgcn.bench.trainings import UPDATES, ShortTraining
 from wsgcn.runtime.devices import core_count
+from wsgcn.store.index import load_index
+from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import photo_size
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
+
+TRAINING_PHOTOGRAPHS = 64
+"""Photographs that the batches of ``--trainings`` are made of."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,10 @@ class Row:
             is the limit.
         against_seconds: of the same work with N × N matrices, an image; None where it was not asked for.
         ratio: against_seconds / seconds.
+        update_seconds: of a training: one update, with its batch made beside the one before.
+        forward_seconds: of it, the forward pass.
+        backward_seconds: of it, the backward pass.
+        loading_seconds: of one core, to make the batch.
     """
 
     what: str
@@ -47,6 +59,10 @@ class Row:
     own_mb: float
     bandwidth_share: float | None = None
     against_seconds: float | None = None
+    update_seconds: float | None = None
+    forward_seconds: float | None = None
+    backward_seconds: float | None = None
+    loading_seconds: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -66,6 +82,7 @@ def plan(
     photographs: int,
     method: Method,
     photo: Path | None = None,
+    trainings: bool = False,
 ) -> list[Callable[[], Row]]:
     """What is to be measured, one call a row.
 
@@ -79,9 +96,10 @@ def plan(
             with one a core; 0 = none.
         method: whose propagation and CRF these are, and whose numbers the kernels take before another method's.
         photo: file of a photograph that goes forward and backward through every network, once; None = none does.
+        trainings: also train every network for a few updates, with photographs of the project.
 
     Raises:
-        DataError: ``photo`` cannot be read.
+        DataError: ``photo`` cannot be read, or the project has no index yet.
     """
     numbers, roof = kernel_numbers(params, method), bandwidth() if cases else 0.0
     work: list[Callable[[], Row]] = [
@@ -95,12 +113,36 @@ def plan(
         height, width = photo_size(photo)
         size = f"{height} x {width} pixels"
         work += [partial(_network_row, name, network, photo, size) for name, network in entry_networks(params).items()]
+    if trainings:
+        images = load_index(Artifacts().index).split(params.dataset.train_split)[:TRAINING_PHOTOGRAPHS]
+        photos = tuple(load_index(Artifacts().index).photo_path(image) for image in images)
+        short = [ShortTraining(*named, photos, params.runtime) for named in entry_networks(params).items()]
+        work += [partial(_training_row, one, repeats) for one in short]
     return work
+
+
+def _training_row(training: ShortTraining, repeats: int) -> Row:
+    params, threads = training.network.params, torch.get_num_threads()
+
+    def cost(prepare: Prepare) -> Cost:
+        return measure(prepare, repeats, threads, advice="choose a smaller batch or crop")
+
+    forward, passes = cost(training.forward).seconds, cost(training.passes).seconds
+    updates, loading = cost(training.updates), cost(training.loading).seconds
+    times = f"{threads} thread{'s' if threads > 1 else ''}"
+    size = f"{params.batch} x {params.crop} x {params.crop} pixels, {times}"
+    return replace(
+        _row(f"{training.name}, {params.backbone}", size, updates, UPDATES * params.batch),
+        update_seconds=updates.seconds / UPDATES,
+        forward_seconds=forward,
+        backward_seconds=passes - forward,
+        loading_seconds=loading,
+    )
 
 
 def _network_row(name: str, network: EntryNetwork, photo: Path, size: str) -> Row:
     cost = measure(Pass(network, photo), 1, advice="choose a smaller photograph")
-    return _row(f"{name}, {network.backbone}", size, cost, 1)
+    return _row(f"{name}, {network.params.backbone}", size, cost, 1)
 
 
 def _kernel_row(what: str, case: Case, numbers: KernelNumbers, repeats: int, dense: bool, roof: float) -> Row:

@@ -15,12 +15,16 @@ def bench_table(rows: Sequence[Row]) -> Table:
     columns: list[tuple[str, Literal["left", "right"], Callable[[Row], str]]] = [
         ("what", "left", lambda row: row.what),
         ("size", "left", lambda row: row.size),
-        ("s / image", "right", lambda row: f"{row.seconds:.3g}"),
+        ("s / image", "right", lambda row: _seconds(row.seconds)),
         ("images / s", "right", lambda row: f"{row.images_per_second:.3g}"),
+        ("s / update", "right", lambda row: _optional(row.update_seconds, _seconds)),
+        ("forward s", "right", lambda row: _optional(row.forward_seconds, _seconds)),
+        ("backward s", "right", lambda row: _optional(row.backward_seconds, _seconds)),
+        ("loading s", "right", lambda row: _optional(row.loading_seconds, _seconds)),
         ("peak MB", "right", lambda row: f"{row.peak_mb:.0f}"),
         ("own MB", "right", lambda row: f"{row.own_mb:.0f}"),
         ("bandwidth", "right", lambda row: _optional(row.bandwidth_share, lambda share: f"{100 * share:.0f} %")),
-        ("dense s", "right", lambda row: _optional(row.against_seconds, lambda seconds: f"{seconds:.3g}")),
+        ("dense s", "right", lambda row: _optional(row.against_seconds, _seconds)),
         ("times faster", "right", lambda row: _optional(row.ratio, lambda ratio: f"{ratio:.0f}")),
     ]
     table = Table(box=None, pad_edge=False)
@@ -37,3 +41,7 @@ def bench_table(rows: Sequence[Row]) -> Table:
 
 def _optional(value: float | None, text: Callable[[float], str]) -> str:
     return "" if value is None else text(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g}"

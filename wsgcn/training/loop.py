@@ -169,6 +169,7 @@ class Descent:
 
     Attributes:
         history: the updates so far.
+        loss_of: the network and its loss on the device, in the precision of the training.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class Descent:
         self._objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = params.optimiser.build(objective.groups())
         self._schedule = poly_schedule(self._optimizer, steps, params.poly_power, params.warmup_steps)
-        self._loss_of, self._stepper = fabric.setup(objective, self._optimizer)
+        self.loss_of, self._stepper = fabric.setup(objective, self._optimizer)
         self._fabric, self._section = fabric, section
         self.history: list[Step] = []
 
@@ -197,8 +198,8 @@ class Descent:
         self._objective.begin(number)
         self._stepper.zero_grad()
         for left, batch in zip(reversed(range(len(some))), some):
-            with self._fabric.no_backward_sync(self._loss_of, enabled=left > 0):
-                loss = self._loss_of(*map(_channels_last, self._fabric.to_device(batch))) / len(some)
+            with self._fabric.no_backward_sync(self.loss_of, enabled=left > 0):
+                loss = self.loss_of(*self.to_device(batch)) / len(some)
                 mean = cast("Tensor", self._fabric.all_reduce(loss.detach().clone()))
                 value += finite(mean, self._section, number)
                 self._fabric.backward(loss)
@@ -207,6 +208,10 @@ class Descent:
         self._schedule.step()
         self.history.append(Step(number, value, lr))
         return self.history[-1]
+
+    def to_device(self, batch: Sequence[Tensor]) -> list[Tensor]:
+        """The tensors of a batch as the network wants them."""
+        return [_channels_last(part) for part in self._fabric.to_device(tuple(batch))]
 
     def state(self) -> dict[str, Any]:
         """All that the next update depends on, as plain values and tensors."""
