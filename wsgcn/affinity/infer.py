@@ -11,6 +11,7 @@ import torch
 
 from wsgcn.affinity.net import AffinityNetwork
 from wsgcn.affinity.pairs import stencil_weights
+from wsgcn.nets.base import on_device
 from wsgcn.nets.build import build_backbone
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
@@ -37,7 +38,7 @@ def load_network(kind: LearnedAffinity, network: DigestedFile, device: str) -> A
     """
     net = kind.network(build_backbone(kind.train.backbone, kind.train.output_stride, None), freeze=True)
     load_checkpoint(network.path, network_name(kind), kind.structure(), net)
-    return net.to(device)
+    return on_device(net, device)
 
 
 def affinity_of_photo(net: AffinityNetwork, photo: Path, stride: int, radius: int, device: str) -> Affinity:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from wsgcn.nets.base import Backbone
+from wsgcn.nets.base import Backbone, on_device
 from wsgcn.nets.build import build_backbone
 from wsgcn.store.checkpoints import load_checkpoint
 from wsgcn.store.fingerprints import DigestedFile
@@ -71,4 +71,4 @@ def load_cam_net(params: ClassifierTraining, classes: int, network: DigestedFile
     """
     net = build_cam_net(params, classes, pretrained=False)
     load_checkpoint(network.path, NETWORK, net_settings(params, classes), net)
-    return net.to(device)
+    return on_device(net, device)

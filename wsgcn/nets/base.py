@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -86,6 +86,14 @@ def to_input(
 def _listed(numbers: Sequence[int]) -> str:
     *others, last = map(str, numbers)
     return f"{', '.join(others)} or {last}" if others else last
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def on_device(net: Network, device: torch.device | str) -> Network:
+    """A network on a device, with a cell's channels side by side: so processors and GPUs convolve faster."""
+    return net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:

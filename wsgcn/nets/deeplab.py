@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsgcn.errors import DataError, UsageError
-from wsgcn.nets.base import Backbone
+from wsgcn.nets.base import Backbone, on_device
 from wsgcn.nets.build import build_backbone
 from wsgcn.store.checkpoints import load_checkpoint, read_settings
 
@@ -188,4 +188,4 @@ def load_deeplab(checkpoint: Path, device: torch.device) -> DeepLabV2:
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise DataError(f"{checkpoint} was made by another version ({error!r}): train it again") from error
     load_checkpoint(checkpoint, NETWORK, settings, network)
-    return network.to(device)
+    return on_device(network, device)

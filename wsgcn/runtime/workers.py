@@ -20,6 +20,7 @@ import torch
 
 from wsgcn.errors import StageError, UsageError, WsgcnError
 from wsgcn.runtime.devices import threads, worker_count
+from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 
 
@@ -114,6 +115,7 @@ def _outcomes(
     work: Work[Image], groups: Sequence[Sequence[Image]], workers: int, preload: str | None
 ) -> Generator[tuple[str, Outcome]]:
     if workers <= 1:
+        keep_freed_memory()
         with threads(1):
             for group in groups:
                 yield from _do(work, group)
@@ -142,6 +144,7 @@ def _do(work: Work[Image], group: Sequence[Image]) -> list[tuple[str, Outcome]]:
 def _start_worker() -> None:
     """One thread a worker, no worker survives its parent, and Ctrl-C is the parent's to handle."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from wsgcn.errors import UsageError
+from wsgcn.nets.base import on_device
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
@@ -176,8 +177,7 @@ class Descent:
         self, objective: TrainingLoss, params: NetworkTraining, *, fabric: Fabric, steps: int, section: str
     ) -> None:
         keep_freed_memory()
-        # Processors and GPUs convolve faster with a cell's channels side by side.
-        self._objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._objective = on_device(objective, fabric.device)
         self._optimizer = params.optimiser.build(objective.groups())
         self._schedule = poly_schedule(self._optimizer, steps, params.poly_power, params.warmup_steps)
         self.loss_of, self._stepper = fabric.setup(objective, self._optimizer)
