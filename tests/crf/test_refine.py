@@ -5,7 +5,9 @@ import pytest
 
 from tests.conftest import changed
 from wsgcn.crf.refine import refine
-from wsgcn.ops.resize import resize_maps
+from wsgcn.ops.densecrf import dense_crf
+from wsgcn.ops.resize import downscale_rgb, resize_maps
+from wsgcn.ops.scores import to_probs
 
 IDS = np.array([0, 2, 7])
 
@@ -68,3 +70,19 @@ def test_scores_that_say_nothing_give_labels_of_the_image(tiny_params, value, cl
     labels = refine(IDS[:classes], maps, photo(), crf(tiny_params, 3, softmax))
     assert labels.shape == (23, 31)
     assert set(np.unique(labels)) <= set(IDS[:classes])
+
+
+def test_a_stride_is_the_crf_of_a_smaller_photograph_with_smaller_distances(tiny_params):
+    rgb_u8, maps, halved = photo((24, 32)), scores(), crf(tiny_params, 3)
+    small = downscale_rgb(rgb_u8, (12, 16))
+    distances = {"gaussian_sxy": halved.gaussian_sxy / 2, "bilateral_sxy": halved.bilateral_sxy / 2}
+    probs = dense_crf(to_probs(resize_maps(maps, (12, 16))), small, halved.model_copy(update=distances))
+    labels = refine(IDS, maps, rgb_u8, halved.model_copy(update={"stride": 2}))
+    np.testing.assert_array_equal(labels, IDS[resize_maps(probs, (24, 32)).argmax(axis=0)])
+
+
+@pytest.mark.parametrize("size", [(23, 31), (1, 1)])
+def test_a_stride_labels_every_pixel_of_any_size(tiny_params, size):
+    labels = refine(IDS, scores(), photo(size), crf(tiny_params, 2).model_copy(update={"stride": 4}))
+    assert labels.shape == size
+    assert set(np.unique(labels)) <= set(IDS)

@@ -9,15 +9,17 @@ import scipy.special
 from numpy.typing import NDArray
 
 from wsgcn.ops.densecrf import CrfParams, dense_crf
-from wsgcn.ops.resize import resize_maps
+from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, upsample_labels
 from wsgcn.ops.scores import to_probs
 
 
 class RefineParams(CrfParams, Protocol):
-    """The dense CRF's numbers and what it starts from."""
+    """The dense CRF's numbers, what it starts from, and the pixels a cell at which it runs."""
 
     @property
     def softmax(self) -> bool: ...  # noqa: D102
+    @property
+    def stride(self) -> int: ...  # noqa: D102
 
 
 def refine(
@@ -30,13 +32,17 @@ def refine(
         scores: ``(K, h, w)`` ≥ 0 at the grid's resolution; they need not sum to 1.
         rgb_u8: ``(H, W, 3)`` photograph.
         params: the dense CRF's numbers; with ``softmax`` it starts from the softmax of the scores, as in the public
-            WSGCN code, which leaves near-certain scores open to the photograph (0.9 of two classes becomes 0.69).
+            WSGCN code, which leaves near-certain scores open to the photograph (0.9 of two classes becomes 0.69). At a
+            stride of s pixels it sees 1 / s² of them, and its probabilities are enlarged.
 
     Returns:
         ``(H, W)`` uint8 class ids, every pixel labelled.
 
     Source: section 3.2 of the paper.
     """
-    upsampled = resize_maps(scores, (rgb_u8.shape[0], rgb_u8.shape[1]))  # (K, h, w) -> (K, H, W)
+    size = (rgb_u8.shape[0], rgb_u8.shape[1])
+    grid = grid_size(*size, params.stride)
+    upsampled = resize_maps(scores, grid)  # (K, h, w) -> (K, H / s, W / s)
     probs = scipy.special.softmax(upsampled, axis=0) if params.softmax else to_probs(upsampled)
-    return class_ids[dense_crf(probs, rgb_u8, params).argmax(axis=0)].astype(np.uint8)
+    refined = dense_crf(probs, downscale_rgb(rgb_u8, grid), params, params.stride)
+    return upsample_labels(class_ids, refined, size)

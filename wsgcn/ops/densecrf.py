@@ -26,13 +26,16 @@ class CrfParams(Protocol):
     def bilateral_compat(self) -> float: ...  # noqa: D102
 
 
-def dense_crf(probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams) -> NDArray[np.float32]:
+def dense_crf(
+    probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams, stride: int = 1
+) -> NDArray[np.float32]:
     """Refine class probabilities with the colours of the photograph by mean-field inference.
 
     Args:
         probs: ``(K, H, W)`` in [0, 1], summing to 1 over K; values below 1e-5 count as 1e-5.
         rgb_u8: ``(H, W, 3)`` uint8 photograph of the same size.
         params: iterations, standard deviations and compatibilities.
+        stride: pixels a cell of these maps, by which the standard deviations in pixels are divided.
 
     Returns:
         ``(K, H, W)`` float32 probabilities. With no iteration, or with one class, ``probs`` itself.
@@ -46,10 +49,12 @@ def dense_crf(probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: Crf
     if params.iterations == 0 or classes == 1:
         return probs
     unary = -np.log(np.clip(probs, 1e-5, 1.0)).reshape(classes, -1)
-    return mean_field(np.ascontiguousarray(unary, dtype=np.float32), np.ascontiguousarray(rgb_u8), params)
+    return mean_field(np.ascontiguousarray(unary, dtype=np.float32), np.ascontiguousarray(rgb_u8), params, stride)
 
 
-def mean_field(unary: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams) -> NDArray[np.float32]:
+def mean_field(
+    unary: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams, stride: int = 1
+) -> NDArray[np.float32]:
     """The library's own call, on what it takes: energies ``(K, H W)`` and ``(H, W, 3)``, both contiguous.
 
     Returns:
@@ -58,9 +63,12 @@ def mean_field(unary: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: Cr
     height, width = rgb_u8.shape[:2]
     crf = pydensecrf.densecrf.DenseCRF2D(width, height, len(unary))
     crf.setUnaryEnergy(unary)
-    crf.addPairwiseGaussian(sxy=params.gaussian_sxy, compat=params.gaussian_compat)
+    crf.addPairwiseGaussian(sxy=params.gaussian_sxy / stride, compat=params.gaussian_compat)
     crf.addPairwiseBilateral(
-        sxy=params.bilateral_sxy, srgb=params.bilateral_srgb, rgbim=rgb_u8, compat=params.bilateral_compat
+        sxy=params.bilateral_sxy / stride,
+        srgb=params.bilateral_srgb,
+        rgbim=rgb_u8,
+        compat=params.bilateral_compat,
     )
     refined = crf.inference(params.iterations)
     return np.array(refined, dtype=np.float32).reshape(-1, height, width)

@@ -236,6 +236,11 @@ def _channels_last(part: Tensor) -> Tensor:
     return part.contiguous(memory_format=torch.channels_last) if part.dim() == 4 else part
 
 
+def _stack(parts: Sequence[Tensor], pinned: bool) -> Tensor:
+    batch = torch.stack(list(parts))
+    return batch.pin_memory() if pinned else batch
+
+
 def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None]) -> None:
     """What each process does: train on its part of the batches."""
     state = read_unfinished(training.unfinished)  # before the others are heard of, who may keep a later one
@@ -256,7 +261,8 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
         name=training.name,
         part=(fabric.global_rank, fabric.world_size),
     )
-    stacked = (tuple(torch.stack(part) for part in zip(*samples)) for samples in feed)
+    pinned = fabric.device.type == "cuda"  # a GPU takes such memory while it computes
+    stacked = (tuple(_stack(part, pinned) for part in zip(*samples)) for samples in feed)
     kept = time.monotonic()
     try:
         while some := list(itertools.islice(stacked, training.accumulate)):
