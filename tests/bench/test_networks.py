@@ -167,7 +167,7 @@ def test_every_network_is_a_row_with_the_parts_of_an_update(tiny_params, made, m
     row = work[0]()
     batch = tiny_params.cams["irnet"].train.batch
     assert row.what == "cams.irnet, resnet-small"
-    assert row.size.startswith(f"{batch} x 32 x 32 pixels, ")
+    assert row.size.startswith(f"{batch} x 32 x 32, ")
     assert (row.update_seconds, row.forward_seconds, row.backward_seconds, row.loading_seconds) == (3, 0.5, 1.5, 0.25)
     assert row.images_per_second == pytest.approx(batch / 3)
     assert row.peak_mb == 300

@@ -130,7 +130,7 @@ def _training_row(training: ShortTraining, repeats: int) -> Row:
     forward, passes = cost(training.forward).seconds, cost(training.passes).seconds
     updates, loading = cost(training.updates), cost(training.loading).seconds
     times = f"{threads} thread{'s' if threads > 1 else ''}"
-    size = f"{params.batch} x {params.crop} x {params.crop} pixels, {times}"
+    size = f"{params.batch} x {params.crop} x {params.crop}, {times}"
     return replace(
         _row(f"{training.name}, {params.backbone}", size, updates, UPDATES * params.batch),
         update_seconds=updates.seconds / UPDATES,
