@@ -48,7 +48,7 @@ class Look:
 
     figures: Sequence[Figure] = DEMO
     tall: Range = (0.5, 0.75)
-    hue_spread: float = 0.06
+    hue_spread: float = 0.045
     away: float = 0.1
 
 
