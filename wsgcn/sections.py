@@ -238,7 +238,8 @@ class AdamW(Optimiser):
 class NetworkTraining(Section):
     """What every training by gradient descent with a poly schedule has.
 
-    ``weights`` is a file, ``package:<name>``, None for a new network, or ``cams``, where another network may start as the CAM source's.
+    ``weights`` is a file, ``package:<name>`` for one that ships here, None for a new network, or ``cams``, where
+    another network may start as the CAM source's.
     """
 
     backbone: BackboneName

@@ -1,7 +1,7 @@
 """What is drawn on the faces of made-up animals: it tells their class.
 
-A figure maps coordinates ``u, v`` in [-1, 1] on the face to a level that is positive where ink is. Sizes are such that ink
-covers 20 to 65 % of a face, so that no class is told by how dark it is.
+A figure maps coordinates ``u, v`` in [-1, 1] on the face to a level that is positive where ink is. The demo's cover
+about half of a face each, so that no class is told by how dark it is.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def _dots(radius: float, *centres: tuple[float, float]) -> Figure:
 
 def _bars(thickness: float, *bars: tuple[float, float, float, float]) -> Figure:
     """Bars of half a ``thickness``, each with its centre and half its width and height beyond that."""
-    return lambda u, v: thickness - np.min(
-        [np.maximum(abs(u - x) - width, abs(v - y) - height) for x, y, width, height in bars], axis=0
+    return lambda u, v: (
+        thickness
+        - np.min([np.maximum(abs(u - x) - width, abs(v - y) - height) for x, y, width, height in bars], axis=0)
     )
 
 

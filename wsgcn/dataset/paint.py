@@ -3,12 +3,11 @@
 What real photographs have, and what makes weak supervision hard in them, in small:
 
 - An animal has a face and a *coat*. The figure on the face tells the class for sure; the colour of the coat tells it
-  roughly, since each class has hues of its own that overlap with its neighbours'. So a classifier looks at the face
-  first, and its activation map covers little more.
-- Head, body and limbs wear one coat, of one hue with dark patches and a shade, unlike the background next to it: the inside
-  coheres and the outline shows. From there propagation can find the body.
-- Backgrounds are cluttered with lines and blobs, animals touch each other, and a post may stand in front of one. What
-  is behind it is cut in two: nothing that walks from cell to cell comes across, but the coat is the same on both sides.
+  roughly, since each class has hues of its own that overlap with its neighbours'. One animal in ten looks away. So a
+  classifier looks at the face first, and its activation map is weak on the rest.
+- Head, body and limbs wear one coat, of one hue with dark patches and a shade, unlike the background next to it: the
+  inside coheres and the outline shows. From the face propagation can find the body.
+- Backgrounds are paler than coats, but cluttered with bright lines and blobs, and animals touch each other.
 """
 
 from __future__ import annotations
@@ -69,9 +68,7 @@ class DemoPicture:
     faces: tuple[tuple[int, int, int], ...]
 
 
-def draw_picture(
-    image_id: str, number: int, height: int, width: int, seed: int, look: Look = Look()
-) -> DemoPicture:
+def draw_picture(image_id: str, number: int, height: int, width: int, seed: int, look: Look = Look()) -> DemoPicture:
     """Draw one picture; it depends on these arguments and on nothing else.
 
     Args:
