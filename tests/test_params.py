@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,11 +74,18 @@ each_kind = pytest.mark.parametrize("path", [path for path, one in SECTIONS.item
 
 
 def test_real_file_is_read_and_says_what_it_says():
-    assert PARAMS.propagate["gcn-i"].steps == 250
-    assert PARAMS.propagate["gcn-i"].colour_variance == 6
-    assert PARAMS.cams["irnet"].train.steps == "40 epochs"
+    assert PARAMS.propagate["gcn-i"].steps == 100
+    assert PARAMS.propagate["gcn-i"].colour_variance == 600
+    assert PARAMS.cams["irnet"].train.steps == "20 epochs"
     assert PARAMS.model_dump(mode="json").keys() == CONTENT.keys()
     assert parse_params(PARAMS.model_dump(mode="json"), "again") == PARAMS
+
+
+def test_weights_of_the_package_are_found_from_any_folder():
+    assert Path(PARAMS.cams["irnet"].train.weights).is_file()
+    assert CONTENT["cams"]["irnet"]["train"]["weights"] == "package:resnet-small.pt"
+    message = _mistake(_set("segtrain.weights", "package:vgg.pt"))
+    assert message == "segtrain.weights: the package has no 'vgg.pt', it has resnet-small.pt"
 
 
 def test_every_section_is_tried_here():
@@ -194,7 +202,7 @@ def test_entries_may_be_called_like_kinds_and_keys(name):
     entry = CONTENT["propagate"]["gcn-i"]
     assert _mistake(_set(f"propagate.{name}", entry | {"steps": 0})).startswith(f"propagate.{name}.steps: must be")
     assert f"'propagate.{name}.walk.x'" in _mistake(_set(f"propagate.{name}", entry | {"walk": {"x": 1}}))
-    assert changed(PARAMS, {"propagate": CONTENT["propagate"] | {name: entry}}).propagate[name].steps == 250
+    assert changed(PARAMS, {"propagate": CONTENT["propagate"] | {name: entry}}).propagate[name].steps == 100
 
 
 def test_any_number_of_variants_methods_and_entries():

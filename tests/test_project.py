@@ -281,7 +281,7 @@ def test_missing_weights_unknown_presets_and_data_for_the_demo_are_refused(tmp_p
     refused("no preset is called 'voc13': known are demo, voc12", tmp_path / "made", "voc13")
     refused("makes its own", tmp_path / "made", "demo", devkit)
     (tmp_path / "some.pth").touch()
-    refused("start from scratch", tmp_path / "made", "demo", None, tmp_path / "some.pth")
+    refused("brings its own", tmp_path / "made", "demo", None, tmp_path / "some.pth")
     refused("several files: make them", tmp_path / "made", "voc12", None, tmp_path / "some.pth")
 
 

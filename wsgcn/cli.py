@@ -292,8 +292,8 @@ def bench(
     from wsgcn.bench.inputs import parse_case
     from wsgcn.bench.table import bench_table
     from wsgcn.params import load_params
-    from wsgcn.project import PRESET_FOLDER
     from wsgcn.runtime.progress import progress_bar
+    from wsgcn.sections import PRESET_FOLDER
     from wsgcn.store.files import write_json
     from wsgcn.tracking.bench import log_bench
 

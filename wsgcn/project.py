@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from wsgcn.errors import UsageError
+from wsgcn.sections import IN_PACKAGE, PRESET_FOLDER
 
-PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
 PRESETS = ("demo", "voc12", "voc12-mobile")
 
 _GITIGNORE = "/artifacts/\n/.wsgcn/\n/dvc_plots/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
@@ -104,7 +104,7 @@ def params_text(preset: str, data: Path | None, weights: Path | None) -> str:
             )
         before, lines = lines, _replace(lines, "weights: ", str(weights.resolve()))
         if lines == before:
-            raise UsageError(f"--weights does not go with the preset {preset}, whose networks start from scratch")
+            raise UsageError(f"--weights does not go with the preset {preset}, which brings its own")
     return "".join(lines)
 
 
@@ -138,8 +138,9 @@ def _weight_files(content: Any) -> Iterator[str]:
     """Every file that a key ``weights`` or ``trained`` names."""
     if isinstance(content, dict):
         for key, value in content.items():
-            if key in ("weights", "trained") and isinstance(value, str) and value != "cams":
-                yield value
+            if key in ("weights", "trained") and isinstance(value, str):
+                if value != "cams" and not value.startswith(IN_PACKAGE):
+                    yield value
             else:
                 yield from _weight_files(value)
 
@@ -159,7 +160,7 @@ def _replace(lines: list[str], key: str, value: str) -> list[str]:
     changed = []
     for line in lines:
         before, found, after = line.partition(key)
-        if found and not before.strip() and not after.startswith(("null", "cams")):
+        if found and not before.strip() and not after.startswith(("null", "cams", IN_PACKAGE)):
             _, mark, comment = after.partition(" #")
             line = f"{before}{key}{value}{mark}{comment}" if mark else f"{before}{key}{value}\n"
         changed.append(line)

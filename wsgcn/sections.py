@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -76,8 +77,25 @@ def _check_steps(steps: Any) -> Any:
     return steps
 
 
+def _find_in_package(file: str | None) -> str | None:
+    if file is None or not file.startswith(IN_PACKAGE):
+        return file
+    name = file.removeprefix(IN_PACKAGE)
+    shipped = sorted(one.name for one in PRESET_FOLDER.glob("*.pt"))
+    if name not in shipped:
+        raise ValueError(f"the package has no {name!r}, it has {', '.join(shipped)}")
+    return str(PRESET_FOLDER / name)
+
+
+PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
+"""What ships in the package: parameters, pipelines, weights."""
+IN_PACKAGE = "package:"
+"""Before the name of a file of weights that ships in the package."""
+
 Name = Annotated[str, AfterValidator(_check_name)]
 BackboneName = Annotated[str, AfterValidator(_check_backbone)]
+Weights = Annotated[str | None, AfterValidator(_find_in_package)]
+"""A file, ``package:<name>`` for one that ships here, or None."""
 Steps = Annotated[int | str, BeforeValidator(_check_steps)]
 """Length of a training: gradient updates (``200``) or passes over the training photographs (``40 epochs``)."""
 
@@ -220,11 +238,12 @@ class AdamW(Optimiser):
 class NetworkTraining(Section):
     """What every training by gradient descent with a poly schedule has.
 
-    ``weights`` is a file, None for a new network, or ``cams``, where another network may start as the CAM source's.
+    ``weights`` is a file, ``package:<name>`` for one that ships here, None for a new network, or ``cams``, where
+    another network may start as the CAM source's.
     """
 
     backbone: BackboneName
-    weights: str | None
+    weights: Weights
     trained: str | None
     output_stride: Literal[8, 16, 32]
     frozen_stages: Annotated[int, Field(ge=0, le=5)]

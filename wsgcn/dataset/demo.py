@@ -18,7 +18,7 @@ DEVKIT = Path("VOCdevkit/VOC2012")
 
 
 class Demo(Dataset):
-    """Emblems on bodies in front of backgrounds: a classifier finds the emblem, the rest is to be found."""
+    """Made-up animals in front of backgrounds: a classifier finds the face first, the rest is to be found."""
 
     kind: Literal["demo"]
     train_images: Positive

@@ -9,7 +9,8 @@ from xml.sax.saxutils import escape
 
 from PIL import Image
 
-from wsgcn.dataset.paint import FIGURES, DemoPicture, draw_picture
+from wsgcn.dataset.figures import DEMO
+from wsgcn.dataset.paint import DemoPicture, draw_picture
 from wsgcn.errors import UsageError
 from wsgcn.store.files import remove_others, write_atomic, write_text
 from wsgcn.vocabulary import palette
@@ -31,9 +32,9 @@ def make_demo(root: Path, class_names: Sequence[str], demo: Demo) -> None:
     Raises:
         UsageError: the number of classes is wrong.
     """
-    if len(class_names) != len(FIGURES) + 1:
+    if len(class_names) != len(DEMO) + 1:
         raise UsageError(
-            f"dataset.classes has {len(class_names)} names, but the demo has background and {len(FIGURES)} classes: "
+            f"dataset.classes has {len(class_names)} names, but the demo has background and {len(DEMO)} classes: "
             "give as many, or choose another dataset.kind"
         )
     splits = {"train": demo.train_images, "val": demo.val_images}

@@ -1,4 +1,4 @@
-"""A narrow ResNet of one block a stage, for tests and a first try: no weights are published for it."""
+"""A narrow ResNet of one block a stage, for tests and the demo; its weights come from ``dataset/pretrain.py``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from wsgcn.nets.resnet import BasicBlock, ResNet
 
 
 class ResNetSmall(ResNet):
-    """0.7 million parameters, initialised at random."""
+    """0.3 million parameters."""
 
     name = "resnet-small"
     block = BasicBlock
     blocks = (1, 1, 1, 1)
-    width = 24
+    width = 16
