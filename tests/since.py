@@ -47,7 +47,8 @@ class Project:
 
     def __init__(self, tree: Path, folder: Path, data: Path, weights: Path):
         self.tree, self.folder = tree, folder
-        self._wsgcn("init", str(folder), "--preset", "voc12-mobile", "--data", str(data), "--weights", str(weights))
+        folder.mkdir()
+        self._wsgcn("init", ".", "--preset", "voc12-mobile", "--data", str(data), "--weights", str(weights))
         self._shorten(data)
         self.set_length(LENGTHS[0], 0)
         for stage in (["dataset"], *([one, "--variant", name] for name in "IP" for one in ("cams-train", "cams"))):
@@ -63,14 +64,15 @@ class Project:
     def _shorten(self, data: Path) -> None:
         """A devkit of few photographs, and settings in which the revisions' presets differ made alike."""
         few, lists = self.folder / "few", Path("ImageSets") / "Segmentation"
-        ids = (data / lists / "train.txt").read_text().split()[:PHOTOGRAPHS]
+        ids = {name: (data / lists / f"{name}.txt").read_text().split()[:PHOTOGRAPHS] for name in ("train", "val")}
+        ids["trainaug"] = ids["train"]
         for name, suffix in (("JPEGImages", "jpg"), ("Annotations", "xml")):
             (few / name).mkdir(parents=True)
-            for one in ids:
+            for one in (*ids["train"], *ids["val"]):
                 (few / name / f"{one}.{suffix}").symlink_to((data / name / f"{one}.{suffix}").absolute())
         (few / lists).mkdir(parents=True)
-        for name in ("trainaug", "train", "val"):
-            (few / lists / f"{name}.txt").write_text("".join(f"{one}\n" for one in ids))
+        for name, some in ids.items():
+            (few / lists / f"{name}.txt").write_text("".join(f"{one}\n" for one in some))
         self._set(r"\n  root: [^\n]*", "\n  root: few")
 
     def set_length(self, updates: int, seed: int) -> None:
@@ -84,16 +86,16 @@ class Project:
     def run(self, *words: str) -> float:
         """Seconds of a command."""
         start = time.perf_counter()
-        self._wsgcn(*words, cwd=self.folder)
+        self._wsgcn(*words)
         return time.perf_counter() - start
 
     def _set(self, pattern: str, value: str) -> None:
         path = self.folder / "params.yaml"
         path.write_text(re.sub(pattern, value, path.read_text()))
 
-    def _wsgcn(self, *words: str, cwd: Path | None = None) -> None:
-        environment = os.environ | {"PYTHONPATH": str(self.tree)}
-        subprocess.run([sys.executable, "-m", "wsgcn", *words], cwd=cwd, env=environment, check=True)
+    def _wsgcn(self, *words: str) -> None:
+        environment = os.environ | {"PYTHONPATH": str(self.tree)}  # the folder where this runs would come before it
+        subprocess.run([sys.executable, "-m", "wsgcn", *words], cwd=self.folder, env=environment, check=True)
 
 
 def seconds_an_update(project: Project, words: list[str], seed: int) -> float:
@@ -121,6 +123,8 @@ def main() -> None:
         projects = [Project(tree, Path(folder) / name, *given) for tree, name in ((before, "old"), (ROOT, "new"))]
         print(f"| training | {asked.revision}, s an update | now | ratio |\n|---|---|---|---|", flush=True)  # noqa: T201
         for name, words in TRAININGS.items():
+            for one in projects:
+                one.run(*words)  # what comes before a training, such as its seeds, is finished work from here on
             found = [[seconds_an_update(one, words, seed) for one in projects] for seed in range(1, asked.repeats + 1)]
             old, new = (median(values) for values in zip(*found))
             print(f"| {name} | {old:.2f} | {new:.2f} | {old / new:.1f} |", flush=True)  # noqa: T201

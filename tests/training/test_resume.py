@@ -118,6 +118,21 @@ def test_updates_of_an_earlier_run_are_told_first(params, tmp_path):
     assert [step.lr for step in told] == pytest.approx(expected)
 
 
+MAIN = """
+from pathlib import Path
+from tests import chain
+from wsgcn.params import load_params
+from wsgcn.store.paths import Artifacts
+from wsgcn.training import loop
+
+loop.KEEP_SECONDS = -1
+
+if __name__ == "__main__":
+    chain.run_stage({stage!r}, {name!r}, load_params(Path({folder!r}) / "params.yaml"), Artifacts(Path({root!r})))
+"""
+"""A program that runs one stage, and keeps its training after every update; the processes of a training import it."""
+
+
 def _sample(item, generator):
     return torch.tensor(item), torch.tensor(2 * item)
 
@@ -125,21 +140,15 @@ def _sample(item, generator):
 @pytest.mark.slow
 @each_training
 @pytest.mark.parametrize("devices", [1, 2])
-def test_kill_in_the_middle_and_again(stage, name, devices, params, made, tmp_path):
+def test_kill_in_the_middle_and_again(stage, name, devices, params, made, tmp_path, monkeypatch):
     """A real ``kill -9`` of the process group, three times, with the training kept after every update."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as many threads in every process as here
     params = changed(params, {"runtime.devices": devices})
     chain.run_stage(stage, name, params, made)
     whole = left(made, stage, name)
     other = changed(params, {"runtime.store": str(tmp_path / "other")})
     (tmp_path / "params.yaml").write_text(other.model_dump_json())
-    code = (
-        "from pathlib import Path; from tests import chain; from wsgcn.params import load_params;"
-        "from wsgcn.store.paths import Artifacts; from wsgcn.training import loop; loop.KEEP_SECONDS = -1;"
-        f"chain.run_stage({stage!r}, {name!r}, load_params(Path({str(tmp_path / 'params.yaml')!r})),"
-        f"Artifacts(Path({str(made.root)!r})))"
-    )
-    main = f"if __name__ == '__main__':\n  {code.replace(';', chr(10) + '  ')}\n"
-    (tmp_path / "main.py").write_text(main)
+    (tmp_path / "main.py").write_text(MAIN.format(stage=stage, name=name, folder=str(tmp_path), root=str(made.root)))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for updates in (2, 4, 6):
         process = subprocess.Popen([sys.executable, tmp_path / "main.py"], env=environment, start_new_session=True)
