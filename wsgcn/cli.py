@@ -293,9 +293,9 @@ def bench(
     from wsgcn.bench.table import bench_table
     from wsgcn.params import load_params
     from wsgcn.runtime.progress import progress_bar
-    from wsgcn.sections import PRESET_FOLDER
     from wsgcn.store.files import write_json
     from wsgcn.tracking.bench import log_bench
+    from wsgcn.vocabulary import PRESET_FOLDER
 
     in_project = PARAMS_FILE.exists()
     params = load_params(PARAMS_FILE if in_project else PRESET_FOLDER / "voc12.yaml")

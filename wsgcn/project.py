@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from wsgcn.errors import UsageError
-from wsgcn.sections import IN_PACKAGE, PRESET_FOLDER
+from wsgcn.vocabulary import IN_PACKAGE, PRESET_FOLDER
 
 PRESETS = ("demo", "voc12", "voc12-mobile")
 

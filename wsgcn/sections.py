@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -24,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from wsgcn.vocabulary import IN_PACKAGE, PRESET_FOLDER
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -86,11 +87,6 @@ def _find_in_package(file: str | None) -> str | None:
         raise ValueError(f"the package has no {name!r}, it has {', '.join(shipped)}")
     return str(PRESET_FOLDER / name)
 
-
-PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
-"""What ships in the package: parameters, pipelines, weights."""
-IN_PACKAGE = "package:"
-"""Before the name of a file of weights that ships in the package."""
 
 Name = Annotated[str, AfterValidator(_check_name)]
 BackboneName = Annotated[str, AfterValidator(_check_backbone)]

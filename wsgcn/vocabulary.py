@@ -1,6 +1,14 @@
-"""The vocabulary of the project: label values, losses, VOC's classes and the palette."""
+"""The vocabulary of the project: label values, losses, VOC's classes, the palette, what ships."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
+"""What ships in the package: parameters, pipelines, weights."""
+
+IN_PACKAGE = "package:"
+"""In ``params.yaml`` before the name of a file of weights that ships there."""
 
 BACKGROUND = 0
 """Class id of the background in every label map."""

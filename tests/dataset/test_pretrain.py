@@ -9,7 +9,7 @@ import torch
 from wsgcn.dataset.figures import DEMO, OTHERS, covered
 from wsgcn.dataset.pretrain import AROUND, PICTURES, STEPS, main, portraits
 from wsgcn.nets.build import build_backbone
-from wsgcn.sections import PRESET_FOLDER
+from wsgcn.vocabulary import PRESET_FOLDER
 
 SHIPPED = PRESET_FOLDER / "resnet-small.pt"
 
