@@ -91,7 +91,8 @@ def test_first_losses_equal_the_dense_twins(tiny_params):
     nodes = normal(1).new_tensor(transition @ features.reshape(5, -1).T.astype(np.float64))
     extended = normal(1).new_tensor(reference.normalise_dense(dense, numbers.normalisation))
     logits, _ = reference.gcn_forward_dense(extended, nodes, w1, w2)
-    phi = reference.colour_affinity_dense(rgb, 6, 200, 255, 5)
+    colours = (numbers.colour_variance, numbers.distance_variance, numbers.colour_scale, numbers.window)
+    phi = reference.colour_affinity_dense(rgb, *colours)
     parts = reference.all_losses(logits, labels.ravel(), phi, numbers.objective)
     np.testing.assert_allclose(losses[0, 1:], [value.item() for value in parts.values()], rtol=1e-4)
 

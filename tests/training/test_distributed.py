@@ -25,12 +25,17 @@ def test_nothing_counted_divides_by_one():
     assert shared_count(torch.tensor([0, 1, 7])).tolist() == [1, 1, 7]
 
 
-# A batch norm that learns sees its own process's share of a batch, so these are frozen.
-TRAININGS = (
-    ("cams-train", "I", {"cams.irnet.train.freeze_norm": True, "cams.irnet.train.batch": 3}),
-    ("affinity-train", "I", {"affinity.boundary.train.batch": 2, "affinity.boundary.train.displacement": True}),
-    ("segtrain", "WSGCN-I", {"segtrain.freeze_norm": True, "segtrain.steps": 3, "segtrain.accumulate": 2}),
-)
+# A batch norm that learns sees its own process's share of a batch, so these are frozen. SGD follows the gradient
+# itself; AdamW would make a whole step of a last digit.
+SGD = {"kind": "sgd", "momentum": 0.9, "weight_decay": 1.0e-4}
+SHARED = {
+    "cams.irnet.train": {"freeze_norm": True, "batch": 3},
+    "affinity.boundary.train": {"batch": 2, "displacement": True},
+    "segtrain": {"freeze_norm": True, "steps": 3, "accumulate": 2},
+}
+VALUES = [{f"{section}.{key}": value for key, value in (values | {"optimiser": SGD}).items()}
+          for section, values in SHARED.items()]  # fmt: skip
+TRAININGS = tuple(zip(("cams-train", "affinity-train", "segtrain"), ("I", "I", "WSGCN-I"), VALUES))
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_other_parameters_start_anew(params, made, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         chain.run_stage("cams-train", "I", params, made)
     kept = interrupt_after(monkeypatch, 99)
-    chain.run_stage("cams-train", "I", changed(params, {"cams.irnet.train.lr": 0.001}), made)
+    chain.run_stage("cams-train", "I", changed(params, {"cams.irnet.train.lr": 0.0123}), made)
     assert kept[0] == 1
 
 
