@@ -124,6 +124,7 @@ def main() -> None:
         print(f"| training | {asked.revision}, s an update | now | ratio |\n|---|---|---|---|", flush=True)  # noqa: T201
         for name, words in TRAININGS.items():
             for one in projects:
+                one.set_length(LENGTHS[0], 0)
                 one.run(*words)  # what comes before a training, such as its seeds, is finished work from here on
             found = [[seconds_an_update(one, words, seed) for one in projects] for seed in range(1, asked.repeats + 1)]
             old, new = (median(values) for values in zip(*found))
