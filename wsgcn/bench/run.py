@@ -114,8 +114,8 @@ def plan(
         size = f"{height} x {width} pixels"
         work += [partial(_network_row, name, network, photo, size) for name, network in entry_networks(params).items()]
     if trainings:
-        images = load_index(Artifacts().index).split(params.dataset.train_split)[:TRAINING_PHOTOGRAPHS]
-        photos = tuple(load_index(Artifacts().index).photo_path(image) for image in images)
+        index = load_index(Artifacts().index)
+        photos = tuple(map(index.photo_path, index.split(params.dataset.train_split)[:TRAINING_PHOTOGRAPHS]))
         short = [ShortTraining(*named, photos, params.runtime) for named in entry_networks(params).items()]
         work += [partial(_training_row, one, repeats) for one in short]
     return work

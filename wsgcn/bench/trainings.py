@@ -75,7 +75,7 @@ class ShortTraining:
 
     def loading(self) -> Callable[[], object]:
         """The call that makes one batch in this thread alone."""
-        return lambda: self._samples()
+        return self._samples
 
     def sample(self, photo: Path, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A crop of a photograph with labels of its size, and what the network is to learn of it."""
@@ -106,4 +106,4 @@ class ShortTraining:
         """The loss as it is in a training, on its device, and a batch."""
         loss, fabric = self.network.build(self.size), fabric_for(self.runtime)
         descent = Descent(loss, self.network.params, fabric=fabric, steps=UPDATES, section=self.name)
-        return descent.loss_of, list(descent.to_device([torch.stack(part) for part in zip(*self._samples())]))
+        return descent.loss_of, descent.to_device([torch.stack(part) for part in zip(*self._samples())])

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Map = NDArray[np.float64]
+from wsgcn.dataset.figures import Map
+
 Range = tuple[float, float]
 
 HIDDEN = 0.06  # share of an animal that may lie over another

@@ -33,7 +33,7 @@ SHARED_DEVICE_WORKERS = 4
 """Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""
 
 LIKELY = 0.05
-"""A class that nowhere reaches this probability takes no part in the CRF; chosen to change next to no pixel."""
+"""A class that nowhere reaches this probability takes no part in the CRF."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ def resize_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
 
     Values stay within the range of the input, and a constant map stays constant.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[None]
+    floats = np.ascontiguousarray(maps, dtype=np.float32)
+    if floats.shape[1:] == size:
+        return floats
+    tensor = torch.from_numpy(floats)[None]
     return functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False)[0].numpy()
 
 

@@ -139,7 +139,7 @@ class MakeScores(PerImage[Scores]):
         grid = (cams.cams if affinity is None else affinity.weights).shape[1:]
         return PropagationInput(
             class_ids=np.concatenate([[BACKGROUND], cams.class_ids]).astype(np.int64),
-            cams=cams.cams if cams.cams.shape[1:] == grid else resize_maps(cams.cams, (grid[0], grid[1])),
+            cams=resize_maps(cams.cams, (grid[0], grid[1])),
             affinity=affinity,
             rgb_u8=self._colours(image, (grid[0], grid[1])) if self.kind.reads_photo else None,
             seed=seed_for(self.run_seed, self.method, image.id),
