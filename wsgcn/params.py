@@ -38,7 +38,7 @@ class Runtime(Section):
     seed: Count
     device: str
     devices: Positive
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     workers: Count
     store: str
     store_gb: Size

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wsgcn.errors import UsageError
-from wsgcn.runtime.devices import core_count, pick_device, threads, worker_count
+from wsgcn.runtime.devices import core_count, pick_device, pick_precision, threads, worker_count
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
@@ -48,6 +48,32 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch, there, kind):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     assert pick_device("auto").type == kind
     assert pick_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_named_precision_is_what_is_asked_for_whatever_the_device(name):
+    assert pick_precision(name, "cuda:99") == name
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, "bf16-mixed"),
+        ({"neon": True, "bf16": True}, "bf16-mixed"),
+        ({"avx512_f": True, "avx512_bf16": False}, "32-true"),
+        ({"architecture": "unknown"}, "32-true"),
+    ],
+)
+def test_automatic_precision_is_what_the_processor_computes_itself(monkeypatch, capabilities, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert pick_precision("auto", "cpu") == precision
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_automatic_precision_on_a_gpu(monkeypatch, native, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native and not including_emulation)
+    assert pick_precision("auto", "auto") == precision
 
 
 def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):

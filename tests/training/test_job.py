@@ -132,6 +132,17 @@ def test_seed_devices_and_precision_decide_the_network(job, values):
     assert other.fingerprint(SETTINGS, []) != job.fingerprint(SETTINGS, [])
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_the_precision_that_is_computed_decides_not_what_it_is_called(job, native, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    named = "bf16-mixed" if native else "32-true"
+    marks = [
+        replace(job, runtime=job.runtime.model_copy(update={"device": "cpu", "precision": one})).fingerprint({}, [])
+        for one in ("auto", named)
+    ]
+    assert marks[0] == marks[1]
+
+
 def test_photographs_class_ids_code_and_settings_decide_the_network(job, tiny_voc):
     first, *rest = job.images
     others = [

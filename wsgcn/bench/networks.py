@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -101,9 +102,10 @@ def _one_class(classes: int, size: ImageSize) -> Tensor:
 
 def _two_halves(size: ImageSize) -> Tensor:
     """Labels that halve a photograph into background and class 1."""
-    labels = torch.zeros(size, dtype=torch.uint8)
+    # By NumPy: a thread that loads samples must not start PyTorch's threads, see `batches`.
+    labels = np.zeros(size, np.uint8)
     labels[:, size[1] // 2 :] = 1
-    return labels
+    return torch.from_numpy(labels)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from wsgcn.training.augment import random_crop
 from wsgcn.training.loop import Descent, Training, TrainingLoss, fabric_for, train
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from wsgcn.params import Runtime
 
 UPDATES = 8
@@ -55,23 +58,23 @@ class ShortTraining:
 
         def call() -> None:
             with tempfile.TemporaryDirectory() as folder:
-                loss.train()
-                train(self._training(loss, Path(folder) / "unfinished"), fabric)
+                # A training leaves its network in evaluation; `train()` would wake the frozen norms too.
+                train(self._training(copy.deepcopy(loss), Path(folder) / "unfinished"), fabric)
 
         call()  # a first one makes what later ones have at hand
         return call
 
     def forward(self) -> Callable[[], object]:
         """The call of one batch's forward pass, with what its backward pass needs."""
-        loss, batch = self._batch()
+        _, loss, batch = self._batch()
         loss(*batch)
         return lambda: loss(*batch)
 
     def passes(self) -> Callable[[], object]:
         """The call of one batch's forward and backward pass."""
-        loss, batch = self._batch()
-        loss(*batch).backward()
-        return lambda: loss(*batch).backward()
+        fabric, loss, batch = self._batch()
+        fabric.backward(loss(*batch))
+        return lambda: fabric.backward(loss(*batch))
 
     def loading(self) -> Callable[[], object]:
         """The call that makes one batch in this thread alone."""
@@ -102,8 +105,8 @@ class ShortTraining:
         photos = itertools.islice(itertools.cycle(self.photos), self.network.params.batch)
         return [self.sample(photo, torch.Generator().manual_seed(0)) for photo in photos]
 
-    def _batch(self) -> tuple[Callable[..., Tensor], list[Tensor]]:
-        """The loss as it is in a training, on its device, and a batch."""
+    def _batch(self) -> tuple[Fabric, Callable[..., Tensor], list[Tensor]]:
+        """The devices, the loss as it is in a training, and a batch."""
         loss, fabric = self.network.build(self.size), fabric_for(self.runtime)
         descent = Descent(loss, self.network.params, fabric=fabric, steps=UPDATES, section=self.name)
-        return descent.loss_of, descent.to_device([torch.stack(part) for part in zip(*self._samples())])
+        return fabric, descent.loss_of, descent.to_device([torch.stack(part) for part in zip(*self._samples())])

@@ -10,6 +10,9 @@ import torch
 
 from wsgcn.errors import UsageError
 
+_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""A processor's instructions that multiply in bfloat16, as PyTorch calls them: x86's, and Arm's last."""
+
 
 def pick_device(name: str) -> torch.device:
     """The device called ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``; ``auto`` takes CUDA where there is one.
@@ -27,6 +30,28 @@ def pick_device(name: str) -> torch.device:
     if (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"runtime.device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices: use cpu")
     return device
+
+
+def pick_precision(name: str, device: str) -> str:
+    """The precision called ``name``; ``auto`` takes ``bf16-mixed`` where the device computes it in hardware.
+
+    Elsewhere bfloat16 is emulated, slower than the ``32-true`` that ``auto`` takes there.
+
+    Args:
+        name: ``auto``, or what Lightning Fabric calls the precision.
+        device: as :func:`pick_device` takes it; looked at for ``auto`` alone.
+
+    Raises:
+        UsageError: the device is not there.
+    """
+    if name != "auto":
+        return name
+    if pick_device(device).type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        native = any(capabilities.get(one, False) for one in _BFLOAT16)
+    return "bf16-mixed" if native else "32-true"
 
 
 def core_count() -> int:

@@ -40,7 +40,8 @@ def batches(
 
     Args:
         items: what to make samples of, by image id.
-        make: loads and augments one item; its generator depends on (run seed, name, epoch, image id).
+        make: loads and augments one item; its generator depends on (run seed, name, epoch, image id). It does its work
+            without PyTorch: OpenMP threads that a second thread starts let a network on the processor wait for its own.
         batch: samples a step.
         steps: number of lists, from the beginning of the training.
         run_seed: seed of the run.

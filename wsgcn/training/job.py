@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsgcn.runtime.devices import pick_precision
 from wsgcn.store.checkpoints import load_checkpoint, save_checkpoint
 from wsgcn.store.files import HISTORY, write_table
 from wsgcn.store.fingerprints import file_digest, fingerprint
@@ -58,7 +59,8 @@ class TrainingJob:
             files: what is read besides the photographs.
             marks: fingerprints of inputs that carry one.
         """
-        runtime = {"seed": self.runtime.seed, "devices": self.runtime.devices, "precision": self.runtime.precision}
+        precision = pick_precision(self.runtime.precision, self.runtime.device)
+        runtime = {"seed": self.runtime.seed, "devices": self.runtime.devices, "precision": precision}
         shown = [[image.id, image.class_ids] for image in self.images]
         digests = [file_digest(path) for path in (*files, *self.photos.values())]
         return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])

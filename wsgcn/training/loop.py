@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from wsgcn.errors import UsageError
 from wsgcn.nets.base import on_device
-from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.devices import pick_device, pick_precision
 from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 from wsgcn.runtime.seeds import seeded
@@ -104,13 +104,14 @@ def fabric_for(runtime: Runtime) -> Fabric:
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     device = pick_device(runtime.device)
+    precision: Any = pick_precision(runtime.precision, runtime.device)
     if device.type == "cpu" and runtime.precision == "16-mixed":
         raise UsageError("runtime.precision 16-mixed needs CUDA: use 32-true or bf16-mixed on a CPU")
     # The processes are ours, on this machine, whatever a cluster's variables say.
     here = LightningEnvironment()
     if runtime.devices == 1:
         chosen: int | list[int] = 1 if device.type == "cpu" else [device.index or 0]
-        return Fabric(accelerator=device.type, devices=chosen, precision=runtime.precision, plugins=here)
+        return Fabric(accelerator=device.type, devices=chosen, precision=precision, plugins=here)
     if device.index is not None:
         raise UsageError(f"runtime.device {device} is one device, runtime.devices asks for {runtime.devices}: use cuda")
     if device.type == "cuda" and runtime.devices > torch.cuda.device_count():
@@ -120,7 +121,7 @@ def fabric_for(runtime: Runtime) -> Fabric:
     return Fabric(
         accelerator=device.type,
         devices=runtime.devices,
-        precision=runtime.precision,
+        precision=precision,
         strategy="ddp_spawn",
         plugins=here,
     )
