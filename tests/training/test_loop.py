@@ -1,11 +1,14 @@
 """The descent against its formula, its errors, and devices and precision."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from lightning_fabric import Fabric
 
 from tests import chain
-from tests.conftest import changed
+from tests.conftest import ROOT, changed
 from tests.training.lines import Line, line_sample, losses, weights
 from wsgcn.errors import UsageError
 from wsgcn.sections import Sgd
@@ -87,6 +90,16 @@ def test_mixed_precision_computes_otherwise_and_keeps_weights_in_full(stage, nam
     assert mixed == pytest.approx(full, rel=0.05)
     state = weights(made.checkpoint(stage, name))
     assert {one.dtype for one in state.values() if one.is_floating_point()} == {torch.float32}
+
+
+def test_fabric_itself_says_nothing():
+    # In a process of its own: here Fabric was imported long ago, and what imports it first decides how loud it is.
+    make = (
+        "from pathlib import Path; from wsgcn.params import load_params; from wsgcn.training.loop import fabric_for; "
+        "fabric_for(load_params(Path('params.yaml')).runtime.model_copy(update={'precision': 'bf16-mixed'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", make], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
 
 
 @pytest.mark.parametrize(

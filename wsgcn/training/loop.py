@@ -40,8 +40,9 @@ Item = TypeVar("Item")
 KEEP_SECONDS = 30
 """How much work a kill costs at most."""
 
-# Here rather than in a function, so that the processes of a training are as quiet as this one.
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+# Here rather than in a function, so that the processes of a training are as quiet as this one; not the logger of the
+# whole package, which sets its level anew when it is imported.
+logging.getLogger("lightning_fabric.utilities").setLevel(logging.WARNING)
 
 
 class Step(NamedTuple):
