@@ -110,9 +110,9 @@ def cams_train(variant: VariantOption) -> None:
 @app.command()
 def cams(variant: VariantOption) -> None:
     """Write the class activation maps of the training photographs."""
+    params, artifacts = _project("cams")
     from wsgcn.cams.stage import write_cams
 
-    params, artifacts = _project()
     write_cams(params, artifacts, params.variant(variant))
 
 
@@ -128,9 +128,9 @@ def affinity_train(variant: VariantOption) -> None:
 @app.command()
 def affinity(variant: VariantOption) -> None:
     """Write the affinity graph and the node features of the training photographs."""
+    params, artifacts = _project("affinity")
     from wsgcn.affinity.stage import write_affinity
 
-    params, artifacts = _project()
     write_affinity(params, artifacts, params.variant(variant))
 
 
@@ -141,10 +141,10 @@ def propagate(
     propagation: PropagationOption = None,
 ) -> None:
     """Propagate: learn a GCN for each photograph, or walk at random."""
+    params, artifacts = _project("propagate")
     from wsgcn.propagate.stage import write_scores
     from wsgcn.tracking.live import live
 
-    params, artifacts = _project()
     chosen = _method(params, method, variant, propagation)
     with live(params, chosen, _warn) as log:
         write_scores(params, artifacts, chosen, log)
@@ -157,9 +157,9 @@ def crf(
     propagation: PropagationOption = None,
 ) -> None:
     """Refine the scores with a dense CRF into complete pseudo labels."""
+    params, artifacts = _project("crf")
     from wsgcn.crf.stage import write_pseudo_labels
 
-    params, artifacts = _project()
     write_pseudo_labels(params, artifacts, _method(params, method, variant, propagation))
 
 
@@ -170,10 +170,10 @@ def evaluate_labels(
     propagation: PropagationOption = None,
 ) -> None:
     """Score CAMs and pseudo labels against ground truth; no network is needed."""
+    params, artifacts = _project("evaluate-labels")
     from wsgcn.evaluate import labels_stage
     from wsgcn.tracking.complete import complete_run
 
-    params, artifacts = _project()
     chosen = _method(params, method, variant, propagation)
     labels_stage.evaluate_labels(params, artifacts, chosen, _warn)
     complete_run(params, artifacts, chosen, _warn, parts=["labels"])
@@ -210,7 +210,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score the segmentation network against ground truth."""
-    params, artifacts = _project()
+    params, artifacts = _project("evaluate")
     chosen = _method(params, method, variant, propagation)
     if submission is not None:
         from wsgcn.evaluate.submission import write_submission
@@ -332,11 +332,17 @@ def import_weights(
     _say(f"{target} is ready")
 
 
-def _project() -> tuple[Params, Artifacts]:
+def _project(stage: str | None = None) -> tuple[Params, Artifacts]:
+    """The project in this folder; a stage's worker processes get ready while this one imports the stage."""
     from wsgcn.params import load_params
+    from wsgcn.runtime.cores import start_fork_server
+    from wsgcn.stages import STAGES
     from wsgcn.store.paths import Artifacts
 
-    return load_params(PARAMS_FILE), Artifacts()
+    params = load_params(PARAMS_FILE)
+    if stage is not None:
+        start_fork_server(STAGES[stage].module, params.runtime.workers)
+    return params, Artifacts()
 
 
 def _method(params: Params, method: str | None, variant: str | None, propagation: str | None) -> Method:

@@ -1,22 +1,12 @@
-"""Devices, cores and threads."""
+"""Devices, what they compute in, and threads."""
 
 import contextlib
-import os
 
 import pytest
 import torch
 
 from wsgcn.errors import UsageError
-from wsgcn.runtime.devices import core_count, pick_device, pick_precision, threads, worker_count
-
-
-@pytest.mark.parametrize("workers", [1, 2, 7])
-def test_worker_count_is_what_is_asked_for(workers):
-    assert worker_count(workers) == workers
-
-
-def test_no_worker_count_means_one_a_core():
-    assert worker_count(0) == len(os.sched_getaffinity(0))
+from wsgcn.runtime.devices import pick_device, pick_precision, threads
 
 
 def test_threads_are_put_back_after_an_error():
@@ -74,8 +64,3 @@ def test_automatic_precision_on_a_gpu(monkeypatch, native, precision):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native and not including_emulation)
     assert pick_precision("auto", "auto") == precision
-
-
-def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert core_count() == os.cpu_count()

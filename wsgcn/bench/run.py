@@ -18,7 +18,7 @@ from wsgcn.bench.networks import EntryNetwork, Pass, entry_networks
 from wsgcn.bench.numbers import KernelNumbers, given, kernel_numbers
 from wsgcn.bench.stages import Photographs
 from wsgcn.bench.trainings import UPDATES, ShortTraining
-from wsgcn.runtime.devices import core_count
+from wsgcn.runtime.cores import core_count
 from wsgcn.store.index import load_index
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import photo_size

@@ -31,6 +31,7 @@ TWINS = 0.1  # share that shows two animals of one class
 SHARPNESS = 7.0  # of the figure's edge: it fades over 1/7 of the face's radius
 CONTRAST = 75.0  # least RGB distance between a coat and the background near it
 PATCHES = (0.45, 0.75)  # range of the brightness of a coat's dark patches, beside its own
+GRAIN = 4.0  # standard deviation of every channel of every pixel
 INK = 60.0  # brightest that the ink of a figure is; coats are brighter
 
 
@@ -96,7 +97,7 @@ def draw_picture(image_id: str, number: int, height: int, width: int, seed: int,
         owners[shape.inside] = position + 1
     mask = np.array([0, *class_ids], dtype=np.uint8)[owners]
     mask[maximum_filter(owners, 3) != minimum_filter(owners, 3)] = IGNORE  # two pixels wide, much as in VOC
-    rgb = rgb + rng.normal(0, 4, rgb.shape)  # grain
+    rgb = rgb + rng.normal(0, GRAIN, rgb.shape)
     return DemoPicture(rgb.clip(0, 255).round().astype(np.uint8), mask, class_ids, tuple(faces))
 
 

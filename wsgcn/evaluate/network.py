@@ -16,7 +16,8 @@ from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.ops.densecrf import CrfParams, dense_crf
 from wsgcn.ops.scores import to_probs
-from wsgcn.runtime.devices import pick_device, worker_count
+from wsgcn.runtime.cores import worker_count
+from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage
 from wsgcn.runtime.workers import Outcome, map_images
 from wsgcn.store.code import code_version

@@ -1,8 +1,7 @@
-"""Devices, cores and threads."""
+"""Devices, what they compute in, and threads."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,16 +51,6 @@ def pick_precision(name: str, device: str) -> str:
         capabilities = torch.cpu.get_capabilities()
         native = any(capabilities.get(one, False) for one in _BFLOAT16)
     return "bf16-mixed" if native else "32-true"
-
-
-def core_count() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
-
-
-def worker_count(workers: int) -> int:
-    """The number of worker processes: ``workers``, or one a core where it is 0."""
-    return workers if workers > 0 else core_count()
 
 
 @contextmanager

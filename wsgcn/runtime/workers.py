@@ -19,7 +19,8 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import torch
 
 from wsgcn.errors import StageError, UsageError, WsgcnError
-from wsgcn.runtime.devices import threads, worker_count
+from wsgcn.runtime.cores import worker_count
+from wsgcn.runtime.devices import threads
 from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 

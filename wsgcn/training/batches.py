@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-from wsgcn.runtime.devices import core_count
+from wsgcn.runtime.cores import core_count
 from wsgcn.runtime.seeds import generator_for
 
 Item = TypeVar("Item")

@@ -1,0 +1,31 @@
+"""How many cores there are, and processes that get ready while this one still imports; nothing here imports torch."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from multiprocessing import forkserver
+
+
+def core_count() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
+
+
+def worker_count(workers: int) -> int:
+    """The number of worker processes: ``workers``, or one a core where it is 0."""
+    return workers if workers > 0 else core_count()
+
+
+def start_fork_server(module: str, workers: int) -> None:
+    """Let the process from which workers are forked import a module while this process imports it too.
+
+    Each takes a second or two, PyTorch's time, one after the other if the server starts when the first worker does.
+
+    Args:
+        module: dotted name.
+        workers: number of processes as ``runtime.workers`` has it; for one alone there is no server.
+    """
+    if worker_count(workers) > 1:
+        multiprocessing.get_context("forkserver").set_forkserver_preload([module])
+        forkserver.ensure_running()
