@@ -159,14 +159,12 @@ def test_the_colour_of_a_coat_tells_the_class_roughly(pictures: list[DemoPicture
         red, green, blue = one.rgb_u8[one.mask == one.class_ids[0]].astype(float).mean(axis=0)
         hue = colorsys.rgb_to_hsv(red, green, blue)[0]
         right.append(round(hue * len(FIGURES)) % len(FIGURES) + 1 == one.class_ids[0])
-    assert 0.7 < np.mean(right) < 0.98
+    assert 0.7 < np.mean(right) < 1
 
 
-def test_most_animals_show_their_face(pictures: list[DemoPicture]) -> None:
-    seen, drawn = sum(len(one.faces) for one in pictures), sum(len(one.class_ids) for one in pictures)
-    assert 0.8 < seen / drawn < 0.97
+def test_every_animal_shows_its_face(pictures: list[DemoPicture]) -> None:
     for picture in pictures:
-        assert all(class_id in picture.class_ids for class_id, _, _ in picture.faces)
+        assert tuple(class_id for class_id, _, _ in picture.faces) == picture.class_ids
 
 
 def test_figures_of_all_classes_differ() -> None:

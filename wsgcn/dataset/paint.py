@@ -3,8 +3,8 @@
 What real photographs have, and what makes weak supervision hard in them, in small:
 
 - An animal has a face and a *coat*. The figure on the face tells the class for sure; the colour of the coat tells it
-  roughly, since each class has hues of its own that overlap with its neighbours'. One animal in ten looks away. So a
-  classifier looks at the face first, and its activation map is weak on the rest.
+  roughly, since each class has hues of its own that overlap with its neighbours'. So a classifier's activation map is
+  strong on a part of an animal and weak on the rest.
 - Head, body and limbs wear one coat, of one hue with dark patches and a shade, unlike the background next to it: the
   inside coheres and the outline shows. From the face propagation can find the body.
 - Backgrounds are paler than coats, but cluttered with bright lines and blobs, and animals touch each other.
@@ -31,7 +31,6 @@ TWINS = 0.1  # share that shows two animals of one class
 SHARPNESS = 7.0  # of the figure's edge: it fades over 1/7 of the face's radius
 CONTRAST = 75.0  # least RGB distance between a coat and the background near it
 PATCHES = (0.45, 0.75)  # range of the brightness of a coat's dark patches, beside its own
-GRAIN = 4.0  # standard deviation of every channel of every pixel
 INK = 60.0  # brightest that the ink of a figure is; coats are brighter
 
 
@@ -43,13 +42,11 @@ class Look:
         figures: on the face, by class id - 1.
         tall: range of an animal's height, in heights of the picture.
         hue_spread: standard deviation of a class's hues, in circles; with 1 the colour of a coat tells nothing.
-        away: share of animals that look away, so that no figure is seen.
     """
 
     figures: Sequence[Figure] = DEMO
     tall: Range = (0.5, 0.75)
     hue_spread: float = 0.045
-    away: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class DemoPicture:
         rgb_u8: ``(H, W, 3)`` uint8.
         mask: ``(H, W)`` uint8 class ids, 255 along outlines.
         class_ids: class of each of its animals, one or two.
-        faces: of each face that is seen, class, row and column of its middle.
+        faces: of each animal's face, class, row and column of its middle.
     """
 
     rgb_u8: NDArray[np.uint8]
@@ -90,14 +87,13 @@ def draw_picture(image_id: str, number: int, height: int, width: int, seed: int,
         shape = find_room(rng, owners > 0, look.tall)
         hues = (class_id - 1) / classes + look.hue_spread * rng.normal(0, 1, 64)
         coat = _coat(rng, rgb, shape, hues)
-        if not look.away or rng.random() >= look.away:
-            coat = _with_figure(rng, coat, shape, look.figures[class_id - 1])
-            faces.append((class_id, *shape.middle))
+        coat = _with_figure(rng, coat, shape, look.figures[class_id - 1])
+        faces.append((class_id, *shape.middle))
         rgb = _lay(rgb, coat, (0.5 - shape.outline).clip(0, 1))
         owners[shape.inside] = position + 1
     mask = np.array([0, *class_ids], dtype=np.uint8)[owners]
     mask[maximum_filter(owners, 3) != minimum_filter(owners, 3)] = IGNORE  # two pixels wide, much as in VOC
-    rgb = rgb + rng.normal(0, GRAIN, rgb.shape)
+    rgb = rgb + rng.normal(0, 4, rgb.shape)  # grain
     return DemoPicture(rgb.clip(0, 255).round().astype(np.uint8), mask, class_ids, tuple(faces))
 
 

@@ -36,7 +36,7 @@ from wsgcn.training.optimiser import ParameterGroup
 SEED = 1  # of pictures and weights
 PICTURES = 2400
 HEIGHT, WIDTH = 96, 128  # pixels
-LOOK = Look(OTHERS, tall=(0.65, 0.9), hue_spread=0.12, away=0)  # as many pixels high as in the demo
+LOOK = Look(OTHERS, tall=(0.65, 0.9), hue_spread=0.12)  # as many pixels high as in the demo
 AROUND = 72  # pixels, side of the square around a face that is shown
 CROP = 56  # pixels
 STEPS = 3000
