@@ -1,4 +1,4 @@
-"""How many pixels it changes that evaluate's CRF leaves out classes that are likely nowhere.
+"""Share of pixels whose label changes because the CRF of ``evaluate`` leaves out unlikely classes.
 
     python -m tests.likely PROJECT METHOD
 

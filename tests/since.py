@@ -4,7 +4,8 @@
 
 Both revisions train the same networks on the same photographs with the same batches and crops, through the commands of
 their stages; the time of an update is the difference between a longer and a shorter training, over the difference in
-length. Revisions take turns, and the median counts.
+length. Revisions take turns, and the median counts. The precision is each revision's own: on a processor that computes
+bfloat16 it is part of what changed.
 """
 
 from __future__ import annotations

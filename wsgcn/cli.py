@@ -119,9 +119,9 @@ def cams(variant: VariantOption) -> None:
 @app.command("affinity-train")
 def affinity_train(variant: VariantOption) -> None:
     """Train the affinity network of a variant on confident CAM regions."""
+    params, artifacts = _project("affinity-train")
     from wsgcn.affinity.stage import train_affinity_network
 
-    params, artifacts = _project()
     train_affinity_network(params, artifacts, params.variant(variant))
 
 
@@ -170,7 +170,7 @@ def evaluate_labels(
     propagation: PropagationOption = None,
 ) -> None:
     """Score CAMs and pseudo labels against ground truth; no network is needed."""
-    params, artifacts = _project("evaluate-labels")
+    params, artifacts = _project()
     from wsgcn.evaluate import labels_stage
     from wsgcn.tracking.complete import complete_run
 

@@ -1,4 +1,4 @@
-"""Devices, what they compute in, and threads."""
+"""Devices, precision and threads."""
 
 import contextlib
 
@@ -59,8 +59,22 @@ def test_automatic_precision_is_what_the_processor_computes_itself(monkeypatch, 
     assert pick_precision("auto", "cpu") == precision
 
 
-@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_automatic_precision_on_a_gpu(monkeypatch, native, precision):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native and not including_emulation)
-    assert pick_precision("auto", "auto") == precision
+def test_automatic_precision_needs_a_library_that_uses_the_instructions(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": True})
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert pick_precision("auto", "cpu") == "32-true"
+
+
+@pytest.mark.parametrize(("number", "precision"), [(0, "32-true"), (1, "bf16-mixed")])
+def test_automatic_precision_is_that_of_the_gpu_that_is_named(monkeypatch, number, precision):
+    chosen = []
+
+    @contextlib.contextmanager
+    def device(one):
+        chosen.append(one.index)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: chosen[-1] == 1)
+    assert pick_precision("auto", f"cuda:{number}") == precision

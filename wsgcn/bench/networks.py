@@ -102,7 +102,7 @@ def _one_class(classes: int, size: ImageSize) -> Tensor:
 
 def _two_halves(size: ImageSize) -> Tensor:
     """Labels that halve a photograph into background and class 1."""
-    # By NumPy: a thread that loads samples must not start PyTorch's threads, see `batches`.
+    # By NumPy, since samples are made in threads, see `batches`.
     labels = np.zeros(size, np.uint8)
     labels[:, size[1] // 2 :] = 1
     return torch.from_numpy(labels)

@@ -58,7 +58,8 @@ class ShortTraining:
 
         def call() -> None:
             with tempfile.TemporaryDirectory() as folder:
-                # A training leaves its network in evaluation; `train()` would wake the frozen norms too.
+                # A training leaves its network in evaluation mode, and `loss.train()` would switch frozen norms to
+                # training too, so each call trains a copy.
                 train(self._training(copy.deepcopy(loss), Path(folder) / "unfinished"), fabric)
 
         call()  # a first one makes what later ones have at hand

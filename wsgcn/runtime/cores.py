@@ -20,7 +20,8 @@ def worker_count(workers: int) -> int:
 def start_fork_server(module: str, workers: int) -> None:
     """Let the process from which workers are forked import a module while this process imports it too.
 
-    Each takes a second or two, PyTorch's time, one after the other if the server starts when the first worker does.
+    Importing PyTorch takes one or two seconds; without this, first the command and then the server would spend them. On
+    an accelerator some stages need no workers, and the server is in vain: asking for the device needs PyTorch.
 
     Args:
         module: dotted name.

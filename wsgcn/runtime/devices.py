@@ -1,16 +1,20 @@
-"""Devices, what they compute in, and threads."""
+"""Devices, precision and threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
 from wsgcn.errors import UsageError
 
-_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
-"""A processor's instructions that multiply in bfloat16, as PyTorch calls them: x86's, and Arm's last."""
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""Instructions that multiply in bfloat16, as PyTorch calls them: x86's first two, Arm's third."""
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""As Lightning Fabric calls them."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -31,13 +35,13 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def pick_precision(name: str, device: str) -> str:
-    """The precision called ``name``; ``auto`` takes ``bf16-mixed`` where the device computes it in hardware.
+def pick_precision(name: Precision | Literal["auto"], device: str) -> Precision:
+    """The precision called ``name``; ``auto`` takes ``bf16-mixed`` where the device computes bfloat16 in hardware.
 
     Elsewhere bfloat16 is emulated, slower than the ``32-true`` that ``auto`` takes there.
 
     Args:
-        name: ``auto``, or what Lightning Fabric calls the precision.
+        name: of the precision.
         device: as :func:`pick_device` takes it; looked at for ``auto`` alone.
 
     Raises:
@@ -45,11 +49,13 @@ def pick_precision(name: str, device: str) -> str:
     """
     if name != "auto":
         return name
-    if pick_device(device).type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    found = pick_device(device)
+    if found.type == "cuda":
+        with torch.cuda.device(found):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        capabilities = torch.cpu.get_capabilities()
-        native = any(capabilities.get(one, False) for one in _BFLOAT16)
+        there = torch.cpu.get_capabilities()
+        native = torch.backends.mkldnn.is_available() and any(there.get(one, False) for one in BFLOAT16)
     return "bf16-mixed" if native else "32-true"
 
 

@@ -40,8 +40,9 @@ def batches(
 
     Args:
         items: what to make samples of, by image id.
-        make: loads and augments one item; its generator depends on (run seed, name, epoch, image id). It does its work
-            without PyTorch: OpenMP threads that a second thread starts let a network on the processor wait for its own.
+        make: loads and augments one item; its generator depends on (run seed, name, epoch, image id). It must
+            not run PyTorch operations on large tensors: a second thread that starts OpenMP threads slows the network
+            down on a CPU.
         batch: samples a step.
         steps: number of lists, from the beginning of the training.
         run_seed: seed of the run.

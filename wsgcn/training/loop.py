@@ -40,8 +40,8 @@ Item = TypeVar("Item")
 KEEP_SECONDS = 30
 """How much work a kill costs at most."""
 
-# Here rather than in a function, so that the processes of a training are as quiet as this one; not the logger of the
-# whole package, which sets its level anew when it is imported.
+# Here rather than in a function, so that the processes of a training are as quiet as this one. Importing the package
+# sets the level of "lightning_fabric" itself, but not of this part of it.
 logging.getLogger("lightning_fabric.utilities").setLevel(logging.WARNING)
 
 
@@ -105,7 +105,7 @@ def fabric_for(runtime: Runtime) -> Fabric:
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     device = pick_device(runtime.device)
-    precision: Any = pick_precision(runtime.precision, runtime.device)
+    precision = pick_precision(runtime.precision, runtime.device)
     if device.type == "cpu" and runtime.precision == "16-mixed":
         raise UsageError("runtime.precision 16-mixed needs CUDA: use 32-true or bf16-mixed on a CPU")
     # The processes are ours, on this machine, whatever a cluster's variables say.
