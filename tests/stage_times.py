@@ -1,6 +1,7 @@
 """How long each stage of a pipeline took: ``dvc repro | python -m tests.stage_times`` ends in a table in Markdown.
 
-With ``set -o pipefail`` the shell still sees that ``dvc repro`` failed. What DVC prints passes through. A stage lasts until DVC speaks of the next one, so its time has DVC's own work in it.
+What DVC prints passes through. A stage lasts until DVC speaks of the next one, so its time has DVC's own work in it.
+With ``set -o pipefail`` the shell still sees that ``dvc repro`` failed.
 """
 
 from __future__ import annotations

@@ -189,6 +189,18 @@ def test_variant_arrives(here, received, stage, variant):
     assert received == [(stage, params, Artifacts(), params.variant(variant))]
 
 
+WITH_WORKERS = ("cams", "affinity-train", "affinity", "propagate", "crf", "evaluate")
+
+
+@pytest.mark.parametrize("stage", [*BY_VARIANT, *BY_METHOD])
+def test_a_fork_server_starts_for_a_stage_with_workers_and_for_no_other(here, received, tracked, monkeypatch, stage):
+    started = []
+    monkeypatch.setattr("wsgcn.runtime.cores.start_fork_server", lambda *given: started.append(given))
+    assert CliRunner().invoke(cli.app, [stage, "--variant", "P"], catch_exceptions=False).exit_code == 0
+    workers = load_params(here / "params.yaml").runtime.workers
+    assert started == ([(ALL_STAGES[stage].module, workers)] if stage in WITH_WORKERS else [])
+
+
 def test_any_names_arrive(here, received, tracked):
     content = chain.shrunk(real_content())
     content["variants"]["X-2"] = {"cams": "psa", "affinity": "boundary"}
