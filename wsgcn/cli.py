@@ -335,12 +335,13 @@ def import_weights(
 def _project(stage: str | None = None) -> tuple[Params, Artifacts]:
     """The project in this folder; a stage's worker processes get ready while this one imports the stage."""
     from wsgcn.params import load_params
-    from wsgcn.runtime.cores import start_fork_server
-    from wsgcn.stages import STAGES
     from wsgcn.store.paths import Artifacts
 
     params = load_params(PARAMS_FILE)
     if stage is not None:
+        from wsgcn.runtime.cores import start_fork_server
+        from wsgcn.stages import STAGES
+
         start_fork_server(STAGES[stage].module, params.runtime.workers)
     return params, Artifacts()
 

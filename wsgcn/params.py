@@ -26,7 +26,7 @@ from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
-from wsgcn.sections import KEYS, Count, Crf, Fraction, Name, NetworkTraining, OneOf, Positive, Section, Size
+from wsgcn.sections import KEYS, Count, Crf, Fraction, Name, NetworkTraining, OneOf, Positive, Precision, Section, Size
 from wsgcn.segtrain.section import Segtrain
 
 NotEmpty = Field(min_length=1)
@@ -38,7 +38,7 @@ class Runtime(Section):
     seed: Count
     device: str
     devices: Positive
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+    precision: Literal["auto", Precision]
     workers: Count
     store: str
     store_gb: Size

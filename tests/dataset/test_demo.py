@@ -31,8 +31,13 @@ SMALL = DEMO.model_copy(update={"train_images": 6, "val_images": 3, "height": 60
 @pytest.fixture(scope="module")
 def pictures() -> list[DemoPicture]:
     """The training pictures as ``params.yaml`` asks for them."""
+    return drawn(DEMO.seed)
+
+
+def drawn(seed: int) -> list[DemoPicture]:
+    """The training pictures of a seed."""
     numbers = range(DEMO.train_images)
-    return [draw_picture(f"train_{one:04}", one, DEMO.height, DEMO.width, DEMO.seed) for one in numbers]
+    return [draw_picture(f"train_{one:04}", one, DEMO.height, DEMO.width, seed) for one in numbers]
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -155,11 +160,11 @@ def test_area_does_not_tell_the_class(pictures: list[DemoPicture]) -> None:
 
 def test_the_colour_of_a_coat_tells_the_class_roughly(pictures: list[DemoPicture]) -> None:
     right = []
-    for one in singles(pictures):
+    for one in singles(pictures + drawn(DEMO.seed + 1)):  # of one seed there are too few to tell 0.96 from 0.98
         red, green, blue = one.rgb_u8[one.mask == one.class_ids[0]].astype(float).mean(axis=0)
         hue = colorsys.rgb_to_hsv(red, green, blue)[0]
         right.append(round(hue * len(FIGURES)) % len(FIGURES) + 1 == one.class_ids[0])
-    assert 0.7 < np.mean(right) < 1
+    assert 0.7 < np.mean(right) < 0.98
 
 
 def test_every_animal_shows_its_face(pictures: list[DemoPicture]) -> None:

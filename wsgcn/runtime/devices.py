@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from wsgcn.errors import UsageError
 
+if TYPE_CHECKING:
+    from wsgcn.sections import Precision
+
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 """Instructions that multiply in bfloat16, as PyTorch calls them: x86's first two, Arm's third."""
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-"""As Lightning Fabric calls them."""
 
 
 def pick_device(name: str) -> torch.device:

@@ -19,7 +19,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import torch
 
 from wsgcn.errors import StageError, UsageError, WsgcnError
-from wsgcn.runtime.cores import worker_count
+from wsgcn.runtime.cores import start_fork_server, worker_count
 from wsgcn.runtime.devices import threads
 from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
@@ -122,8 +122,8 @@ def _outcomes(
                 yield from _do(work, group)
         return
     # A fork server has imported the stage once, has no threads yet, and forks workers in milliseconds.
+    start_fork_server(preload or type(work).__module__, workers)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([preload or type(work).__module__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     try:
         for job in as_completed([pool.submit(_do, work, group) for group in groups]):

@@ -106,7 +106,7 @@ def fabric_for(runtime: Runtime) -> Fabric:
 
     device = pick_device(runtime.device)
     precision = pick_precision(runtime.precision, runtime.device)
-    if device.type == "cpu" and runtime.precision == "16-mixed":
+    if device.type == "cpu" and precision == "16-mixed":
         raise UsageError("runtime.precision 16-mixed needs CUDA: use 32-true or bf16-mixed on a CPU")
     # The processes are ours, on this machine, whatever a cluster's variables say.
     here = LightningEnvironment()
