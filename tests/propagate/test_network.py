@@ -21,6 +21,7 @@ FEATURES = 7
 @dataclass(frozen=True)
 class Numbers:
     hidden: int = 4
+    bias: bool = True
     dropout: float = 0.3
     steps: int = 6
     lr: float = 0.01
@@ -28,12 +29,14 @@ class Numbers:
 
 
 def _weights(classes=3):
-    return normal(FEATURES, 16, seed=1).requires_grad_(), normal(16, classes, seed=2).requires_grad_()
+    """W1, W2, b1 and b2."""
+    shapes = (FEATURES, 16), (16, classes), (1, 16), (1, classes)
+    return tuple(normal(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes, 1))
 
 
-def _gcn(graphs, w1, w2):
+def _gcn(graphs, *weights):
     """The batch of one."""
-    return Gcn(*graphs, w1[None], w2[None])
+    return Gcn(*graphs, *(one[None] for one in weights))
 
 
 def _fit_one(graphs, propagated, objective, numbers, seed):
@@ -67,11 +70,11 @@ def _fit(grid, numbers, seed=0, order=None, kind="row"):
 @pytest.mark.parametrize("classes", [1, 3])
 def test_forward_equals_the_dense_twin(grid, kind, classes):
     dense, sparse = affinities(grid)
-    features, (w1, w2) = normal(len(dense), FEATURES), _weights(classes)
+    features, weights = normal(len(dense), FEATURES), _weights(classes)
     graphs = torch_graph(sparse, kind)
-    gcn = _gcn(graphs, w1, w2)
+    gcn = _gcn(graphs, *weights)
     log_probs = gcn.logits(gcn.hidden((graphs[0] @ features)[None])).log_softmax(1)
-    _, probs = reference.gcn_forward_dense(_dense_graph(dense, kind), features, w1, w2)
+    _, probs = reference.gcn_forward_dense(_dense_graph(dense, kind), features, *weights)
     torch.testing.assert_close(log_probs.exp(), probs, rtol=0, atol=1e-10)
     torch.testing.assert_close(probs.sum(dim=1), torch.ones(len(dense), dtype=torch.float64))
 
@@ -79,16 +82,17 @@ def test_forward_equals_the_dense_twin(grid, kind, classes):
 @pytest.mark.parametrize("kind", KINDS)
 def test_forward_equals_two_layers_of_torch_geometric(kind):
     _, sparse = affinities((4, 5))
-    features, (w1, w2) = normal(20, FEATURES), _weights()
+    features, weights = normal(20, FEATURES), _weights()
     graphs = torch_graph(sparse, kind)
-    layers = [GCNConv(*w.shape, normalize=False, bias=False).double() for w in (w1, w2)]
-    for layer, weight in zip(layers, (w1, w2)):
+    layers = [GCNConv(*w.shape, normalize=False).double() for w in weights[:2]]
+    for layer, weight, bias in zip(layers, weights, weights[2:]):
         layer.lin.weight.data = weight.detach().T.clone()
+        layer.bias.data = bias.detach()[0].clone()
     entries = normalise(sparse, kind).tocoo()
     edges = torch.from_numpy(np.stack([entries.col, entries.row])).long()  # from source j to target i
     hidden = layers[0](features, edges, torch.from_numpy(entries.data)).relu()
     expected = layers[1](hidden, edges, torch.from_numpy(entries.data)).log_softmax(dim=1)
-    gcn = _gcn(graphs, w1, w2)
+    gcn = _gcn(graphs, *weights)
     fast = gcn.logits(gcn.hidden((graphs[0] @ features)[None])).log_softmax(1)
     torch.testing.assert_close(fast, expected, rtol=0, atol=1e-10)
 
@@ -97,22 +101,22 @@ def test_forward_equals_two_layers_of_torch_geometric(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_the_weights_equal_the_dense_twins(grid, kind):
     dense, sparse = affinities(grid)
-    features, (w1, w2) = normal(len(dense), FEATURES), _weights()
+    features, weights = normal(len(dense), FEATURES), _weights()
     graphs = torch_graph(sparse, kind)
-    gcn, propagated = _gcn(graphs, w1.detach(), w2.detach()), (graphs[0] @ features)[None]
+    gcn, propagated = _gcn(graphs, *(one.detach() for one in weights)), (graphs[0] @ features)[None]
     hidden = gcn.hidden(propagated)
     fast = tuple(one[0] for one in gcn.gradients(propagated, hidden, 2 * gcn.logits(hidden)))
-    logits, _ = reference.gcn_forward_dense(_dense_graph(dense, kind), features, w1, w2)
-    slow = torch.autograd.grad((logits**2).sum(), (w1, w2))
+    logits, _ = reference.gcn_forward_dense(_dense_graph(dense, kind), features, *weights)
+    slow = torch.autograd.grad((logits**2).sum(), weights)
     torch.testing.assert_close(fast, slow, rtol=1e-10, atol=1e-10)
 
 
 class _Loss(torch.autograd.Function):
-    """The loss of a training step over both weights, with the written gradients, for gradcheck."""
+    """The loss of a training step over weights and biases, with the written gradients, for gradcheck."""
 
     @staticmethod
-    def forward(ctx, w1, w2, graphs, propagated, objective, rate):
-        gcn, dropout = _gcn(graphs, w1, w2), Dropout(rate, torch.tensor([0]))
+    def forward(ctx, w1, w2, b1, b2, graphs, propagated, objective, rate):
+        gcn, dropout = _gcn(graphs, w1, w2, b1, b2), Dropout(rate, torch.tensor([0]))
         hidden = dropout(gcn.hidden(propagated))
         losses, d_logits = objective(gcn.logits(hidden))
         ctx.save_for_backward(*(one[0] for one in gcn.gradients(propagated, hidden, d_logits, dropout.scale)))
@@ -183,9 +187,10 @@ def test_initial_weights_are_uniform_within_their_bound(rows, columns):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("objective", ["paper", "reference"])
-def test_learning_equals_a_dense_loop(dropout, objective):
-    grid, numbers = (3, 4), Numbers(dropout=dropout)
+def test_learning_equals_a_dense_loop(dropout, bias, objective):
+    grid, numbers = (3, 4), Numbers(bias=bias, dropout=dropout)
     dense, sparse = affinities(grid)
     graphs = torch_graph(sparse, "row")
     features, given_labels = normal(12, FEATURES), labels("mixed", 12, 3)
@@ -201,14 +206,19 @@ def _learn_dense(graph, features, given_labels, rgb, numbers, objective):
     generator = torch.Generator().manual_seed(3)
     w1 = initial_weights(FEATURES, numbers.hidden, generator, torch.float64).requires_grad_()
     w2 = initial_weights(numbers.hidden, 3, generator, torch.float64).requires_grad_()
+    b1, b2 = torch.zeros(1, numbers.hidden, dtype=torch.float64), torch.zeros(1, 3, dtype=torch.float64)
+    if numbers.bias:
+        b1, b2 = (initial_weights(*one.shape, generator, torch.float64).requires_grad_() for one in (b1, b2))
     dropout = Dropout(numbers.dropout, torch.randint(2**63 - 1, (1,), generator=generator))
     phi = reference.colour_affinity_dense(rgb, 6, 200, 255, 5)
-    optimizer = torch.optim.Adam([w1, w2], lr=numbers.lr, weight_decay=numbers.weight_decay)
+    optimizer = torch.optim.Adam(
+        [w1, w2, *((b1, b2) if numbers.bias else ())], lr=numbers.lr, weight_decay=numbers.weight_decay
+    )
     history = []
     for _ in range(numbers.steps):
         factors = dropout(torch.ones((1, len(features), numbers.hidden), dtype=torch.float64))[0]
-        hidden = torch.relu(graph @ features @ w1) * factors
-        logits = graph @ hidden @ w2
+        hidden = torch.relu(graph @ features @ w1 + b1) * factors
+        logits = graph @ hidden @ w2 + b2
         parts = reference.all_losses(logits, given_labels, phi, objective)
         total = reference.total_loss(
             logits, given_labels, phi, entropy_weight=10, laplacian_weight=0.01, objective=objective
@@ -217,7 +227,18 @@ def _learn_dense(graph, features, given_labels, rgb, numbers, objective):
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    return reference.gcn_forward_dense(graph, features, w1, w2)[1].detach(), torch.stack(history)
+    return reference.gcn_forward_dense(graph, features, w1, w2, b1, b2)[1].detach(), torch.stack(history)
+
+
+def test_nodes_whose_hidden_layer_is_dead_take_the_label_of_the_others_by_the_bias():
+    """Without it they stay at one half for ever: a photograph of the demo was lost that way."""
+    graphs = torch_graph(affinities((4, 5))[1], "none")
+    nothing = torch.zeros(20, FEATURES, dtype=torch.float64)
+    phi = colour_affinity(picture((4, 5)), 6, 200, 255, 5)
+    objective = build_objective(np.array([0] * 5 + [255] * 15, dtype=np.uint8), 2, phi, "reference", 0, 0)
+    found = {bias: _fit_one(graphs, nothing, objective, Numbers(bias=bias, steps=300), 0)[0] for bias in (False, True)}
+    torch.testing.assert_close(found[False], torch.full_like(found[False], 0.5))
+    assert found[True][:, 0].min() > 0.8
 
 
 @pytest.mark.parametrize("grid", GRIDS)

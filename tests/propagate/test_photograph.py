@@ -82,15 +82,15 @@ def test_first_losses_equal_the_dense_twins(tiny_params):
     cams, boundary, features, graph, rgb = _inputs()
     _, labels, losses = _run((cams, boundary, features, graph, rgb), params)
     generator = generator_for(42, "a")
-    w1, w2 = (
+    weights = [
         initial_weights(rows, columns, generator, normal(1).dtype)
-        for rows, columns in ((5, numbers.hidden), (numbers.hidden, 3))
-    )
+        for rows, columns in ((5, numbers.hidden), (numbers.hidden, 3), (1, numbers.hidden), (1, 3))
+    ]
     dense = graph.toarray()
     transition = np.linalg.matrix_power(reference.walk_operator_dense(dense, 10), numbers.feature_steps)
     nodes = normal(1).new_tensor(transition @ features.reshape(5, -1).T.astype(np.float64))
     extended = normal(1).new_tensor(reference.normalise_dense(dense, numbers.normalisation))
-    logits, _ = reference.gcn_forward_dense(extended, nodes, w1, w2)
+    logits, _ = reference.gcn_forward_dense(extended, nodes, *weights)
     colours = (numbers.colour_variance, numbers.distance_variance, numbers.colour_scale, numbers.window)
     phi = reference.colour_affinity_dense(rgb, *colours)
     parts = reference.all_losses(logits, labels.ravel(), phi, numbers.objective)

@@ -46,21 +46,28 @@ def normalise_dense(affinity: np.ndarray, kind: str) -> np.ndarray:
 
 
 def gcn_forward_dense(
-    graph: torch.Tensor, features: torch.Tensor, w1: torch.Tensor, w2: torch.Tensor
+    graph: torch.Tensor,
+    features: torch.Tensor,
+    w1: torch.Tensor,
+    w2: torch.Tensor,
+    b1: torch.Tensor | float = 0,
+    b2: torch.Tensor | float = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eq. (1): Q = softmax(Ã relu(Ã V W1) W2).
+    """Eq. (1): Q = softmax(Ã relu(Ã V W1) W2), and with the biases of the public code.
 
     Args:
         graph: ``(N, N)`` Ã.
         features: ``(N, F)`` V.
         w1: ``(F, 16)``.
         w2: ``(16, K)``.
+        b1: ``(16,)``.
+        b2: ``(K,)``.
 
     Returns:
         ``(N, K)`` logits and ``(N, K)`` Q.
     """
-    hidden = torch.relu(graph @ features @ w1)
-    logits = graph @ hidden @ w2
+    hidden = torch.relu(graph @ features @ w1 + b1)
+    logits = graph @ hidden @ w2 + b2
     return logits, torch.softmax(logits, dim=1)
 
 

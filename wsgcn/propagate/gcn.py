@@ -46,6 +46,7 @@ class GcnPropagation(Propagation):
     walk: Transition
     feature_steps: Count
     hidden: Positive
+    bias: bool
     dropout: BelowOne
     steps: Positive
     lr: Size

@@ -20,6 +20,8 @@ class FitParams(Protocol):
     @property
     def hidden(self) -> int: ...  # noqa: D102
     @property
+    def bias(self) -> bool: ...  # noqa: D102
+    @property
     def dropout(self) -> float: ...  # noqa: D102
     @property
     def steps(self) -> int: ...  # noqa: D102
@@ -31,7 +33,10 @@ class FitParams(Protocol):
 
 @dataclass(frozen=True)
 class Gcn:
-    """Q = softmax(Ã ReLU(Ã V W1) W2), eq. (1), of B images at once, each with weights of its own.
+    """Q = softmax(Ã ReLU(Ã V W1 + b1) W2 + b2) of B images at once, each with weights of its own.
+
+    Eq. (1) has no b1 and b2, the public code has them. They matter where ReLU leaves nothing of a node and its
+    neighbours: without b2 all its classes are then equally likely, and no gradient changes that.
 
     N is the number of nodes of one image; smaller ones are padded (``propagate/batch.py``).
 
@@ -40,25 +45,28 @@ class Gcn:
         transposed: Ãᵀ, which the gradient needs.
         w1: ``(B, F, hidden)``.
         w2: ``(B, hidden, K)``.
+        b1: ``(B, 1, hidden)``.
+        b2: ``(B, 1, K)``.
     """
 
     graph: Tensor
     transposed: Tensor
     w1: Tensor
     w2: Tensor
+    b1: Tensor
+    b2: Tensor
 
     def hidden(self, propagated: Tensor) -> Tensor:
-        """ReLU(Ã V W1), ``(B, N, hidden)``, from Ã V ``(B, N, F)``, the same at every step and so computed once."""
-        return torch.relu_(propagated @ self.w1)
+        """ReLU(Ã V W1 + b1), ``(B, N, hidden)``, from Ã V ``(B, N, F)``, the same at every step, so computed once."""
+        return torch.relu_(torch.baddbmm(self.b1, propagated, self.w1))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Ã H W2, ``(B N, K)``, from H ``(B, N, hidden)``."""
-        return self.graph @ (hidden @ self.w2).flatten(0, 1)  # K columns go through the graph, not 16
+        """Ã H W2 + b2, ``(B N, K)``, from H ``(B, N, hidden)``."""
+        diffused = self.graph @ (hidden @ self.w2).flatten(0, 1)  # K columns go through the graph, not 16
+        return (diffused.unflatten(0, hidden.shape[:2]) + self.b2).flatten(0, 1)
 
-    def gradients(
-        self, propagated: Tensor, hidden: Tensor, d_logits: Tensor, scale: float = 1
-    ) -> tuple[Tensor, Tensor]:
-        """Of W1 and W2, from the gradient of the logits.
+    def gradients(self, propagated: Tensor, hidden: Tensor, d_logits: Tensor, scale: float = 1) -> tuple[Tensor, ...]:
+        """Of W1, W2, b1 and b2, from the gradient of the logits.
 
         Args:
             propagated: Ã V, ``(B, N, F)``.
@@ -69,7 +77,9 @@ class Gcn:
         d_scores = (self.transposed @ d_logits).unflatten(0, hidden.shape[:2])
         d_hidden = (d_scores @ (scale * self.w2).mT).mul_(hidden.sign())  # hidden is never negative
         d_w2 = (d_scores.mT @ hidden).mT  # four times as fast as hidden.mT @ d_scores
-        return propagated.mT @ d_hidden, d_w2.contiguous()  # Adam wants the layout of the weights
+        d_b2 = d_logits.unflatten(0, hidden.shape[:2]).sum(dim=1, keepdim=True)
+        # Adam wants the layout of the weights.
+        return propagated.mT @ d_hidden, d_w2.contiguous(), d_hidden.sum(dim=1, keepdim=True), d_b2
 
 
 class Dropout:
@@ -143,24 +153,26 @@ class Problem:
 
 
 def fit(problem: Problem, params: FitParams) -> tuple[Tensor, Tensor]:
-    """Learn the two weight matrices of each image and predict its nodes.
+    """Learn the two weight matrices of each image, and the biases if wanted, and predict its nodes.
 
     Args:
         problem: graphs, features, labels.
-        params: width, dropout, steps, rates.
+        params: width, biases, dropout, steps, rates.
 
     Returns:
         Q ``(B, N, K)`` without dropout, and the ``(B, steps, 5)`` losses.
     """
     propagated = problem.propagated
     gcn, seeds = _start(problem, params)
-    optimizer = Adam([gcn.w1, gcn.w2], lr=params.lr, weight_decay=params.weight_decay, fused=True)
+    learned = [gcn.w1, gcn.w2, *((gcn.b1, gcn.b2) if params.bias else ())]
+    optimizer = Adam(learned, lr=params.lr, weight_decay=params.weight_decay, fused=True)
     dropout = Dropout(params.dropout, seeds)
     losses = propagated.new_empty((len(propagated), params.steps, 5))
     for step in range(params.steps):
         hidden = dropout(gcn.hidden(propagated))
         losses[:, step], d_logits = problem.objective(gcn.logits(hidden))
-        gcn.w1.grad, gcn.w2.grad = gcn.gradients(propagated, hidden, d_logits, dropout.scale)
+        for weights, gradient in zip(learned, gcn.gradients(propagated, hidden, d_logits, dropout.scale)):
+            weights.grad = gradient
         optimizer.step()
     return problem.objective.probs(gcn.logits(gcn.hidden(propagated))).unflatten(0, propagated.shape[:2]), losses
 
@@ -171,9 +183,13 @@ def _start(problem: Problem, params: FitParams) -> tuple[Gcn, Tensor]:
     count, _, features = propagated.shape
     w1 = propagated.new_empty((count, features, params.hidden))
     w2 = propagated.new_zeros((count, params.hidden, max(problem.classes)))
+    b1, b2 = w1.new_zeros((count, 1, params.hidden)), w2.new_zeros((count, 1, max(problem.classes)))
     seeds = []
     for image, (classes, generator) in enumerate(zip(problem.classes, problem.generators)):
         w1[image] = initial_weights(features, params.hidden, generator, propagated.dtype)
         w2[image, :, :classes] = initial_weights(params.hidden, classes, generator, propagated.dtype)
+        if params.bias:
+            b1[image] = initial_weights(1, params.hidden, generator, propagated.dtype)
+            b2[image, :, :classes] = initial_weights(1, classes, generator, propagated.dtype)
         seeds.append(torch.randint(2**63 - 1, (), generator=generator))
-    return Gcn(problem.graph, problem.transposed, w1, w2), torch.stack(seeds).to(propagated.device)
+    return Gcn(problem.graph, problem.transposed, w1, w2, b1, b2), torch.stack(seeds).to(propagated.device)
