@@ -5,8 +5,10 @@ What real photographs have, and what makes weak supervision hard in them, in sma
 - An animal has a face and a *coat*. The figure on the face tells the class for sure; the colour of the coat tells it
   roughly, since each class has hues of its own that overlap with its neighbours'. So a classifier's activation map is
   strong on a part of an animal and weak on the rest.
-- Head, body and limbs wear one coat, of one hue with dark patches and a shade, unlike the background next to it: the
-  inside coheres and the outline shows. From the face propagation can find the body.
+- Head, body and limbs wear one coat, of one hue with dark patches, unlike the background next to it: the inside coheres
+  and the outline shows. From the face propagation can find the body.
+- Light falls from one side, and the fur has strands of other shades. So a coat is not one colour: a CRF, which compares
+  colours, cannot find the body by itself.
 - Backgrounds are paler than coats, but cluttered with bright lines and blobs, and animals touch each other.
 """
 
@@ -30,6 +32,8 @@ TWO_CLASSES = 0.45  # share of pictures that show two classes
 TWINS = 0.1  # share that shows two animals of one class
 SHARPNESS = 7.0  # of the figure's edge: it fades over 1/7 of the face's radius
 CONTRAST = 75.0  # least RGB distance between a coat and the background near it
+LIGHT = 110.0  # RGB levels of a coat between the lit and the dark side of the picture
+FUR = 25.0  # standard deviation of the RGB levels of strands
 PATCHES = (0.45, 0.75)  # range of the brightness of a coat's dark patches, beside its own
 INK = 60.0  # brightest that the ink of a figure is; coats are brighter
 
@@ -142,14 +146,14 @@ def _background(rng: np.random.Generator, height: int, width: int) -> Map:
 
 
 def _coat(rng: np.random.Generator, rgb: Map, shape: Shape, hues: NDArray[np.float64]) -> Map:
-    """Colours of an animal, ``(H, W, 3)``: one of some hues, in circles, with a shade and dark patches."""
+    """Colours of an animal, ``(H, W, 3)``: one of some hues, in circles, in some light, with dark patches."""
     height, width = shape.outline.shape
     near = (shape.outline > 0) & (shape.outline < 8)
     colour = _coat_colour(rng, rgb[near].mean(axis=0), hues)
-    coat = colour + 40 * (_ramp(rng, height, width)[..., None] - 0.5)
+    coat = colour + LIGHT * (_ramp(rng, height, width)[..., None] - 0.5)
     patches = (0.5 + 4 * (_noise(rng, height, width, 9) - 0.3)).clip(0, 1)
     coat = _lay(coat, coat * rng.uniform(*PATCHES), patches)
-    return np.asarray(coat + _noise(rng, height, width, 4)[..., None] * rng.normal(0, 8, 3))
+    return np.asarray(coat + _noise(rng, height, width, 4)[..., None] * rng.normal(0, FUR, 3))
 
 
 def _with_figure(rng: np.random.Generator, coat: Map, shape: Shape, figure: Figure) -> Map:
