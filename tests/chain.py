@@ -129,7 +129,8 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
     The one shrinker of the tests: the repository's parameters in seconds, on one core of a CPU.
     """
     content = copy.deepcopy(content)
-    content["runtime"] |= {"device": "cpu", "workers": 1, "store": str(store)}
+    # One precision on every processor, exact enough that two ways of computing can be compared.
+    content["runtime"] |= {"device": "cpu", "precision": "32-true", "workers": 1, "store": str(store)}
     if content["dataset"]["kind"] == "demo":
         content["dataset"] |= {"train_images": 8, "val_images": 4, "height": 48, "width": 64}
     for entry in (*content["cams"].values(), *content["affinity"].values()):
