@@ -50,7 +50,7 @@ class Look:
 
     figures: Sequence[Figure] = DEMO
     tall: Range = (0.5, 0.75)
-    hue_spread: float = 0.045
+    hue_spread: float = 0.03
 
 
 @dataclass(frozen=True)
