@@ -2,9 +2,9 @@
 
 What real photographs have, and what makes weak supervision hard in them, in small:
 
-- An animal has a face and a *coat*. The figure on the face tells the class for sure; the colour of the coat tells it
-  roughly, since each class has hues of its own that overlap with its neighbours'. So a classifier's activation map is
-  strong on a part of an animal and weak on the rest.
+- An animal has a face and a *coat*. The figure on the face tells the class for sure; the colour of a pixel of the coat
+  tells it roughly, since each class has hues of its own, which fur and light mix with others. So a classifier's
+  activation map is strong on a part of an animal and weak on the rest.
 - Head, body and limbs wear one coat, of one hue with dark patches, unlike the background next to it: the inside coheres
   and the outline shows. From the face propagation can find the body.
 - Light falls from one side, and the fur has strands of other shades. So a coat is not one colour: a CRF, which compares
