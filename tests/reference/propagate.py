@@ -60,8 +60,8 @@ def gcn_forward_dense(
         features: ``(N, F)`` V.
         w1: ``(F, 16)``.
         w2: ``(16, K)``.
-        b1: ``(16,)``.
-        b2: ``(K,)``.
+        b1: ``(1, 16)``.
+        b2: ``(1, K)``.
 
     Returns:
         ``(N, K)`` logits and ``(N, K)`` Q.

@@ -61,10 +61,11 @@ def _train(extended: Tensor, nodes: Tensor, objective: GcnObjective, params: Fit
     classes = objective.foreground.shape[1]
     w1 = initial_weights(nodes.shape[1], params.hidden, generator, nodes.dtype).requires_grad_()
     w2 = initial_weights(params.hidden, classes, generator, nodes.dtype).requires_grad_()
-    optimizer = Adam([w1, w2], lr=params.lr, weight_decay=params.weight_decay)
+    b1, b2 = (torch.zeros(1, size, dtype=nodes.dtype, requires_grad=params.bias) for size in (params.hidden, classes))
+    optimizer = Adam([w1, w2, *((b1, b2) if params.bias else ())], lr=params.lr, weight_decay=params.weight_decay)
     for _ in range(GCN_STEPS):
-        hidden = functional.dropout(torch.relu(extended @ (nodes @ w1)), params.dropout)
-        logits = extended @ (hidden @ w2)
+        hidden = functional.dropout(torch.relu(extended @ (nodes @ w1) + b1), params.dropout)
+        logits = extended @ (hidden @ w2) + b2
         optimizer.zero_grad()
         logits.backward(objective(logits.detach())[1])
         optimizer.step()

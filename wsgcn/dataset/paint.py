@@ -2,13 +2,13 @@
 
 What real photographs have, and what makes weak supervision hard in them, in small:
 
-- An animal has a face and a *coat*. The figure on the face tells the class for sure; the colour of a pixel of the coat
-  tells it roughly, since each class has hues of its own, which fur and light mix with others. So a classifier's
-  activation map is strong on a part of an animal and weak on the rest.
+- An animal has a face and a *coat*. The figure on the face tells the class for sure; so does the mean colour of the
+  coat, nearly, but that of one pixel only roughly: each class has hues of its own, which fur and light mix with others.
+  So a classifier's activation map is strong on a part of an animal and weak on the rest.
 - Head, body and limbs wear one coat, of one hue with dark patches, unlike the background next to it: the inside coheres
   and the outline shows. From the face propagation can find the body.
-- Light falls from one side, and the fur has strands of other shades. So a coat is not one colour: a CRF, which compares
-  colours, cannot find the body by itself.
+- Light falls on each from a side of its own, and the fur has strands of other shades. So a coat is not one colour: a
+  CRF, which compares colours, cannot find the body by itself.
 - Backgrounds are paler than coats, but cluttered with bright lines and blobs, and animals touch each other.
 """
 
@@ -32,10 +32,10 @@ TWO_CLASSES = 0.45  # share of pictures that show two classes
 TWINS = 0.1  # share that shows two animals of one class
 SHARPNESS = 7.0  # of the figure's edge: it fades over 1/7 of the face's radius
 CONTRAST = 75.0  # least RGB distance between a coat and the background near it
-LIGHT = 110.0  # RGB levels of a coat between the lit and the dark side of the picture
+LIGHT = 110.0  # RGB levels of a coat from the lit to the dark side of the picture
 FUR = 25.0  # standard deviation of the RGB levels of strands
 PATCHES = (0.45, 0.75)  # range of the brightness of a coat's dark patches, beside its own
-INK = 60.0  # brightest that the ink of a figure is; coats are brighter
+INK = 60.0  # brightest that the ink of a figure is; most of a coat is brighter
 
 
 @dataclass(frozen=True)

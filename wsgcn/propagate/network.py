@@ -62,7 +62,7 @@ class Gcn:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Ã H W2 + b2, ``(B N, K)``, from H ``(B, N, hidden)``."""
-        diffused = self.graph @ (hidden @ self.w2).flatten(0, 1)  # K columns go through the graph, not 16
+        diffused = self.graph @ (hidden @ self.w2).flatten(0, 1)  # K columns go through the graph, not the hidden ones
         return (diffused.unflatten(0, hidden.shape[:2]) + self.b2).flatten(0, 1)
 
     def gradients(self, propagated: Tensor, hidden: Tensor, d_logits: Tensor, scale: float = 1) -> tuple[Tensor, ...]:
@@ -178,7 +178,10 @@ def fit(problem: Problem, params: FitParams) -> tuple[Tensor, Tensor]:
 
 
 def _start(problem: Problem, params: FitParams) -> tuple[Gcn, Tensor]:
-    """The GCN with its first weights, 0 in columns that only other images have, and a seed an image for dropout."""
+    """The GCN with its first weights, and a seed an image for dropout.
+
+    Weights are 0 in columns that only other images have; biases are 0 if none are wanted.
+    """
     propagated = problem.propagated
     count, _, features = propagated.shape
     w1 = propagated.new_empty((count, features, params.hidden))
