@@ -76,8 +76,9 @@ def test_mirrored_picture_gives_mirrored_probabilities(tiny_params, axis):
     np.testing.assert_allclose(flipped_losses, losses, rtol=1e-4, atol=1e-5)
 
 
-def test_first_losses_equal_the_dense_twins(tiny_params):
-    params = changed(tiny_params, EXACT)
+@pytest.mark.parametrize(("edges", "power"), [("affinity", 1), ("transition", 10)])
+def test_first_losses_equal_the_dense_twins(tiny_params, edges, power):
+    params = changed(tiny_params, EXACT | {"propagate.gcn-i.graph": edges})
     numbers = params.propagate["gcn-i"]
     cams, boundary, features, graph, rgb = _inputs()
     _, labels, losses = _run((cams, boundary, features, graph, rgb), params)
@@ -89,7 +90,7 @@ def test_first_losses_equal_the_dense_twins(tiny_params):
     dense = graph.toarray()
     transition = np.linalg.matrix_power(reference.walk_operator_dense(dense, 10), numbers.feature_steps)
     nodes = normal(1).new_tensor(transition @ features.reshape(5, -1).T.astype(np.float64))
-    extended = normal(1).new_tensor(reference.normalise_dense(dense, numbers.normalisation))
+    extended = normal(1).new_tensor(reference.normalise_dense(dense**power, numbers.normalisation))
     logits, _ = reference.gcn_forward_dense(extended, nodes, *weights)
     colours = (numbers.colour_variance, numbers.distance_variance, numbers.colour_scale, numbers.window)
     phi = reference.colour_affinity_dense(rgb, *colours)

@@ -46,11 +46,13 @@ class Look:
         figures: on the face, by class id - 1.
         tall: range of an animal's height, in heights of the picture.
         hue_spread: standard deviation of a class's hues, in circles; with 1 the colour of a coat tells nothing.
+        tint: how far the RGB levels of a background may be from grey; a coat's are further.
     """
 
     figures: Sequence[Figure] = DEMO
     tall: Range = (0.5, 0.75)
     hue_spread: float = 0.03
+    tint: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def draw_picture(image_id: str, number: int, height: int, width: int, seed: int,
     rng = np.random.default_rng(seed_for(seed, image_id))
     classes = len(look.figures)
     class_ids = _choose_classes(rng, 1 + number % classes, classes)
-    rgb = _background(rng, height, width)
+    rgb = _background(rng, height, width, look.tint)
     owners = np.zeros((height, width), dtype=np.intp)  # 0, or 1 + position of the animal on top
     faces = []
     for position, class_id in enumerate(class_ids):
@@ -127,9 +129,9 @@ def _ramp(rng: np.random.Generator, height: int, width: int) -> Map:
     return 0.5 + 0.8 * (x[None] * np.cos(angle) + y[:, None] * np.sin(angle))
 
 
-def _background(rng: np.random.Generator, height: int, width: int) -> Map:
+def _background(rng: np.random.Generator, height: int, width: int, tint: float) -> Map:
     """A gradient with coarse and fine texture, crossed by lines and strewn with blobs too small for animals."""
-    ends = rng.uniform(40, 215, (2, 1)) + rng.uniform(-30, 30, (2, 3))  # paler than coats
+    ends = rng.uniform(40, 215, (2, 1)) + rng.uniform(-tint, tint, (2, 3))
     rgb = _lay(np.broadcast_to(ends[0], (height, width, 3)), ends[1], _ramp(rng, height, width))
     for cell, strength in ((height // 4, 16), (height // 10, 9), (3, 5)):
         rgb = rgb + _noise(rng, height, width, cell)[..., None] * strength * (rng.normal(0, 1) + rng.normal(0, 0.3, 3))
