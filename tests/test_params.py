@@ -74,7 +74,7 @@ each_kind = pytest.mark.parametrize("path", [path for path, one in SECTIONS.item
 
 
 def test_real_file_is_read_and_says_what_it_says():
-    assert PARAMS.propagate["gcn-i"].steps == 100
+    assert PARAMS.propagate["gcn-i"].steps == 250
     assert PARAMS.propagate["gcn-i"].colour_variance == 600
     assert PARAMS.cams["irnet"].train.steps == "20 epochs"
     assert PARAMS.model_dump(mode="json").keys() == CONTENT.keys()
@@ -202,7 +202,7 @@ def test_entries_may_be_called_like_kinds_and_keys(name):
     entry = CONTENT["propagate"]["gcn-i"]
     assert _mistake(_set(f"propagate.{name}", entry | {"steps": 0})).startswith(f"propagate.{name}.steps: must be")
     assert f"'propagate.{name}.walk.x'" in _mistake(_set(f"propagate.{name}", entry | {"walk": {"x": 1}}))
-    assert changed(PARAMS, {"propagate": CONTENT["propagate"] | {name: entry}}).propagate[name].steps == 100
+    assert changed(PARAMS, {"propagate": CONTENT["propagate"] | {name: entry}}).propagate[name].steps == 250
 
 
 def test_any_number_of_variants_methods_and_entries():
