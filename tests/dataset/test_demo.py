@@ -16,7 +16,7 @@ from wsgcn.dataset.demo import DEVKIT
 from wsgcn.dataset.devkit import read_devkit
 from wsgcn.dataset.draw import make_demo
 from wsgcn.dataset.figures import DEMO as FIGURES
-from wsgcn.dataset.paint import DemoPicture, draw_picture
+from wsgcn.dataset.paint import DemoPicture, Look, draw_picture
 from wsgcn.errors import UsageError
 from wsgcn.params import load_params
 from wsgcn.store.label_maps import load_label_map
@@ -173,6 +173,14 @@ def test_a_pixels_hue_tells_the_class_roughly_and_the_coats_mean_for_sure(pictur
 def test_every_animal_shows_its_face(pictures: list[DemoPicture]) -> None:
     for picture in pictures:
         assert tuple(class_id for class_id, _, _ in picture.faces) == picture.class_ids
+
+
+def test_tint_is_how_colourful_backgrounds_are() -> None:
+    def colour(tint: float) -> float:
+        made = [draw_picture(f"train_{one:04}", one, 60, 80, 3, Look(tint=tint)) for one in range(20)]
+        return float(np.mean([np.ptp(one.rgb_u8[one.mask == 0].mean(axis=0)) for one in made]))
+
+    assert colour(60) > colour(15) + 20 > colour(0) + 20
 
 
 def test_figures_of_all_classes_differ() -> None:

@@ -40,13 +40,13 @@ INK = 60.0  # brightest that the ink of a figure is; most of a coat is brighter
 
 @dataclass(frozen=True)
 class Look:
-    """What decides how animals look, beside chance.
+    """What decides how pictures look, beside chance.
 
     Attributes:
         figures: on the face, by class id - 1.
         tall: range of an animal's height, in heights of the picture.
         hue_spread: standard deviation of a class's hues, in circles; with 1 the colour of a coat tells nothing.
-        tint: how far the RGB levels of a background may be from grey; a coat's are further.
+        tint: largest difference of the background's gradient from grey, in RGB levels.
     """
 
     figures: Sequence[Figure] = DEMO
@@ -81,7 +81,7 @@ def draw_picture(image_id: str, number: int, height: int, width: int, seed: int,
         height: rows in pixels.
         width: columns in pixels.
         seed: of the demo.
-        look: of the animals.
+        look: of animals and background.
     """
     rng = np.random.default_rng(seed_for(seed, image_id))
     classes = len(look.figures)

@@ -36,7 +36,7 @@ from wsgcn.training.optimiser import ParameterGroup
 SEED = 1  # of pictures and weights
 PICTURES = 2400
 HEIGHT, WIDTH = 96, 128  # pixels
-# Animals as many pixels high as in the demo; colours that tell less, as what networks are pre-trained on varies more.
+# Animals as many pixels high as in the demo, in front of backgrounds up to twice as far from grey.
 LOOK = Look(OTHERS, tall=(0.65, 0.9), hue_spread=0.12, tint=30.0)
 AROUND = 72  # pixels, side of the square around a face that is shown
 CROP = 56  # pixels

@@ -42,7 +42,7 @@ class GcnPropagation(Propagation):
 
     kind: Literal["gcn"]
     objective: Literal["paper", "reference"]
-    graph: Literal["affinity", "transition"]
+    affinity_power: Size
     normalisation: Literal["row", "symmetric", "none"]
     walk: Transition
     feature_steps: Count

@@ -100,8 +100,7 @@ def gcn_problem(
     objective = build_objective(
         labels.ravel(), classes, phi, params.objective, params.entropy_weight, params.laplacian_weight
     )
-    edges = photograph.graph if params.graph == "affinity" else photograph.graph.power(params.walk.beta)
-    extended = normalise(edges, params.normalisation)
+    extended = normalise(photograph.graph.power(params.affinity_power), params.normalisation)
     graph = to_torch(extended).to(device)
     nodes = torch.from_numpy(np.ascontiguousarray(features.reshape(len(features), -1).T))  # (F, h, w) -> (N, F)
     diffused = walk(transition, nodes.to(device), params.feature_steps)
