@@ -137,7 +137,7 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
         if entry["train"] is not None:
             entry["train"] |= {"steps": "1 epochs", "batch": 4, "crop": 32, "warmup_steps": 0}
             if "freeze_norm" in entry["train"]:
-                entry["train"]["freeze_norm"] = False  # many tests start from new weights
+                entry["train"]["freeze_norm"] = "none"  # many tests start from new weights
     for entry in content["cams"].values():
         if "scales" in entry["infer"]:
             entry["infer"]["scales"] = [1.0]
@@ -145,7 +145,7 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
         if entry["kind"] == "gcn":
             entry |= {"steps": 4, "feature_steps": 4}
     content["segtrain"] |= {"steps": 2, "batch": 2, "crop": 32, "aspp_dilations": [1, 2]}
-    content["segtrain"] |= {"warmup_steps": 0, "freeze_norm": False}
+    content["segtrain"] |= {"warmup_steps": 0, "freeze_norm": "none"}
     content["evaluate"]["panels"] = 1
     for crf in _crfs(content):
         crf["iterations"] = 2

@@ -190,8 +190,8 @@ FULL_SIZE = [
 def test_ten_steps_at_full_size_lower_the_loss_on_four_photographs(what, values, voc12):
     """From new weights, so batch norms learn and nothing is frozen."""
     free = {f"{name}.train.frozen_stages": 0 for name in NAMES if name != "segtrain"}
-    free |= {"cams.irnet.train.freeze_norm": False, "cams.psa.train.freeze_norm": False}
-    params = changed(voc12, values | free | {"segtrain.freeze_norm": False})
+    free |= {"cams.irnet.train.freeze_norm": "none", "cams.psa.train.freeze_norm": "none"}
+    params = changed(voc12, values | free | {"segtrain.freeze_norm": "none"})
     network = entry_networks(params)[what]
     to_input = backbone_class(network.params.backbone).to_input
     files = list(islice(sorted(PHOTOGRAPHS.glob("*.jpg")), 4))

@@ -133,7 +133,7 @@ def test_imported_weights_are_taken_without_training(made, fresh, params, monkey
 
 
 def test_frozen_stages_stay_as_they_were(made, fresh, params):
-    train(changed(params, {"cams.irnet.train.frozen_stages": 2, "cams.irnet.train.freeze_norm": True}), fresh)
+    train(changed(params, {"cams.irnet.train.frozen_stages": 2, "cams.irnet.train.freeze_norm": "all"}), fresh)
     frozen, free = (torch.load(one.checkpoint("cams-train", "I"), weights_only=True)["state"] for one in (fresh, made))
     early = [key for key in frozen if key.startswith(("backbone.conv1", "backbone.layer1"))]
     with seeded(params.runtime.seed, "cams"):

@@ -4,20 +4,38 @@ import numpy as np
 import pytest
 import torch
 
+from wsgcn.cams.net import build_cam_net
 from wsgcn.nets.base import Backbone, freeze_norms, freeze_stages, norms, to_input
 from wsgcn.nets.build import backbone_class, build_backbone
 from wsgcn.nets.registry import BACKBONES
+from wsgcn.params import load_params
+from wsgcn.vocabulary import PRESET_FOLDER
 
 
-def test_frozen_norms_neither_learn_nor_follow_the_batch():
+@pytest.mark.parametrize(
+    ("kind", "follow_the_batch", "learn"), [("none", True, True), ("statistics", False, True), ("all", False, False)]
+)
+def test_norms_learn_and_follow_the_batch_unless_frozen(kind, follow_the_batch, learn):
     net = build_backbone("resnet-small", 8, None).train()
-    freeze_norms(net)
-    before = {key: one.clone() for key, one in net.state_dict().items()}
-    sum(one.mean() for one in net(torch.randn(2, 3, 32, 32))).backward()
-    after = net.state_dict()
-    assert all(torch.equal(after[key], one) for key, one in before.items())
-    assert all(parameter.grad is None for norm in norms(net) for parameter in norm.parameters())
+    freeze_norms(net, kind)
+    before = [one.running_mean.clone() for one in norms(net)]
+    sum(one.square().mean() for one in net(torch.randn(2, 3, 32, 32))).backward()
+    assert {not torch.equal(one.running_mean, mean) for one, mean in zip(norms(net), before)} == {follow_the_batch}
+    assert {one.grad is not None for norm in norms(net) for one in norm.parameters()} == {learn}
     assert net.conv1.weight.grad is not None
+
+
+def test_58_tensors_of_norms_learn_in_irnets_classifier_and_none_in_psas():
+    """As in the public code: scale and shift of the 29 norms of the last two residual stages, and none."""
+    params = load_params(PRESET_FOLDER / "voc12.yaml")
+    learning = []
+    for source in ("irnet", "psa"):
+        train = params.cams[source].train
+        net = build_cam_net(train, 20, pretrained=False)
+        freeze_stages(net.backbone, train.frozen_stages)
+        freeze_norms(net.train(), train.freeze_norm)
+        learning.append(sum(one.requires_grad for norm in norms(net) for one in norm.parameters()))
+    assert learning == [58, 0]
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -63,7 +63,7 @@ def test_layers_without_a_norm_go_as_they_are(pair):
 def test_every_backbone_gives_the_maps_of_its_single_layers(name, sizes, monkeypatch):
     """With running statistics of a batch: new ones, mean 0 and variance 1, would hide what is missing."""
     net = build_backbone(name, 8, None).double()
-    freeze_norms(net.train())
+    freeze_norms(net.train(), "all")
     for norm in (one for one in net.modules() if isinstance(one, nn.BatchNorm2d)):
         generator = torch.Generator().manual_seed(norm.num_features)
         norm.running_mean.normal_(0, 0.1, generator=generator)

@@ -119,7 +119,7 @@ def test_several_scales_train_with_the_maximum(params):
 def test_frozen_norms_stay_as_loaded(params):
     net = network()
     before = [one.clone() for norm in norms(net) for one in norm.state_dict().values()]
-    fit(net, [four_pictures()] * 2, params.model_copy(update={"freeze_norm": True}))
+    fit(net, [four_pictures()] * 2, params.model_copy(update={"freeze_norm": "all"}))
     assert all(
         torch.equal(a, b) for a, b in zip(before, (o for norm in norms(net) for o in norm.state_dict().values()))
     )
@@ -140,7 +140,7 @@ def test_diverging_training_ends_in_advice(params):
 
 def test_two_halves_accumulate_to_the_whole_batch(params):
     photos, labels = four_pictures()
-    frozen = params.model_copy(update={"freeze_norm": True, "accumulate": 1})
+    frozen = params.model_copy(update={"freeze_norm": "all", "accumulate": 1})
     whole, halves = network(), network()
     (at_once,) = fit(whole, [(photos, labels)], frozen)
     batches = [(photos[:2], labels[:2]), (photos[2:], labels[2:])]

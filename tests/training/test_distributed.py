@@ -29,9 +29,9 @@ def test_nothing_counted_divides_by_one():
 # itself; AdamW would make a whole step of a last digit.
 SGD = {"kind": "sgd", "momentum": 0.9, "weight_decay": 1.0e-4}
 SHARED = {
-    "cams.irnet.train": {"freeze_norm": True, "batch": 3},
+    "cams.irnet.train": {"freeze_norm": "all", "batch": 3},
     "affinity.boundary.train": {"batch": 2, "displacement": True},
-    "segtrain": {"freeze_norm": True, "steps": 3, "accumulate": 2},
+    "segtrain": {"freeze_norm": "all", "steps": 3, "accumulate": 2},
 }
 VALUES = [{f"{section}.{key}": value for key, value in (values | {"optimiser": SGD}).items()}
           for section, values in SHARED.items()]  # fmt: skip

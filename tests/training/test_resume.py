@@ -26,7 +26,7 @@ def params(tiny_params, tmp_path):
     adamw = {"kind": "adamw", "weight_decay": 0.01}
     sections = ["cams.irnet.train", "affinity.boundary.train", "affinity.affinitynet.train", "segtrain"]
     values = {f"{section}.steps": 7 for section in sections} | {f"{section}.warmup_steps": 2 for section in sections}
-    values |= {"cams.irnet.train.dropout": 0.5, "cams.irnet.train.freeze_norm": False, "segtrain.freeze_norm": False}
+    values |= {"cams.irnet.train.dropout": 0.5, "cams.irnet.train.freeze_norm": "none", "segtrain.freeze_norm": "none"}
     values |= {"segtrain.optimiser": adamw, "segtrain.accumulate": 2, "runtime.store": str(tmp_path / "store")}
     return changed(tiny_params, values)
 

@@ -43,7 +43,7 @@ class AffinityNetwork(nn.Module):
         if self.freeze:
             self.backbone.eval()
         elif mode:
-            freeze_norms(self.backbone)
+            freeze_norms(self.backbone, "all")
         return self
 
     def heads(self) -> list[nn.Parameter]:

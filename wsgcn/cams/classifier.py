@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from wsgcn.cams.base import CamSource
-from wsgcn.sections import BelowOne, Jitter, NetworkTraining, Range, Section, Size, Stride, backbone_module
+from wsgcn.sections import BelowOne, FreezeNorm, Jitter, NetworkTraining, Range, Section, Size, Stride, backbone_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ class ClassifierTraining(NetworkTraining):
     long_side: Range | None
     jitter: Jitter | None
     head_lr_factor: Size
-    freeze_norm: bool
+    freeze_norm: FreezeNorm
 
     @model_validator(mode="after")
     def _one_size(self) -> ClassifierTraining:

@@ -34,8 +34,7 @@ class ClassifierLoss(TrainingLoss):
         super().__init__()
         self.net = net.train()
         self.params = params
-        if params.freeze_norm:
-            freeze_norms(net)
+        freeze_norms(net, params.freeze_norm)
 
     def groups(self) -> list[ParameterGroup]:
         """The backbone and the classifier, which learns ``head_lr_factor`` times faster."""

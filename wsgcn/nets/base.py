@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from wsgcn.errors import UsageError
 from wsgcn.nets.published import Converter
+
+if TYPE_CHECKING:
+    from wsgcn.sections import FreezeNorm
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -101,15 +104,21 @@ def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:
     return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
 
 
-def freeze_norms(net: nn.Module) -> None:
-    """Keep every batch norm's statistics, scale and shift as loaded; call it after ``net.train()``.
+def freeze_norms(net: nn.Module, kind: FreezeNorm) -> None:
+    """Keep of every batch norm what is to stay as loaded; call it after ``net.train()``.
 
-    Source: IRNet and PSA train with fixed batch norms, since their batches are small.
+    Args:
+        net: with or without batch norms.
+        kind: ``none``; ``statistics``, the mean and variance; ``all``, scale and shift too.
+
+    Source: small batches would spoil the statistics. IRNet's classifier learns scale and shift, PSA's networks do not.
     """
+    if kind == "none":
+        return
     for module in norms(net):
         module.eval()
-        for parameter in module.parameters():
-            parameter.requires_grad_(False)
+        if kind == "all":
+            module.requires_grad_(False)
 
 
 def freeze_stages(net: Backbone, count: int) -> None:

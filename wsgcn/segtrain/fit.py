@@ -27,8 +27,7 @@ class SegmentationLoss(TrainingLoss):
         super().__init__()
         self.network = network.train()
         self.params = params
-        if params.freeze_norm:
-            freeze_norms(network)
+        freeze_norms(network, params.freeze_norm)
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""

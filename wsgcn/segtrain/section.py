@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wsgcn.sections import BelowOne, NetworkTraining, Positive, Range, Size
+from wsgcn.sections import BelowOne, FreezeNorm, NetworkTraining, Positive, Range, Size
 
 
 class Segtrain(NetworkTraining):
@@ -17,5 +17,5 @@ class Segtrain(NetworkTraining):
     scale: Range
     input_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
     head_lr_factor: Size
-    freeze_norm: bool
+    freeze_norm: FreezeNorm
     min_confidence: BelowOne
