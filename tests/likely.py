@@ -32,7 +32,7 @@ def main(project: str, method: str) -> None:
     shares = []
     for image in index.split(params.dataset.val_split):
         rgb_u8 = load_photo(index.photo_path(image))
-        probs = predict_probs(network, rgb_u8, settings.seg_scales, settings.seg_flip)
+        probs = predict_probs(network, rgb_u8, settings.seg_scales, settings.seg_flip, settings.seg_merge)
         few, every = (refined_labels(probs, rgb_u8, settings.seg_crf, likely) for likely in (LIKELY, 0))
         shares.append(np.mean(few != every))
     count = np.count_nonzero(shares)

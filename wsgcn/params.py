@@ -26,7 +26,20 @@ from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
-from wsgcn.sections import KEYS, Count, Crf, Fraction, Name, NetworkTraining, OneOf, Positive, Precision, Section, Size
+from wsgcn.sections import (
+    KEYS,
+    Count,
+    Crf,
+    Fraction,
+    Name,
+    NetworkTraining,
+    OneOf,
+    Positive,
+    Precision,
+    Section,
+    SegMerge,
+    Size,
+)
 from wsgcn.segtrain.section import Segtrain
 
 NotEmpty = Field(min_length=1)
@@ -74,6 +87,7 @@ class Evaluate(Section):
     cam_background: Fraction
     seg_scales: Annotated[tuple[Size, ...], NotEmpty]
     seg_flip: bool
+    seg_merge: SegMerge
     seg_crf: Crf
     panels: Count
 

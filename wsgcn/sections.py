@@ -39,6 +39,7 @@ Factor = Annotated[float, Field(ge=0)]
 Size = Annotated[float, Field(gt=0)]
 Range = tuple[Size, Size]
 Stride = Literal[4, 8, 16]
+SegMerge = Literal["mean", "max"]
 FreezeNorm = Literal["none", "statistics", "all"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # as Lightning Fabric calls them
 

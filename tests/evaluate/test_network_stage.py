@@ -157,9 +157,9 @@ def test_without_masks_all_but_scores_is_made(
 def test_label_maps_are_made_once_and_kept(score_network, folder, tiny_index, monkeypatch):
     predicted = []
 
-    def predict(network, rgb_u8, scales, flip):
+    def predict(network, rgb_u8, *settings):
         predicted.append(rgb_u8.shape)
-        return fake_predict(network, rgb_u8, scales, flip)
+        return fake_predict(network, rgb_u8, *settings)
 
     monkeypatch.setattr(network, "predict_probs", predict)
     scores = score_network()

@@ -108,7 +108,7 @@ def test_scales_keep_their_size_and_the_maximum_follows(network):
     x = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         full, half, top = multi_scale_logits(network, x, (1.0, 0.5))
-        small = functional.interpolate(x, size=(32, 48), mode="bilinear", antialias=True)
+        small = functional.interpolate(x, size=(32, 48), mode="bilinear")
         assert torch.allclose(half, network(small))
     assert full.shape == top.shape == (1, 4, 8, 12)
     assert half.shape == (1, 4, 4, 6)
@@ -125,7 +125,7 @@ def test_one_scale_has_no_maximum(network):
 
 
 def test_probabilities_are_a_distribution_of_the_photos_size(network, photo):
-    probs = predict_probs(network, photo, (0.5, 1.0, 1.5), flip=True)
+    probs = predict_probs(network, photo, (0.5, 1.0, 1.5), flip=True, merge="mean")
     assert probs.shape == (4, 45, 61)
     assert probs.dtype == np.float32
     assert np.allclose(probs.sum(0), 1, atol=1e-5)
@@ -141,25 +141,45 @@ def test_prediction_is_the_mean_of_the_softmax_of_every_scale_and_flip(network, 
 
     with torch.no_grad():
         every = [softmax(x), softmax(x.flip(-1)).flip(-1), softmax(small), softmax(small.flip(-1)).flip(-1)]
-    assert np.allclose(predict_probs(network, photo, (1.0, 0.5), flip=True), torch.stack(every).mean(0), atol=1e-6)
+    assert np.allclose(
+        predict_probs(network, photo, (1.0, 0.5), flip=True, merge="mean"), torch.stack(every).mean(0), atol=1e-6
+    )
+
+
+def test_prediction_may_be_the_softmax_of_the_largest_logits(network, photo):
+    """As kazuto1011/deeplab-pytorch tests: at the first scale's cells, from photographs shrunk without smoothing."""
+    x = to_input(photo)[None]
+    half = functional.interpolate(x, size=(22, 30), mode="bilinear")
+
+    def largest(first, second):
+        logits = network(first)
+        both = torch.stack([logits, functional.interpolate(network(second), size=logits.shape[2:], mode="bilinear")])
+        return functional.interpolate(both.amax(0), size=(45, 61), mode="bilinear").softmax(1)[0]
+
+    with torch.no_grad():
+        plain, mirrored = largest(x, half), largest(x.flip(-1), half.flip(-1)).flip(-1)
+    found = [predict_probs(network, photo, (1.0, 0.5), flip=flip, merge="max") for flip in (False, True)]
+    assert np.allclose(found[0], plain, atol=1e-6)
+    assert np.allclose(found[1], (plain + mirrored) / 2, atol=1e-6)
+    assert not np.allclose(found[0], predict_probs(network, photo, (1.0, 0.5), flip=False, merge="mean"), atol=1e-3)
 
 
 def test_flip_makes_prediction_mirror_with_the_photo(network, photo):
-    probs = predict_probs(network, photo, (1.0,), flip=True)
-    mirrored = predict_probs(network, np.ascontiguousarray(photo[:, ::-1]), (1.0,), flip=True)
+    probs = predict_probs(network, photo, (1.0,), flip=True, merge="mean")
+    mirrored = predict_probs(network, np.ascontiguousarray(photo[:, ::-1]), (1.0,), flip=True, merge="mean")
     assert np.allclose(probs, mirrored[:, :, ::-1], atol=1e-5)
 
 
 def test_prediction_sets_evaluation_and_keeps_no_graph(network, photo):
-    expected = predict_probs(network, photo, (1.0,), flip=False)
+    expected = predict_probs(network, photo, (1.0,), flip=False, merge="mean")
     state = {key: one.clone() for key, one in network.state_dict().items()}
-    assert np.array_equal(predict_probs(network.train(), photo, (1.0,), flip=False), expected)
+    assert np.array_equal(predict_probs(network.train(), photo, (1.0,), flip=False, merge="mean"), expected)
     assert all(torch.equal(one, state[key]) for key, one in network.state_dict().items())
     assert all(one.grad is None for one in network.parameters())
 
 
 def test_smallest_photo_is_predicted(network):
-    assert predict_probs(network, np.zeros((1, 1, 3), np.uint8), (0.5, 1.0), flip=True).shape == (4, 1, 1)
+    assert predict_probs(network, np.zeros((1, 1, 3), np.uint8), (0.5, 1.0), flip=True, merge="mean").shape == (4, 1, 1)
 
 
 # ---------------------------------------------------------------- checkpoints
@@ -171,8 +191,10 @@ def test_load_builds_what_the_checkpoint_says(network, photo, tmp_path):
     loaded = load_deeplab(path, CPU)
     assert isinstance(loaded, DeepLabV2)
     assert not loaded.training
-    expected = predict_probs(network, photo, (1.0,), flip=True)
-    found = predict_probs(loaded, photo, (1.0,), flip=True)  # sums run in another order, channel by channel
+    expected = predict_probs(network, photo, (1.0,), flip=True, merge="mean")
+    found = predict_probs(
+        loaded, photo, (1.0,), flip=True, merge="mean"
+    )  # sums run in another order, channel by channel
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

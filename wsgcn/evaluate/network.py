@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.photos import load_photo
+
+if TYPE_CHECKING:
+    from wsgcn.sections import SegMerge
 
 FOLDERS = {"val": False, "val_crf": True}
 """Of the network's label maps, and whether they are those after the CRF."""
@@ -89,16 +92,18 @@ def _load(network: NetworkKey) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _probs(network: NetworkKey, photo: DigestedFile, scales: tuple[float, ...], flip: bool) -> NDArray[np.float32]:
+def _probs(
+    network: NetworkKey, photo: DigestedFile, scales: tuple[float, ...], flip: bool, merge: SegMerge
+) -> NDArray[np.float32]:
     """The network's ``(C, H, W)`` probabilities, kept of the last photograph: both of its label maps need them."""
-    return predict_probs(_load(network), load_photo(photo.path), scales, flip)
+    return predict_probs(_load(network), load_photo(photo.path), scales, flip, merge)
 
 
 @dataclass(frozen=True)
 class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
     """Segments a photograph and saves one label map of it; what is finished is kept.
 
-    Probabilities are averaged over the scales and, with flip, over both orientations (test-time augmentation).
+    Scales are merged and, with flip, probabilities averaged over both orientations (test-time augmentation).
 
     Attributes:
         evaluation: whose photographs.
@@ -118,7 +123,7 @@ class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
 
     def settings(self, image: ImageRecord) -> object:
         """Test-time augmentation and, for the map after it, the CRF."""
-        names = {"seg_scales", "seg_flip", *(["seg_crf"] if self.refined else [])}
+        names = {"seg_scales", "seg_flip", "seg_merge", *(["seg_crf"] if self.refined else [])}
         return ["segment", self.evaluation.params.evaluate.model_dump(mode="json", include=names)]
 
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
@@ -126,7 +131,7 @@ class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
         settings = self.evaluation.params.evaluate
         rgb_u8 = self.evaluation.photo(image)
         photo = DigestedFile.of(self.evaluation.index.photo_path(image))
-        probs = _probs(self.network, photo, settings.seg_scales, settings.seg_flip)
+        probs = _probs(self.network, photo, settings.seg_scales, settings.seg_flip, settings.seg_merge)
         if self.refined:
             return refined_labels(probs, rgb_u8, settings.seg_crf)
         return probs.argmax(axis=0).astype(np.uint8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.base import Backbone, on_device
 from wsgcn.nets.build import build_backbone
 from wsgcn.store.checkpoints import load_checkpoint, read_settings
+
+if TYPE_CHECKING:
+    from wsgcn.sections import SegMerge
 
 NETWORK = "segtrain"
 """What its checkpoints say they hold."""
@@ -107,9 +110,10 @@ def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[floa
         The logits at each scale, at that scale's own resolution, and behind them the element-wise maximum over the
         scales, at the first one's. With one scale the maximum would be the same again and is left out.
 
-    Source: section 4.1 of the paper; kazuto1011/deeplab-pytorch sums a loss over exactly these.
+    Source: section 4.1 of the paper; kazuto1011/deeplab-pytorch sums a loss over exactly these, and tests with the
+    last.
     """
-    logits = [network(_rescale(photos, scale)) for scale in scales]
+    logits = [network(_rescale(photos, scale, smooth=False)) for scale in scales]
     if len(logits) == 1:
         return logits
     alike = [logits[0], *(_to_size(one, logits[0].shape[-2:]) for one in logits[1:])]
@@ -118,42 +122,45 @@ def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[floa
 
 @torch.no_grad()
 def predict_probs(
-    network: DeepLabV2, rgb_u8: NDArray[np.uint8], scales: Sequence[float], flip: bool
+    network: DeepLabV2, rgb_u8: NDArray[np.uint8], scales: Sequence[float], flip: bool, merge: SegMerge
 ) -> NDArray[np.float32]:
     """Class probabilities of a photograph with multi-scale and flip test-time augmentation.
-
-    Probabilities are averaged, not logits: every scale then has the same weight, where one with large logits would
-    outvote the others, and the mean sums to 1 over the classes, as the dense CRF wants it.
 
     Args:
         network: it is set to evaluation.
         rgb_u8: ``(H, W, 3)`` uint8 photograph.
         scales: factors of its size.
-        flip: average over each scale and its horizontally flipped copy.
+        flip: average over the photograph and its horizontally flipped copy.
+        merge: of the scales. ``mean`` of the probabilities: every scale then has the same weight, where one with large
+            logits would outvote the others. ``max`` of the logits, as :func:`multi_scale_logits` gives it: so the
+            networks of kazuto1011/deeplab-pytorch are tested.
 
     Returns:
         ``(C, H, W)`` float32, summing to 1 over C.
     """
     network.eval()
     photo = network.backbone.to_input(rgb_u8)[None].to(next(network.parameters()).device)
-    total = torch.zeros((), device=photo.device)
-    for scale in scales:
-        rescaled = _rescale(photo, scale)
-        logits = _to_size(network(rescaled), rgb_u8.shape[:2])
-        total = total + logits.softmax(1)
-        if flip:
-            flipped = _to_size(network(rescaled.flip(-1)), rgb_u8.shape[:2])
-            total = total + flipped.flip(-1).softmax(1)
-    mean = total[0] / (len(scales) * (1 + flip))
-    return cast("NDArray[np.float32]", mean.cpu().numpy())
+    probs = _merged_probs(network, photo, scales, merge)
+    if flip:
+        probs = (probs + _merged_probs(network, photo.flip(-1), scales, merge).flip(-1)) / 2
+    return cast("NDArray[np.float32]", probs[0].cpu().numpy())
 
 
-def _rescale(photos: Tensor, scale: float) -> Tensor:
-    """Bilinear resizing by a factor; smoothed where it shrinks, as the training crops are."""
+def _merged_probs(network: DeepLabV2, photo: Tensor, scales: Sequence[float], merge: SegMerge) -> Tensor:
+    if merge == "max":
+        return _to_size(multi_scale_logits(network, photo, scales)[-1], photo.shape[-2:]).softmax(1)
+    logits = (network(_rescale(photo, scale, smooth=True)) for scale in scales)
+    return torch.stack([_to_size(one, photo.shape[-2:]).softmax(1) for one in logits]).mean(0)
+
+
+def _rescale(photos: Tensor, scale: float, *, smooth: bool) -> Tensor:
+    """Bilinear resizing by a factor; if wanted smoothed where it shrinks, as the training crops are."""
     if scale == 1:
         return photos
     size = [max(1, round(side * scale)) for side in photos.shape[-2:]]
-    return functional.interpolate(photos, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+    return functional.interpolate(
+        photos, size=size, mode="bilinear", align_corners=False, antialias=smooth and scale < 1
+    )
 
 
 def _to_size(logits: Tensor, size: Sequence[int]) -> Tensor:

@@ -117,6 +117,7 @@ def _model_settings(params: Params) -> dict[str, Any]:
         "device": params.runtime.device,
         "scales": list(params.evaluate.seg_scales),
         "flip": params.evaluate.seg_flip,
+        "merge": params.evaluate.seg_merge,
     }
 
 

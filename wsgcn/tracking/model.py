@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,18 @@ from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
 from wsgcn.runtime.devices import pick_device
 from wsgcn.store.photos import load_photo
 
+if TYPE_CHECKING:
+    from wsgcn.sections import SegMerge
+
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained DeepLabv2 with the scales of the photograph that it averages."""
+    """A trained DeepLabv2 with its test-time augmentation."""
 
     network: DeepLabV2
     scales: Sequence[float]
     flip: bool
+    merge: SegMerge
 
     def predict(self, photos: Any) -> list[NDArray[np.uint8]]:
         """Label photographs.
@@ -39,11 +43,11 @@ class Segmenter:
         return [self._segment(Path(path)) for path in np.asarray(photos, dtype=object).ravel()]
 
     def _segment(self, photo: Path) -> NDArray[np.uint8]:
-        probs = predict_probs(self.network, load_photo(photo), self.scales, self.flip)
+        probs = predict_probs(self.network, load_photo(photo), self.scales, self.flip, self.merge)
         return probs.argmax(0).astype(np.uint8)
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Segmenter:
     """What MLflow calls with the checkpoint's path and the settings that were saved beside it."""
     network = load_deeplab(Path(path), pick_device(model_config["device"]))
-    return Segmenter(network, model_config["scales"], model_config["flip"])
+    return Segmenter(network, model_config["scales"], model_config["flip"], model_config["merge"])
