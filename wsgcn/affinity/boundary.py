@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from wsgcn.affinity.learned import AffinityTraining, LearnedAffinity, Seeds
-from wsgcn.sections import Fraction
+from wsgcn.affinity.learned import AffinityInference, AffinityTraining, LearnedAffinity, Seeds
+from wsgcn.sections import Fraction, Positive
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from wsgcn.affinity.net import AffinityNetwork
     from wsgcn.nets.base import Backbone
@@ -30,11 +31,19 @@ class BoundaryTraining(AffinityTraining):
     seeds: BoundarySeeds
 
 
+class BoundaryInference(AffinityInference):
+    """How boundary, graph and node features are made with the branch."""
+
+    pad_to: Positive | None
+    weighted: bool
+
+
 class Boundary(LearnedAffinity):
     """IRNet's boundary branch (Ahn et al., CVPR 2019)."""
 
     kind: Literal["boundary"]
     train: BoundaryTraining
+    infer: BoundaryInference
 
     def confident_labels(self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """IRNet's: two thresholds, each refined by a dense CRF."""
@@ -47,6 +56,18 @@ class Boundary(LearnedAffinity):
         from wsgcn.affinity.net import BoundaryBranch
 
         return BoundaryBranch(backbone, backbone.channels, freeze=freeze, displacement=self.train.displacement)
+
+    def features(self, net: AffinityNetwork, x: Tensor) -> Tensor:
+        """Of one view, or as IRNet has them, of the padded photograph and its mirror image."""
+        from wsgcn.affinity.infer import padded_features
+
+        if self.infer.pad_to is None:
+            return super().features(net, x)
+        return padded_features(net, x, self.train.stride, self.infer.pad_to)
+
+    def nodes(self, net: AffinityNetwork, features: Tensor) -> Tensor:
+        """The features, where wanted times the weights with which the boundary's logit is their sum (public WSGCN)."""
+        return features * net.last.weight if self.infer.weighted else features
 
     def structure(self) -> dict[str, Any]:
         """Backbone, output stride, displacement field."""

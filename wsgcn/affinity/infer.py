@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from wsgcn.affinity.net import AffinityNetwork
 from wsgcn.affinity.pairs import stencil_weights
@@ -41,26 +44,54 @@ def load_network(kind: LearnedAffinity, network: DigestedFile, device: str) -> A
     return on_device(net, device)
 
 
-def affinity_of_photo(net: AffinityNetwork, photo: Path, stride: int, radius: int, device: str) -> Affinity:
+def affinity_of_photo(kind: LearnedAffinity, net: AffinityNetwork, photo: Path, device: str) -> Affinity:
     """Graph and node features of a photograph's file.
 
     Args:
+        kind: stride of the grid, reach of the graph, and how the features are made.
         net: the trained network.
         photo: the file.
-        stride: pixels a cell of the grid.
-        radius: reach of the graph, in cells.
         device: where the network is.
 
     Raises:
         DataError: the photograph is missing or broken.
     """
     x = net.backbone.to_input(load_photo(photo)).to(device)
-    offsets = half_disc(radius)
-    grid = grid_size(x.shape[1], x.shape[2], stride)
+    offsets = half_disc(kind.infer.radius)
     with torch.inference_mode():
-        features = net.node_features(net.taps(x[None]), grid)
+        features = kind.features(net, x[None])
         maps = net.affinity_maps(features)
         weights = stencil_weights(maps, net.affinity, offsets)
         boundary = net.boundary(maps)
-    arrays = (part.cpu().numpy().astype(np.float16) for part in (weights, boundary, features[0]))
+        nodes = kind.nodes(net, features)[0]
+    arrays = (part.cpu().numpy().astype(np.float16) for part in (weights, boundary, nodes))
     return Affinity(np.array(offsets, dtype=np.int64), *arrays)
+
+
+def one_view_features(net: AffinityNetwork, x: Tensor, stride: int) -> Tensor:
+    """``(B, 3, H, W)`` normalised photographs to ``(B, F, h, w)`` features on their grid."""
+    return net.node_features(net.taps(x), grid_size(x.shape[2], x.shape[3], stride))
+
+
+def padded_features(net: AffinityNetwork, x: Tensor, stride: int, pad_to: int) -> Tensor:
+    """Mean features of a photograph and of its mirror image, each padded to a square with zeros and cropped again.
+
+    The boundary's logits are linear in the features, so that theirs are averaged too.
+
+    Args:
+        net: a boundary branch.
+        x: ``(B, 3, H, W)`` normalised photographs.
+        stride: pixels a cell of the grid.
+        pad_to: pixels, side of the square; a longer side is padded to the next multiple of 16.
+
+    Source: IRNet's ``EdgeDisplacement``, which takes photographs of up to 512 pixels.
+    """
+    height, width = x.shape[2:]
+    bottom, right = (max(pad_to, math.ceil(side / 16) * 16) - side for side in (height, width))
+    rows, columns = grid_size(height, width, stride)
+
+    def of(view: Tensor) -> Tensor:
+        padded = functional.pad(view, (0, right, 0, bottom))
+        return one_view_features(net, padded, stride)[..., :rows, :columns]
+
+    return (of(x) + of(x.flip(-1)).flip(-1)) / 2

@@ -14,6 +14,7 @@ from wsgcn.sections import Crf, Factor, Jitter, NetworkTraining, Positive, Range
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from wsgcn.affinity.net import AffinityNetwork
     from wsgcn.nets.base import Backbone
@@ -96,6 +97,14 @@ class LearnedAffinity(AffinityKind):
         """Graph and node features of one photograph by the network."""
         from wsgcn.affinity.infer import affinity_of_photo, load_network
 
-        return affinity_of_photo(
-            load_network(self, network, device), photo, self.train.stride, self.infer.radius, device
-        )
+        return affinity_of_photo(self, load_network(self, network, device), photo, device)
+
+    def features(self, net: AffinityNetwork, x: Tensor) -> Tensor:
+        """What decides the affinities, ``(B, F, h, w)``, of ``(B, 3, H, W)`` normalised photographs."""
+        from wsgcn.affinity.infer import one_view_features
+
+        return one_view_features(net, x, self.train.stride)
+
+    def nodes(self, net: AffinityNetwork, features: Tensor) -> Tensor:
+        """V of eq. (1), ``(B, F, h, w)``, from :meth:`features`."""
+        return features

@@ -113,7 +113,7 @@ def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[floa
     Source: section 4.1 of the paper; kazuto1011/deeplab-pytorch sums a loss over exactly these, and tests with the
     last.
     """
-    logits = [network(_rescale(photos, scale, smooth=False)) for scale in scales]
+    logits = [network(_rescale_plain(photos, scale)) for scale in scales]
     if len(logits) == 1:
         return logits
     alike = [logits[0], *(_to_size(one, logits[0].shape[-2:]) for one in logits[1:])]
@@ -149,18 +149,24 @@ def predict_probs(
 def _merged_probs(network: DeepLabV2, photo: Tensor, scales: Sequence[float], merge: SegMerge) -> Tensor:
     if merge == "max":
         return _to_size(multi_scale_logits(network, photo, scales)[-1], photo.shape[-2:]).softmax(1)
-    logits = (network(_rescale(photo, scale, smooth=True)) for scale in scales)
+    logits = (network(_rescale(photo, scale)) for scale in scales)
     return torch.stack([_to_size(one, photo.shape[-2:]).softmax(1) for one in logits]).mean(0)
 
 
-def _rescale(photos: Tensor, scale: float, *, smooth: bool) -> Tensor:
-    """Bilinear resizing by a factor; if wanted smoothed where it shrinks, as the training crops are."""
+def _rescale(photos: Tensor, scale: float) -> Tensor:
+    """Bilinear resizing by a factor; smoothed where it shrinks, as the training crops are."""
     if scale == 1:
         return photos
     size = [max(1, round(side * scale)) for side in photos.shape[-2:]]
-    return functional.interpolate(
-        photos, size=size, mode="bilinear", align_corners=False, antialias=smooth and scale < 1
-    )
+    return functional.interpolate(photos, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+
+
+def _rescale_plain(photos: Tensor, scale: float) -> Tensor:
+    """Bilinear resizing by a factor without smoothing, sides rounded down, as deeplab-pytorch has it."""
+    if scale == 1:
+        return photos
+    factor = max(scale, 1 / min(photos.shape[-2:]))  # a pixel is left of the smallest
+    return functional.interpolate(photos, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def _to_size(logits: Tensor, size: Sequence[int]) -> Tensor:
