@@ -1,0 +1,148 @@
+"""Our networks beside the public projects' own modules, with the same random weights, on the same photograph.
+
+``PUBLIC`` names a folder with work trees of jiwoon-ahn/irn, jiwoon-ahn/psa, kazuto1011/deeplab-pytorch and fyu/drn, as
+``irn``, ``psa``, ``deeplab`` and ``drn``. Their code stays outside of this repository:
+
+    PUBLIC=DIR pytest -n 0 tests/parity
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from wsgcn.affinity.infer import padded_features
+from wsgcn.nets.base import to_input
+from wsgcn.nets.deeplab import predict_probs
+from wsgcn.store.checkpoints import fill
+from wsgcn.weights.layouts import LAYOUTS
+
+PUBLIC = Path(os.environ.get("PUBLIC", "")).resolve()
+BGR_MEANS = (104.008, 116.669, 122.675)
+
+pytestmark = [
+    pytest.mark.public,
+    pytest.mark.skipif("PUBLIC" not in os.environ, reason="PUBLIC names no folder of the public projects"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def theirs(monkeypatch):
+    """Imports a module of a public project; two of them may have the same name."""
+
+    def load(project, module):
+        if not (PUBLIC / project).is_dir():
+            pytest.skip(f"{PUBLIC / project} is not there")
+        monkeypatch.syspath_prepend(PUBLIC / project)
+        return importlib.import_module(module)
+
+    yield load
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(PUBLIC)):
+            del sys.modules[name]
+
+
+def scrambled(net, seed):
+    """Norms with statistics and weights that matter."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
+            module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
+        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            module.weight.copy_(torch.rand(module.weight.shape, generator=generator) + 0.5)
+            module.bias.copy_(torch.randn(module.bias.shape, generator=generator) * 0.3)
+    net.eval()  # PSA's returns nothing
+    return net
+
+
+def ours(layout, state):
+    """Our network with their weights, imported as ``wsgcn weights import`` does."""
+    net = LAYOUTS[layout].build()
+    fill(net, LAYOUTS[layout].convert(dict(state)), layout)
+    return net.eval()
+
+
+def photo(height, width):
+    smooth = np.random.default_rng(0).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.float32)
+    enlarged = torch.from_numpy(smooth).permute(2, 0, 1)[None]
+    grown = functional.interpolate(enlarged, size=(height, width), mode="bilinear")[0].permute(1, 2, 0)
+    return grown.round().numpy().astype(np.uint8)
+
+
+def test_boundary_as_irnet_infers_it(theirs, monkeypatch):
+    resnet = theirs("irn", "net.resnet50")
+    plain = resnet.resnet50
+    monkeypatch.setattr(resnet, "resnet50", lambda pretrained=True, **others: plain(pretrained=False, **others))
+    torch.manual_seed(0)
+    edge = theirs("irn", "net.resnet50_irn").EdgeDisplacement()
+    for name, parameter in edge.named_parameters():
+        if parameter.dim() == 4:  # scaled so that nothing explodes
+            parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5 * (0.7 if "conv3" in name else 1))
+    mine = ours("irnet-boundary", scrambled(edge, 1).state_dict())
+    x = to_input(photo(375, 500))
+    boundary, moves = edge(torch.stack([x, x.flip(-1)]))  # pads to 512, averages with the mirror image, crops
+    found = mine.affinity_maps(padded_features(mine, x[None], 4, 512))[0]
+    torch.testing.assert_close(found, boundary, rtol=0, atol=1e-5)
+    padded = functional.pad(x[None], (0, 12, 0, 137))
+    field = mine.displacement(mine.taps(padded), (128, 128))[0, :, :94, :125]
+    torch.testing.assert_close(field, moves, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(96, 120), (75, 101)])
+def test_psas_cam_and_features(theirs, size):
+    x = to_input(photo(*size))[None]
+    classifier = scrambled(theirs("psa", "network.resnet38_cls").Net(), 1)
+    found = ours("psa-classifier", classifier.state_dict()).activation_maps(x)
+    torch.testing.assert_close(found, classifier.forward_cam(x), rtol=1e-4, atol=1e-4)
+    net = scrambled(theirs("psa", "network.resnet38_aff").Net(), 2)
+    maps = net.forward_as_dict(x)
+    heads = ((net.f8_3, "conv4"), (net.f8_4, "conv5"), (net.f8_5, "conv6"))
+    features = functional.elu(net.f9(torch.cat([functional.elu(head(maps[name])) for head, name in heads], dim=1)))
+    mine = ours("psa-affinitynet", net.state_dict())
+    found = mine.node_features(mine.taps(x), tuple(features.shape[2:]))
+    torch.testing.assert_close(found, features, rtol=1e-4, atol=1e-4)
+
+
+def test_deeplabs_probabilities_at_test(theirs):
+    """They subtract the means before they pad with zeros, ours is folded into the first convolution: so the border."""
+    net = theirs("deeplab", "libs.models").DeepLabV2_ResNet101_MSC(21)
+    generator = torch.Generator().manual_seed(1)
+    for name, module in net.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
+            module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
+            small = 0.3 if "increase" in name else 1
+            module.weight.copy_((torch.rand(module.weight.shape, generator=generator) + 0.5) * small)
+    net.base.layer1.conv1.conv.weight.mul_(1 / 60)
+    net.eval()
+    rgb_u8 = photo(97, 130)
+    bgr = torch.from_numpy(rgb_u8[..., ::-1].astype(np.float32) - np.float32(BGR_MEANS)).permute(2, 0, 1)[None]
+    logits = functional.interpolate(net(bgr.contiguous()), size=(97, 130), mode="bilinear", align_corners=False)
+    mine = ours("deeplab-voc", net.state_dict())
+    found = predict_probs(mine, rgb_u8, (1.0, 0.75, 0.5), flip=False, merge="max")
+    torch.testing.assert_close(torch.from_numpy(found), logits.softmax(1)[0], rtol=0, atol=1e-3)
+
+
+def test_drns_maps(theirs):
+    torch.manual_seed(0)
+    net = scrambled(theirs("drn", "drn").drn_d_105(pretrained=False), 3)
+    net.out_middle, net.avgpool = True, nn.AdaptiveAvgPool2d(1)
+    x = to_input(photo(97, 130))[None]
+    _, maps = net(x)
+    for index, found in zip((1, 2, 3, 5, 7), ours("drn-d-105", net.state_dict())(x), strict=True):
+        size = float(maps[index].abs().mean())  # random weights make maps of any size
+        torch.testing.assert_close(found, maps[index], rtol=0, atol=1e-4 * size)
