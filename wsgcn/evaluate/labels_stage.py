@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STAGE = "evaluate-labels"
 STEPS = ("cam", "pseudo", "pseudo_crf")
 """What is scored: raw CAMs, propagated labels, and those after the CRF."""
-METRICS = ("pseudo_miou", "pseudo_miou_crf")
+METRICS = ("cam_miou", "pseudo_miou", "pseudo_miou_crf")
 PARTIAL = "partial"
 """Name of the confusion matrix of the partial labels, in grid cells."""
 

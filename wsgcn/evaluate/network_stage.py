@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STAGE = "evaluate"
 STEPS = ("seg", "seg_crf")
 """What is scored: the network's labels before and after the CRF."""
-METRICS = ("seg_miou",)
+METRICS = ("seg_miou", "seg_miou_crf")
 CAPTIONS = {"seg": "segmentation", "seg_crf": "after CRF"}
 
 
