@@ -71,7 +71,8 @@ def test_the_best_class_counts_where_none_is_likely(tiny_params):
 
 def test_dvc_compares_every_miou(score_network, artifacts):
     scores = score_network()
-    assert read_json(artifacts.metrics(STAGE, "WSGCN-I")) == {name: scores[name] for name in ("seg_miou", "seg_miou_crf")}
+    expected = {name: scores[name] for name in ("seg_miou", "seg_miou_crf")}
+    assert read_json(artifacts.metrics(STAGE, "WSGCN-I")) == expected
 
 
 def test_files(score_network, folder, tiny_index, warnings):
