@@ -119,16 +119,12 @@ def test_psas_cam_and_features(theirs, size):
 
 def test_deeplabs_probabilities_at_test(theirs):
     """They subtract the means before they pad with zeros, ours is folded into the first convolution: so the border."""
-    net = theirs("deeplab", "libs.models").DeepLabV2_ResNet101_MSC(21)
-    generator = torch.Generator().manual_seed(1)
+    torch.manual_seed(0)
+    net = scrambled(theirs("deeplab", "libs.models").DeepLabV2_ResNet101_MSC(21), 1)
     for name, module in net.named_modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
-            module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
-            small = 0.3 if "increase" in name else 1
-            module.weight.copy_((torch.rand(module.weight.shape, generator=generator) + 0.5) * small)
+        if isinstance(module, nn.BatchNorm2d) and "increase" in name:  # scaled so that nothing explodes
+            module.weight.mul_(0.3)
     net.base.layer1.conv1.conv.weight.mul_(1 / 60)
-    net.eval()
     rgb_u8 = photo(97, 130)
     bgr = torch.from_numpy(rgb_u8[..., ::-1].astype(np.float32) - np.float32(BGR_MEANS)).permute(2, 0, 1)[None]
     logits = functional.interpolate(net(bgr.contiguous()), size=(97, 130), mode="bilinear", align_corners=False)

@@ -149,8 +149,10 @@ def predict_probs(
 def _merged_probs(network: DeepLabV2, photo: Tensor, scales: Sequence[float], merge: SegMerge) -> Tensor:
     if merge == "max":
         return _to_size(multi_scale_logits(network, photo, scales)[-1], photo.shape[-2:]).softmax(1)
-    logits = (network(_rescale(photo, scale)) for scale in scales)
-    return torch.stack([_to_size(one, photo.shape[-2:]).softmax(1) for one in logits]).mean(0)
+    total = torch.zeros((), device=photo.device)  # one map at a time: those of a large photograph fill the memory
+    for scale in scales:
+        total = total + _to_size(network(_rescale(photo, scale)), photo.shape[-2:]).softmax(1)
+    return total / len(scales)
 
 
 def _rescale(photos: Tensor, scale: float) -> Tensor:
