@@ -105,6 +105,7 @@ def cams_train(variant: VariantOption) -> None:
 
     params, artifacts = _project()
     train_cam_source(params, artifacts, params.variant(variant))
+    _say_learned(artifacts, "cams-train", variant)
 
 
 @app.command()
@@ -123,6 +124,7 @@ def affinity_train(variant: VariantOption) -> None:
     from wsgcn.affinity.stage import train_affinity_network
 
     train_affinity_network(params, artifacts, params.variant(variant))
+    _say_learned(artifacts, "affinity-train", variant)
 
 
 @app.command()
@@ -193,6 +195,7 @@ def segtrain(
     chosen = _method(params, method, variant, propagation)
     with live(params, chosen, _warn) as log:
         train_segmentation(params, artifacts, chosen, log)
+    _say_learned(artifacts, "segtrain", chosen.name)
 
 
 @app.command()
@@ -363,6 +366,18 @@ def _method(params: Params, method: str | None, variant: str | None, propagation
 
 def _say(text: str) -> None:
     Console(soft_wrap=True).print(escape(text))
+
+
+def _say_learned(artifacts: Artifacts, stage: str, name: str) -> None:
+    """Tell whether a network learned, and warn where it did not."""
+    from wsgcn.store.learned import read_learned, sentence, untaught
+
+    record = read_learned(artifacts, stage, name)
+    if record:
+        _say(sentence(stage, name, record))
+        warning = untaught(stage, name, record)
+        if warning is not None:
+            _warn(warning)
 
 
 def _warn(text: str) -> None:

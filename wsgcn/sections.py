@@ -234,6 +234,25 @@ class AdamW(Optimiser):
         return AdamW([dict(group) for group in groups], lr=0.0, weight_decay=self.weight_decay)
 
 
+class Stop(Section):
+    """When a training ends: it is measured every so many updates, and ends after ``patience`` that were no better."""
+
+    every: Positive
+    patience: Positive
+
+
+class Check(Section):
+    """How a training is watched: some photographs measure the network, perhaps without training it.
+
+    ``held_out`` is their share, of ``photographs`` at most; where it is 0, all train and ``photographs`` of them
+    measure. With ``stop`` the weights of the best measurement are kept; without it the last ones.
+    """
+
+    photographs: Positive
+    held_out: BelowOne
+    stop: Stop | None
+
+
 class NetworkTraining(Section):
     """What every training by gradient descent with a poly schedule has.
 
@@ -253,6 +272,7 @@ class NetworkTraining(Section):
     optimiser: Annotated[Optimiser, OneOf((Sgd, AdamW))]
     warmup_steps: Count
     poly_power: Factor
+    check: Check | None
 
     def files(self) -> tuple[str, ...]:
         """The weights that it starts from, or that are taken instead of training."""

@@ -12,6 +12,7 @@ from wsgcn.affinity.pairs import (
     boundary_affinity,
     displacement_loss,
     feature_affinity,
+    pair_counts,
     pair_loss,
     path_cells,
     stencil_weights,
@@ -159,3 +160,28 @@ def test_field_that_points_to_the_centre_costs_nothing():
     assert displacement_loss(field, labels, half_disc(4)).item() == pytest.approx(0, abs=1e-6)
     assert displacement_loss(-field, labels, half_disc(4)).item() > 1
     assert displacement_loss(torch.zeros_like(field), 0 * labels, half_disc(4)).item() == 0
+
+
+@each_kernel
+def test_counts_of_pairs_make_the_loss_and_the_recalls(kernel):
+    """Of one batch and of its parts alike; the recalls are counted pair by pair."""
+    maps = torch.from_numpy(np.random.default_rng(1).random((3, KERNELS[kernel][2], 6, 7))) * 3
+    maps = maps.clamp(max=1) if kernel == "boundary" else maps
+    labels = torch.from_numpy(np.random.default_rng(2).choice([0, 1, 2, 255], (3, 6, 7)))
+    affinity, offsets = KERNELS[kernel][0], half_disc(3)
+    counts = sum(pair_counts(maps[one : one + 1], labels[one : one + 1], affinity, offsets) for one in range(3))
+    torch.testing.assert_close(counts, pair_counts(maps, labels, affinity, offsets))
+    loss = (counts[:, 1] / counts[:, 0] * torch.tensor([0.25, 0.25, 0.5])).sum()
+    assert float(loss) == pytest.approx(float(pair_loss(maps, labels, affinity, offsets)))
+    right = np.zeros(3)
+    for image in range(3):
+        for dy, dx in offsets:
+            pairs = affinity(maps[image : image + 1], (dy, dx))[0]
+            for y in range(6 - dy):
+                for x in range(max(0, -dx), 7 - max(0, dx)):
+                    first, second = int(labels[image, y, x]), int(labels[image, y + dy, x + dx])
+                    if 255 not in (first, second):
+                        group = 2 if first != second else int(first != 0)
+                        same = float(pairs[y, x - max(0, -dx)]) > 0.5
+                        right[group] += same == (group != 2)
+    np.testing.assert_array_equal(counts[:, 2].numpy(), right)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from torch.nn import functional
 
 from tests.cams.conftest import CLASSES
 from tests.conftest import changed
-from wsgcn.cams.fit import multi_hot, scale_range, train_classifier
+from wsgcn.cams.fit import ClassifierLoss, multi_hot, scale_range, train_classifier
 from wsgcn.cams.net import build_cam_net
 
 COLOURS = {"r0": (200, 40, 40), "r1": (180, 60, 50), "b0": (40, 40, 200), "b1": (50, 60, 180)}
@@ -35,10 +36,11 @@ def test_labels_become_a_vector_without_background(class_ids, target):
 
 def test_training_learns_colours_and_follows_the_schedule(tiny_params, tmp_path):
     """The loss falls to a fraction."""
-    net, history = _train(tiny_params, tmp_path, "15 epochs")
-    assert [step for step, _, _ in history] == list(range(15))
-    assert history[-1][1] < 0.3 * history[0][1]
-    rates = [rate for _, _, rate in history]
+    net, (history, learned) = _train(tiny_params, tmp_path, "15 epochs")
+    assert [step.number for step in history] == list(range(15))
+    assert history[-1].loss < 0.3 * history[0].loss
+    assert learned["balanced_accuracy"] > learned["chance"]
+    rates = [step.lr for step in history]
     assert rates[0] == pytest.approx(tiny_params.cams["irnet"].train.lr)
     assert rates == sorted(rates, reverse=True)
     assert not net.training
@@ -58,3 +60,16 @@ def test_range_of_the_longer_side_becomes_a_range_of_factors(tiny_params, long_s
     assert scale_range(changed(tiny_params, values).cams["irnet"].train, long_side) == expected
     own = tiny_params.cams["irnet"].train
     assert scale_range(own, long_side) == own.scale
+
+
+def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(tiny_params):
+    """Of a class that no photograph shows nothing counts but its cost."""
+    params = tiny_params.cams["irnet"].train
+    loss = ClassifierLoss(build_cam_net(params, 4, pretrained=False), params)
+    logits = torch.tensor([[2.0, -1.0, -3.0], [1.0, 1.0, -3.0], [-1.0, -2.0, 3.0]])
+    shown = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    loss.net.forward = lambda x: x
+    found = loss.measured(sum(loss.counts([logits[part], shown[part]]) for part in (slice(2), slice(2, 3))))
+    # with the first class 1 of 2, without it 0 of 1; with the second 1 of 1, without it 2 of 2
+    assert found.accuracy == pytest.approx((1 / 2 + 0 + 1 + 1) / 4)
+    assert found.loss == pytest.approx(float(functional.binary_cross_entropy_with_logits(logits, shown)), abs=1e-6)

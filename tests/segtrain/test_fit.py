@@ -149,3 +149,23 @@ def test_two_halves_accumulate_to_the_whole_batch(params):
     assert (in_two.number, in_two.lr) == (0, at_once.lr)
     for key, one in whole.state_dict().items():
         assert torch.allclose(one, halves.state_dict()[key], atol=1e-6), key
+
+
+def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(params):
+    """Of crops at the logits' resolution, with cells that are not labelled."""
+    loss = SegmentationLoss(network(), params.model_copy(update={"input_scales": (1.0,)}))
+    assert loss.chance == pytest.approx(1 / 3)
+    generator = torch.Generator().manual_seed(0)
+    photos = torch.rand(3, 3, 32, 32, generator=generator)
+    labels = torch.randint(0, 3, (3, 32, 32), generator=generator).to(torch.uint8)
+    labels[:, :8] = 255
+    loss.eval()
+    with torch.no_grad():
+        logits = loss.network(photos)
+        found = loss.measured(sum(loss.counts([photos[part], labels[part]]) for part in (slice(2), slice(2, 3))))
+    cells = labels[:, 4::8, 4::8].long()
+    there = cells != 255
+    expected = functional.cross_entropy(logits, cells, ignore_index=255)
+    assert found.loss == pytest.approx(float(expected), rel=1e-5)
+    recalls = [(logits.argmax(1) == cells)[there & (cells == one)].float().mean() for one in range(3)]
+    assert found.accuracy == pytest.approx(float(torch.stack(recalls).mean()))

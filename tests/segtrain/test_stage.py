@@ -18,6 +18,7 @@ from wsgcn.store.label_maps import load_label_map, save_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Scores, save_record
+from wsgcn.training.loop import Trained
 
 METHOD = "WSGCN-I"
 
@@ -123,7 +124,7 @@ def test_the_variants_own_classifier_is_where_training_starts(tiny_params, artif
         save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, 3), classifier)
         if variant == "I":
             expected, weights = classifier.backbone.state_dict(), classifier.classifier.weight
-    monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, fabric, each: [])
+    monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, fabric, each: Trained([], {}))
     train(tiny_params, artifacts)
     new = state(artifacts)
     train(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts)

@@ -12,12 +12,14 @@ from tests import chain
 from tests.conftest import changed
 from wsgcn.errors import DataError
 from wsgcn.store.checkpoints import load_checkpoint
-from wsgcn.store.files import read_table
+from wsgcn.store.files import read_json, read_table
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.paths import Artifacts
 from wsgcn.training.job import TrainingJob
+from wsgcn.training.loop import Step, Trained
 
 SETTINGS = {"lr": 0.1, "steps": "2 epochs"}
+LEARNED = {"balanced_accuracy": 0.75, "chance": 0.5}
 
 
 @pytest.fixture
@@ -32,6 +34,7 @@ def job(tiny_params, tiny_index, tmp_path):
         code="code",
         checkpoint=artifacts.checkpoint("cams-train", "I"),
         history=artifacts.history("cams-train", "I"),
+        learned=artifacts.learned("cams-train", "I"),
         section="cams.irnet.train",
         label="cams-train I",
     )
@@ -44,7 +47,7 @@ def learn(job):
 
     def learn_network(unfinished):
         calls.append(None)
-        job.save("line", {"cells": 2}, nn.Linear(2, 1), [(0, 0.5 + len(calls), 0.1)])
+        job.save("line", {"cells": 2}, nn.Linear(2, 1), Trained([Step(0, 0.5 + len(calls), 0.1)], LEARNED))
 
     learn_network.calls = calls
     return learn_network
@@ -56,12 +59,14 @@ def learn(job):
 def test_a_training_is_done_once_and_taken_the_second_time(job, learn):
     mark = job.fingerprint(SETTINGS, [])
     job.train_once(mark, learn)
-    network, history = job.checkpoint.read_bytes(), job.history.read_bytes()
+    files = (job.checkpoint, job.history, job.learned)
+    made = [path.read_bytes() for path in files]
     assert read_table(job.history) == [{"step": "0", "loss": "1.5", "lr": "0.1"}]
-    job.checkpoint.unlink()
-    job.history.unlink()
+    assert read_json(job.learned) == LEARNED
+    for path in files:
+        path.unlink()
     job.train_once(mark, learn)
-    assert (job.checkpoint.read_bytes(), job.history.read_bytes()) == (network, history)
+    assert [path.read_bytes() for path in files] == made
     assert len(learn.calls) == 1
 
 
@@ -76,8 +81,8 @@ def test_going_back_to_earlier_settings_trains_nothing(job, learn):
     assert kept[0] != kept[1]
 
 
-@pytest.mark.parametrize("lost", ["history", "network"])
-def test_a_network_without_its_curve_or_a_curve_without_its_network_is_trained_again(job, learn, lost):
+@pytest.mark.parametrize("lost", ["history", "learned", "network"])
+def test_what_lacks_its_network_its_curve_or_its_numbers_is_trained_again(job, learn, lost):
     mark = job.fingerprint(SETTINGS, [])
     job.train_once(mark, learn)
     (path,) = job.finished.root.glob(f"??/*-{lost}")
@@ -105,7 +110,7 @@ def test_the_store_stays_within_its_room(job, learn):
     for lr in (0.1, 0.2):
         job.train_once(job.fingerprint(SETTINGS | {"lr": lr}, []), learn)
     held = [path for path in job.finished.root.glob("??/*") if path.suffix != ".json"]
-    assert len(held) == 2
+    assert len(held) == 3
     assert all(path.stat().st_nlink == 2 for path in held)
 
 
@@ -181,17 +186,19 @@ def test_missing_files_are_named(job, tiny_voc, tmp_path):
 
 def test_imported_weights_are_taken_with_an_empty_curve(job, tmp_path):
     imported = nn.Linear(2, 1)
-    replace(job, checkpoint=tmp_path / "imported.pt").save("line", {"cells": 2}, imported, [(0, 1.0, 0.1)])
+    replace(job, checkpoint=tmp_path / "imported.pt").save(
+        "line", {"cells": 2}, imported, Trained([Step(0, 1.0, 0.1)], LEARNED)
+    )
     job.take_imported(str(tmp_path / "imported.pt"), "line", {"cells": 2}, nn.Linear(2, 1))
     found = nn.Linear(2, 1)
     load_checkpoint(job.checkpoint, "line", {"cells": 2}, found)
     assert torch.equal(found.weight, imported.weight)
-    assert read_table(job.history) == []
+    assert (read_table(job.history), read_json(job.learned)) == ([], {})
     assert not job.finished.root.exists()
 
 
 def test_imported_weights_of_another_network_are_refused(job, tmp_path):
-    replace(job, checkpoint=tmp_path / "imported.pt").save("curve", {"cells": 2}, nn.Linear(2, 1), [])
+    replace(job, checkpoint=tmp_path / "imported.pt").save("curve", {"cells": 2}, nn.Linear(2, 1), Trained([], {}))
     with pytest.raises(DataError, match="holds the network 'curve', not 'line'"):
         job.take_imported(str(tmp_path / "imported.pt"), "line", {"cells": 2}, nn.Linear(2, 1))
     assert not job.checkpoint.exists()

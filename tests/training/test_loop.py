@@ -132,7 +132,7 @@ def test_training_reports_each_update_and_leaves_the_network_in_evaluation(param
         section="segtrain",
         unfinished=tmp_path / "unfinished",
     )
-    assert train(training, CPU, seen.append) == seen
+    assert train(training, CPU, seen.append) == (seen, {})
     assert [step.number for step in seen] == [0, 1, 2]
     assert not line.training
 

@@ -15,6 +15,7 @@ from tests.projects import ROOT
 from tests.training.lines import Line, weights
 from wsgcn.store.checkpoints import read_unfinished, save_unfinished
 from wsgcn.training import loop
+from wsgcn.training.check import BestWeights
 
 TRAININGS = [("cams-train", "I"), ("affinity-train", "I"), ("affinity-train", "P"), ("segtrain", "WSGCN-I")]
 each_training = pytest.mark.parametrize(("stage", "name"), TRAININGS, ids=[" ".join(one) for one in TRAININGS])
@@ -108,9 +109,9 @@ def test_updates_of_an_earlier_run_are_told_first(params, tmp_path):
     descent = loop.Descent(Line(), params.segtrain, fabric=fabric, steps=6, section="line")
     for _ in range(4):
         descent.update([(torch.tensor([1.0]), torch.tensor([2.0]))])
-    save_unfinished(training.unfinished, descent.state())
+    save_unfinished(training.unfinished, descent.state() | {"best": BestWeights(None).state()})
     told = []
-    assert loop.train(training, fabric, told.append) == told
+    assert loop.train(training, fabric, told.append).history == told
     assert [step.number for step in told] == [0, 1, 2, 3, 4, 5]
     assert told[:4] == descent.history
     assert params.segtrain.warmup_steps == 2
@@ -124,6 +125,7 @@ from tests import chain
 from wsgcn.params import load_params
 from wsgcn.store.paths import Artifacts
 from wsgcn.training import loop
+from wsgcn.training.check import BestWeights
 
 loop.KEEP_SECONDS = -1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
-from wsgcn.affinity.pairs import displacement_loss, pair_loss
+from wsgcn.affinity.pairs import GROUP_SHARES, displacement_loss, pair_counts, pair_loss
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.sections import step_count
 from wsgcn.training.augment import ToInput, jittered, random_crop
-from wsgcn.training.loop import Step, Training, TrainingLoss, train
+from wsgcn.training.check import Measured, mean_recall
+from wsgcn.training.loop import Trained, Training, TrainingLoss, train
 from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:
@@ -72,13 +73,29 @@ class AffinityLoss(TrainingLoss):
 
     def forward(self, x: Tensor, seeds: Tensor) -> Tensor:
         """Loss of ``(B, 3, crop, crop)`` crops with ``(B, crop, crop)`` uint8 seeds, over the update's offsets."""
-        cells = functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]
-        taps = self.net.taps(x)
+        cells, taps = self._cells(seeds), self.net.taps(x)
         maps = self.net.affinity_maps(self.net.node_features(taps, self.grid))
         loss = pair_loss(maps, cells, self.net.affinity, self.drawn)
         if self.net.displacement is not None:
             loss = loss + displacement_loss(self.net.displacement(taps, self.grid).float(), cells, self.drawn)
         return loss
+
+    def counts(self, batch: Sequence[Tensor]) -> Tensor:
+        """:func:`~wsgcn.affinity.pairs.pair_counts` over all offsets."""
+        x, seeds = batch
+        maps = self.net.affinity_maps(self.net.node_features(self.net.taps(x), self.grid))
+        return pair_counts(maps, self._cells(seeds), self.net.affinity, self.offsets)
+
+    def measured(self, counts: Tensor) -> Measured:
+        """The loss of the pairs, and the mean share of right affinities between equal and between different labels."""
+        number, costs, _ = counts.T
+        loss = (costs / number.clamp(min=1) * number.new_tensor(GROUP_SHARES)).sum()
+        alike, different = counts[:2].sum(0), counts[2]
+        pairs = torch.stack([alike, different])
+        return Measured(float(loss), mean_recall(pairs[:, 2], pairs[:, 0]))
+
+    def _cells(self, seeds: Tensor) -> Tensor:
+        return functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,7 @@ def train_affinity(
     label: str,
     section: str,
     unfinished: Path,
-) -> list[Step]:
+) -> Trained:
     """Minimise :class:`AffinityLoss` over random crops; ``net`` is changed in place.
 
     The mean of a displacement field over the photographs is then taken away from it.
@@ -127,7 +144,7 @@ def train_affinity(
         unfinished: file in which the training is kept while it goes on.
 
     Returns:
-        Every step, with the learning rate of the heads.
+        Every update, with the learning rate of the heads, and what was measured.
 
     Raises:
         UsageError: the loss is no longer finite, or the memory of a device is too small.
@@ -144,12 +161,13 @@ def train_affinity(
         label=label,
         section=section,
         unfinished=unfinished,
+        check=params.check,
     )
-    history = train(training, fabric)
+    trained = train(training, fabric)
     if net.displacement is not None:
         crops = (_top_left(load(item)[0], params.crop, net.backbone.to_input) for item in items.values())
         net.displacement.mean.copy_(_mean_field(net, net.displacement, crops, grid))
-    return history
+    return trained
 
 
 def _top_left(rgb_u8: NDArray[np.uint8], crop: int, to_input: ToInput) -> Tensor:

@@ -87,7 +87,7 @@ def _learn(
 ) -> None:
     fabric = fabric_for(job.runtime)
     net = _new_network(kind, job.runtime.seed, variant, start)
-    rows = train_affinity(
+    trained = train_affinity(
         net,
         {image.id: (job.index.photo_path(image), seeds.path(image.id)) for image in job.images},
         _load_pair,
@@ -99,7 +99,7 @@ def _learn(
         section=job.section,
         unfinished=unfinished,
     )
-    job.save(network_name(kind), kind.structure(), net, rows)
+    job.save(network_name(kind), kind.structure(), net, trained)
 
 
 def _new_network(kind: LearnedAffinity, run_seed: int, variant: str, start: Path) -> AffinityNetwork:

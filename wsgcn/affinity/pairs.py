@@ -17,6 +17,9 @@ PairAffinity = Callable[[Tensor, tuple[int, int]], Tensor]
 _EPSILON = 1e-5
 """Keeps logarithms finite; IRNet's and PSA's value."""
 
+GROUP_SHARES = (0.25, 0.25, 0.5)
+"""Of the loss: pairs of background, pairs of one foreground class, and pairs of different labels."""
+
 _CACHE = 4_000_000
 """Bytes of maps that the loss takes at a time, so that a processor has them at hand for every offset."""
 
@@ -111,7 +114,7 @@ def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Seq
     Source: IRNet's section 4.2 and PSA's section 3.3; both public implementations weigh alike.
     """
     groups = [_pair_groups(labels, offset) for offset in offsets]
-    shares = maps.new_tensor([0.25, 0.25, 0.5]) / _counts(groups)
+    shares = maps.new_tensor(GROUP_SHARES) / _counts(groups)
     together = max(1, _CACHE // (maps[:1].numel() * maps.element_size()))
     total = maps.new_zeros(())
     for part, those in zip(maps.split(together), zip(*(group.split(together, dim=1) for group in groups))):
@@ -119,6 +122,33 @@ def pair_loss(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Seq
             pairs = affinity(part, offset)
             cost = -torch.log(torch.where(different, 1 - pairs, pairs) + _EPSILON)
             total = total + (cost * (background * shares[0] + foreground * shares[1] + different * shares[2])).sum()
+    return total
+
+
+def pair_counts(maps: Tensor, labels: Tensor, affinity: PairAffinity, offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """What :func:`pair_loss` and the balanced accuracy of these pairs are made of.
+
+    An affinity is right above 1/2 between equal labels and up to 1/2 between different ones.
+
+    Args:
+        maps: ``(B, F, h, w)`` boundary or features.
+        labels: ``(B, h, w)`` class ids, 255 = ignored.
+        affinity: :func:`boundary_affinity` or :func:`feature_affinity`.
+        offsets: pairs that count, as (dy, dx).
+
+    Returns:
+        ``(3, 3)``: for pairs of background, of one foreground class and of different labels, their number, the sum of
+        their costs, and how many are right. Those of several batches can be added up.
+    """
+    total = maps.new_zeros((3, 3), dtype=torch.float64)
+    for one, its_labels in zip(maps.split(1), labels.split(1)):
+        for offset in offsets:
+            groups = _pair_groups(its_labels, offset)
+            pairs = affinity(one, offset)
+            alike = torch.where(groups[2], 1 - pairs, pairs)
+            right = torch.where(groups[2], pairs <= 0.5, pairs > 0.5)
+            for number, value in enumerate((torch.ones_like(alike), -torch.log(alike + _EPSILON), right)):
+                total[:, number] += (groups * value).flatten(1).sum(1)
     return total
 
 

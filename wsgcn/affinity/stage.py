@@ -37,6 +37,7 @@ def train_affinity_network(params: Params, artifacts: Artifacts, variant: Varian
             code=stage_code(params, "affinity-train", variant.name),
             checkpoint=artifacts.checkpoint("affinity-train", variant.name),
             history=artifacts.history("affinity-train", variant.name),
+            learned=artifacts.learned("affinity-train", variant.name),
             section=f"affinity.{variant.affinity_name}.train",
             label=f"affinity-train {variant.name}",
         ),

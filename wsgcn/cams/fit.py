@@ -17,8 +17,9 @@ from wsgcn.cams.net import CamNet
 from wsgcn.nets.base import freeze_norms
 from wsgcn.sections import step_count
 from wsgcn.training.augment import ToInput, jittered, random_crop
+from wsgcn.training.check import Measured, mean_recall
 from wsgcn.training.distributed import shared_count
-from wsgcn.training.loop import Step, Training, TrainingLoss, train
+from wsgcn.training.loop import Trained, Training, TrainingLoss, train
 from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:
@@ -47,6 +48,21 @@ class ClassifierLoss(TrainingLoss):
         """Loss of ``(B, 3, H, W)`` photographs whose classes are :func:`multi_hot`, ``(B, C-1)``."""
         total = functional.multilabel_soft_margin_loss(self.net(x).float(), target, reduction="sum")
         return total / shared_count(torch.tensor(len(x), device=x.device))
+
+    def counts(self, batch: Sequence[Tensor]) -> Tensor:
+        """``(C-1, 5)``: photographs with a class, those right about it, photographs without it, those right, costs."""
+        x, target = batch
+        logits, shown = self.net(x).float(), target > 0
+        costs = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        answers = torch.stack([shown, shown & (logits > 0), ~shown, ~shown & (logits <= 0)], dim=2)
+        return torch.cat([answers.double(), costs[..., None].double()], dim=2).sum(0)
+
+    def measured(self, counts: Tensor) -> Measured:
+        """The mean cross-entropy, and the mean over the classes of both recalls: of photographs with and without."""
+        shown, found, others, left = counts[:, :4].T
+        known = shown > 0  # of a class that no photograph shows nothing can be said
+        loss = counts[:, 4].sum() / (shown + others).sum()
+        return Measured(float(loss), mean_recall(torch.cat([found, left[known]]), torch.cat([shown, others[known]])))
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ def train_classifier(
     label: str,
     section: str,
     unfinished: Path,
-) -> list[Step]:
+) -> Trained:
     """Minimise the multi-label cross-entropy over random crops of the photographs; ``net`` is changed in place.
 
     Args:
@@ -95,7 +111,7 @@ def train_classifier(
         unfinished: file in which the training is kept while it goes on.
 
     Returns:
-        Every step, with the learning rate of the backbone.
+        Every update, with the learning rate of the backbone, and what was measured.
 
     Raises:
         WsgcnError: a photograph could not be loaded.
@@ -112,6 +128,7 @@ def train_classifier(
         label=label,
         section=section,
         unfinished=unfinished,
+        check=params.check,
     )
     return train(training, fabric)
 

@@ -46,7 +46,7 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
         freeze_stages(net.backbone, params.frozen_stages)
         class_ids = {image.id: image.class_ids for image in job.images}
         load = partial(_load_photo, job.photos)
-        rows = train_classifier(
+        trained = train_classifier(
             net,
             class_ids,
             load,
@@ -58,7 +58,7 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
             section=job.section,
             unfinished=unfinished,
         )
-        job.save(NETWORK, settings, net, rows)
+        job.save(NETWORK, settings, net, trained)
 
     weights = [] if params.weights is None else [Path(params.weights)]
     numbers = params.model_dump(mode="json", exclude={"weights", "trained"})

@@ -35,6 +35,7 @@ def train_cam_source(params: Params, artifacts: Artifacts, variant: Variant) -> 
             code=stage_code(params, "cams-train", variant.name),
             checkpoint=artifacts.checkpoint("cams-train", variant.name),
             history=artifacts.history("cams-train", variant.name),
+            learned=artifacts.learned("cams-train", variant.name),
             section=f"cams.{variant.cams_name}.train",
             label=f"cams-train {variant.name}",
         )

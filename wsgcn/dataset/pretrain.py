@@ -97,6 +97,7 @@ def pretrained(items: Mapping[str, Portrait], steps: int, unfinished: Path) -> B
     params = NetworkTraining(
         backbone="resnet-small", weights=None, trained=None, output_stride=16, frozen_stages=0, steps=steps, batch=32,
         crop=CROP, lr=3e-3, optimiser=AdamW(kind="adamw", weight_decay=0.01), warmup_steps=50, poly_power=0.9,
+        check=None,
     )  # fmt: skip
     with seeded(SEED, "pretrain"):
         loss = FigureLoss(build_backbone(params.backbone, params.output_stride, None), params.lr)
@@ -112,7 +113,7 @@ def pretrained(items: Mapping[str, Portrait], steps: int, unfinished: Path) -> B
         section="pretrain",
         unfinished=unfinished,
     )
-    history = train(training, Fabric(accelerator="cpu", devices=1))
+    history, _ = train(training, Fabric(accelerator="cpu", devices=1))
     typer.echo(f"loss {np.mean([step.loss for step in history[-50:]]):.3f}")
     return loss.backbone
 

@@ -16,6 +16,7 @@ from wsgcn.evaluate.truth import at_cells
 from wsgcn.runtime.per_image import seconds_per_image
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
+from wsgcn.store.learned import measured_networks
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def evaluate_labels(params: Params, artifacts: Artifacts, method: Method, warn: 
     """
     evaluation, images = start_evaluation(params, artifacts, method, STAGE, params.dataset.score_split, warn)
     scores = describe(evaluation) | {"images": len(images), "seconds_per_image": _seconds_per_image(evaluation)}
+    scores |= measured_networks(artifacts, ("cams-train", "affinity-train"), method.variant.name)
     counts = count_images(evaluation, images, _count_labels, "score labels")
     for step in STEPS:
         scores |= step_scores(evaluation, step, counts[step])

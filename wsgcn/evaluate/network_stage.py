@@ -16,6 +16,7 @@ from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe,
 from wsgcn.evaluate.truth import load_checked
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
+from wsgcn.store.learned import measured_networks
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def evaluate_network(params: Params, artifacts: Artifacts, method: Method, warn:
     """
     evaluation, images = start_evaluation(params, artifacts, method, STAGE, params.dataset.val_split, warn)
     scores = describe(evaluation) | {"val_images": len(images)}
+    scores |= measured_networks(artifacts, ["segtrain"], method.name)
     counts = _segment_and_count(evaluation, images)
     for step in counts:
         scores |= step_scores(evaluation, step, counts[step])

@@ -90,7 +90,7 @@ class DeepLabV2(nn.Module):
 
     def __init__(self, backbone: Backbone, classes: int, dilations: Sequence[int]):
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.classes = backbone, classes
         self.aspp = Aspp(backbone.channels[-1], classes, dilations)
 
     def forward(self, photos: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from wsgcn.report.results import (
     unscored_parts,
 )
 from wsgcn.report.table import percent
+from wsgcn.store.learned import untaught
 
 
 def findings(results: Sequence[MethodResult], missing: Sequence[str] = ()) -> list[str]:
@@ -29,6 +30,7 @@ def findings(results: Sequence[MethodResult], missing: Sequence[str] = ()) -> li
         *_against_baselines(results),
         *_best_network(results),
         *_below_cams(results),
+        *_untaught(results),
         *_unscored(results),
         *_not_evaluated(results, missing),
         *_left_out(results),
@@ -51,6 +53,12 @@ def _against_baselines(results: Sequence[MethodResult]) -> list[str]:
             for baseline in baselines:
                 sentences += _compare(one, baseline)
     return sentences
+
+
+def _untaught(results: Sequence[MethodResult]) -> list[str]:
+    """Networks that are hardly better than chance, each once."""
+    warnings = [untaught(*network) for one in results for network in one.networks()]
+    return [text[0].upper() + text[1:] for text in dict.fromkeys(warnings) if text is not None]
 
 
 def _compare(one: MethodResult, baseline: MethodResult) -> list[str]:

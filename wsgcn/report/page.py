@@ -11,7 +11,16 @@ from wsgcn.report.findings import basis, findings
 from wsgcn.report.paper import NOTE, citations
 from wsgcn.report.results import MethodResult, PanelImage
 from wsgcn.report.style import CSS
-from wsgcn.report.table import Table, comparison, coverage, has_numbers, losses, partial_label_table, per_class
+from wsgcn.report.table import (
+    Table,
+    comparison,
+    coverage,
+    has_numbers,
+    losses,
+    networks,
+    partial_label_table,
+    per_class,
+)
 
 TITLE = "From image-level labels to pixel-wise labels"
 READING = "mIoU in percent, the best of each column bold. Seconds an image: propagation and CRF together."
@@ -21,6 +30,11 @@ PARTIAL_NOTE = (
     "and how many of them have the right class."
 )
 LOSS_NOTE = "At the end of learning, mean over the photographs."
+NETWORKS_NOTE = (
+    "In percent: the mean share of right answers, of photographs with a class and without (classifier), of pairs of "
+    "equal and of different cells (affinity network), of the pixels of each class (segmentation network, measured "
+    "against pseudo labels). Chance is what a network that knows nothing has."
+)
 COVERAGE_NOTE = "Pixels that have a label, in percent."
 PAPER_TITLE = "The paper's tables"
 PANELS_NOTE = "The same photograph with each method; dark is background."
@@ -53,6 +67,7 @@ def _optional_tables(results: Sequence[MethodResult]) -> list[tuple[str, Table, 
     tables = (
         ("coverage", coverage(results), COVERAGE_NOTE),
         ("partial", partial_label_table(results), PARTIAL_NOTE),
+        ("networks", networks(results), NETWORKS_NOTE),
         ("losses", losses(results), LOSS_NOTE),
     )
     return [(anchor, table, note) for anchor, table, note in tables if table and has_numbers(table)]

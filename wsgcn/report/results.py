@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from wsgcn.store.learned import NETWORKS
+
 if TYPE_CHECKING:
     from wsgcn.params import Method
 
@@ -111,6 +113,12 @@ class MethodResult:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
         return float(value)
+
+    def networks(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """Training stage, variant or method, and measurement of each network that was measured."""
+        owners = {"segtrain": self.name}
+        known = [(stage, self.metrics.get(stage)) for stage in NETWORKS]
+        return [(stage, owners.get(stage, self.method.variant.name), record) for stage, record in known if record]
 
     def evaluated(self, part: Part) -> bool:
         """Whether the stage of this part has run; without masks it has, and there are no scores."""

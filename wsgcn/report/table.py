@@ -131,6 +131,21 @@ def partial_label_table(results: Sequence[MethodResult]) -> Table | None:
     return Table("Partial pseudo labels", ("Class", *heads), rows)
 
 
+def networks(results: Sequence[MethodResult]) -> Table | None:
+    """How well each network knows what it was taught; None where none was measured."""
+    rows = {}
+    for stage, owner, record in (network for one in results for network in one.networks()):
+        texts = (
+            percent(record["balanced_accuracy"]),
+            percent(record["chance"]),
+            f"{record['photographs']} {'held out' if record['held_out'] else 'of the training'}",
+            f"{record['kept']} of {record['updates']}",
+        )
+        rows[stage, owner] = (Cell(f"{stage} {owner}"), *map(Cell, texts))
+    heads = ("Network", "Balanced accuracy", "Chance", "Photographs", "Updates")
+    return Table("What the networks learned", heads, tuple(rows.values())) if rows else None
+
+
 def losses(results: Sequence[MethodResult]) -> Table | None:
     """Mean losses of each method that records any, in the columns of all of them; None where no method does."""
     shown = [one for one in results if one.method.propagation.losses]

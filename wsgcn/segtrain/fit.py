@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from wsgcn.nets.base import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
+from wsgcn.training.check import Measured, mean_recall
 from wsgcn.training.distributed import shared_count
 from wsgcn.training.loop import TrainingLoss
 from wsgcn.training.optimiser import ParameterGroup
@@ -28,6 +29,7 @@ class SegmentationLoss(TrainingLoss):
         self.network = network.train()
         self.params = params
         freeze_norms(network, params.freeze_norm)
+        self.chance = 1 / network.classes
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""
@@ -36,6 +38,22 @@ class SegmentationLoss(TrainingLoss):
     def forward(self, photos: Tensor, labels: Tensor) -> Tensor:
         """Loss of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels."""
         return segmentation_loss(multi_scale_logits(self.network, photos, self.params.input_scales), labels)
+
+    def counts(self, batch: Sequence[Tensor]) -> Tensor:
+        """``(C, 3)``: labelled cells of each class, how many of them are right, and their costs."""
+        photos, labels = batch
+        logits = multi_scale_logits(self.network, photos, self.params.input_scales)[-1].float()
+        targets = _targets(logits, labels)
+        there = targets != IGNORE
+        costs = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
+        shown = functional.one_hot(targets[there], logits.shape[1]).double()  # (cells, C)
+        right = (logits.argmax(1) == targets)[there].double()
+        return torch.stack([shown.sum(0), right @ shown, costs[there].double() @ shown], dim=1)
+
+    def measured(self, counts: Tensor) -> Measured:
+        """The mean cross-entropy of the cells, and the mean over the classes of their share of right cells."""
+        number, right, costs = counts.T
+        return Measured(float(costs.sum() / number.sum().clamp(min=1)), mean_recall(right, number))
 
 
 def parameter_groups(network: DeepLabV2, lr: float, head_lr_factor: float) -> list[ParameterGroup]:
@@ -66,9 +84,14 @@ def segmentation_loss(scaled_logits: Iterable[Tensor], labels: Tensor) -> Tensor
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    # "nearest" would take the label at a cell's corner, "nearest-exact" takes the one at its centre.
-    cells = functional.interpolate(labels[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
-    targets = cells[:, 0].long()  # (B, 1, h, w) -> (B, h, w)
+    targets = _targets(logits, labels)
     total = functional.cross_entropy(logits.float(), targets, ignore_index=IGNORE, reduction="sum")
     # PyTorch's own mean over no cell is 0 / 0.
     return total / shared_count((targets != IGNORE).sum())
+
+
+def _targets(logits: Tensor, labels: Tensor) -> Tensor:
+    """Labels at the logits' resolution, ``(B, h, w)``."""
+    # "nearest" would take the label at a cell's corner, "nearest-exact" takes the one at its centre.
+    cells = functional.interpolate(labels[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
+    return cells[:, 0].long()  # (B, 1, h, w) -> (B, h, w)

@@ -61,6 +61,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         code=stage_code(params, "segtrain", method.name),
         checkpoint=artifacts.checkpoint(NETWORK, method.name),
         history=artifacts.history(NETWORK, method.name),
+        learned=artifacts.learned(NETWORK, method.name),
         section=NETWORK,
         label=f"segtrain {method.name}",
     )
@@ -80,8 +81,8 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         network = _new_network(structure, settings, params.runtime.seed, start)
         training = _training(job, network, settings, labels, unfinished)
         history = _History(training.steps, log)
-        train(training, fabric_for(params.runtime), history.add)
-        job.save(NETWORK, structure, network, history.rows)
+        trained = train(training, fabric_for(params.runtime), history.add)
+        job.save(NETWORK, structure, network, trained, history.rows)
 
     files = [] if settings.weights is None else [start if settings.weights == "cams" else Path(settings.weights)]
     taught = [path for image in job.images for path in labels.files(image.id)]
@@ -121,6 +122,7 @@ def _training(
         label=job.label,
         section=job.section,
         unfinished=unfinished,
+        check=params.check,
     )
 
 

@@ -29,6 +29,10 @@ class Artifacts:
         """The training curve, one row per logged update."""
         return self.root / stage / f"{name}.history.csv"
 
+    def learned(self, stage: str, name: str) -> Path:
+        """The numbers that say whether the network of a training stage learned; all of them in one folder."""
+        return self.root / "learned" / stage / f"{name}.json"
+
     def arrays(self, stage: str, name: str, image_id: str) -> Path:
         """The per-image arrays of ``cams``, ``affinity`` or ``propagate``."""
         return self.folder(stage, name) / f"{image_id}.npz"

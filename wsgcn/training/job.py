@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsgcn.runtime.devices import pick_precision
 from wsgcn.store.checkpoints import load_checkpoint, save_checkpoint
-from wsgcn.store.files import HISTORY, write_table
+from wsgcn.store.files import HISTORY, write_json, write_table
 from wsgcn.store.fingerprints import file_digest, fingerprint
+from wsgcn.training.loop import Trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +33,7 @@ class TrainingJob:
         code: digest of the code, by :func:`~wsgcn.store.code.code_version`.
         checkpoint: file of the network.
         history: file of its curve.
+        learned: file of the numbers that say whether it learned.
         section: dotted name of its parameters, for errors.
         label: text before the progress bar.
     """
@@ -43,6 +45,7 @@ class TrainingJob:
     code: str
     checkpoint: Path
     history: Path
+    learned: Path
     section: str
     label: str
 
@@ -66,13 +69,17 @@ class TrainingJob:
         return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])
 
     def train_once(self, mark: str, learn: Callable[[Path], None]) -> None:
-        """Link network and curve if they were finished earlier; else learn, and keep both.
+        """Link network, curve and numbers if they were finished earlier; else learn, and keep them.
 
         Args:
             mark: fingerprint of the network.
-            learn: trains, and writes network and curve; it is given the file in which the training is kept meanwhile.
+            learn: trains, and writes all three; it is given the file in which the training is kept meanwhile.
         """
-        kept = {f"{mark}-history": self.history, f"{mark}-network": self.checkpoint}
+        kept = {
+            f"{mark}-history": self.history,
+            f"{mark}-learned": self.learned,
+            f"{mark}-network": self.checkpoint,
+        }
         if all(self.finished.take(name, path) for name, path in kept.items()):
             return
         unfinished = self.finished.unfinished(mark)
@@ -83,19 +90,26 @@ class TrainingJob:
         self.finished.shrink(self.runtime.store_gb)
 
     def save(
-        self, network: str, settings: Mapping[str, Any], net: nn.Module, rows: Iterable[tuple[int, float, float]]
+        self,
+        network: str,
+        settings: Mapping[str, Any],
+        net: nn.Module,
+        trained: Trained,
+        rows: Iterable[Sequence[float]] | None = None,
     ) -> None:
-        """Write the curve, and then the network."""
-        write_table(self.history, HISTORY, rows)
+        """Write the curve (``rows`` where not every update is one), what was measured, and then the network."""
+        write_table(self.history, HISTORY, [one[: len(HISTORY)] for one in (trained.history if rows is None else rows)])
+        write_json(self.learned, trained.learned)
         save_checkpoint(self.checkpoint, network, settings, net)
 
     def learn_nothing(self) -> None:
-        """No network and an empty curve, for a kind that trains none."""
+        """No network, an empty curve and no numbers, for a kind that trains none."""
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)  # DVC wants the stage's folder
         self.checkpoint.unlink(missing_ok=True)  # an earlier kind's would count among what makes the results
         write_table(self.history, HISTORY, [])
+        write_json(self.learned, {})
 
     def take_imported(self, trained: str, network: str, settings: Mapping[str, Any], net: nn.Module) -> None:
         """Imported weights in the place of trained ones, with an empty curve."""
         load_checkpoint(Path(trained), network, settings, net)
-        self.save(network, settings, net, [])
+        self.save(network, settings, net, Trained([], {}))

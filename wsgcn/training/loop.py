@@ -23,9 +23,10 @@ from wsgcn.nets.base import on_device
 from wsgcn.runtime.devices import pick_device, pick_precision
 from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
-from wsgcn.runtime.seeds import seeded
+from wsgcn.runtime.seeds import generator_for, seeded
 from wsgcn.store.checkpoints import read_unfinished, save_unfinished
 from wsgcn.training.batches import batches
+from wsgcn.training.check import BestWeights, Measured, evaluating, learned, watched
 from wsgcn.training.optimiser import ParameterGroup, finite, poly_schedule
 from wsgcn.training.processes import train_apart
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from wsgcn.params import Runtime
-    from wsgcn.sections import NetworkTraining
+    from wsgcn.sections import Check, NetworkTraining
 
 Item = TypeVar("Item")
 
@@ -46,15 +47,29 @@ logging.getLogger("lightning_fabric.utilities").setLevel(logging.WARNING)
 
 
 class Step(NamedTuple):
-    """One gradient update: its number from 0, its loss, and the first group's learning rate that it used."""
+    """One gradient update: its number from 0, its loss, the first group's learning rate, what was measured after it."""
 
     number: int
     loss: float
     lr: float
+    measured: Measured | None = None
+
+
+class Trained(NamedTuple):
+    """Every update of a training, and what :func:`~wsgcn.training.check.learned` says of it; empty without a check."""
+
+    history: list[Step]
+    learned: dict[str, Any]
 
 
 class TrainingLoss(nn.Module):
-    """A network together with its loss: ``forward`` takes the tensors of a batch and gives a scalar."""
+    """A network together with its loss: ``forward`` takes the tensors of a batch and gives a scalar.
+
+    Attributes:
+        chance: balanced accuracy of a network that knows nothing.
+    """
+
+    chance: float = 0.5
 
     def groups(self) -> list[ParameterGroup]:
         """What learns, with the rate of the first update."""
@@ -62,6 +77,14 @@ class TrainingLoss(nn.Module):
 
     def begin(self, update: int) -> None:
         """Called before each update, for what is drawn alike in every process; here nothing is."""
+
+    def counts(self, batch: Sequence[Tensor]) -> Tensor:
+        """What a batch adds to a measurement, of a shape of the loss's own; those of all batches are added up."""
+        raise NotImplementedError
+
+    def measured(self, counts: Tensor) -> Measured:
+        """The measurement that added-up :meth:`counts` are."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,7 @@ class Training(Generic[Item]):
         label: text of the progress bar.
         section: of the parameters, for an error.
         unfinished: file in which the training is kept while it goes on; of nothing but this very training.
+        check: which of the items measure, and when; None = all train and nothing is measured.
     """
 
     loss: TrainingLoss
@@ -93,6 +117,7 @@ class Training(Generic[Item]):
     section: str
     unfinished: Path
     accumulate: int = 1
+    check: Check | None = None
 
 
 def fabric_for(runtime: Runtime) -> Fabric:
@@ -128,16 +153,15 @@ def fabric_for(runtime: Runtime) -> Fabric:
     )
 
 
-def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] | None = None) -> list[Step]:
+def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] | None = None) -> Trained:
     """Train the network in place; it is left on the first device, in evaluation mode.
+
+    With ``check.stop`` it ends early where the measured photographs say so, and keeps its best weights.
 
     Args:
         training: what to train.
         fabric: the devices, which share every batch.
         each: called with every update after it is done, and first with those that an earlier, killed run had done.
-
-    Returns:
-        Every update.
 
     Raises:
         UsageError: the loss is no longer finite, or memory was too small.
@@ -157,7 +181,10 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
         else:
             train_apart(_work, training, fabric, done)
     training.loss.to(fabric.device).eval()
-    return history
+    if training.check is None:
+        return Trained(history, {})
+    _, measures = watched(training.items, training.check, training.run_seed)
+    return Trained(history, learned(history, training.check, len(measures), training.loss.chance))
 
 
 class Descent:
@@ -211,6 +238,13 @@ class Descent:
         self.history.append(Step(number, value, lr))
         return self.history[-1]
 
+    def measure(self, some: Sequence[Sequence[Tensor]]) -> Measured:
+        """Measure the network as it is by some batches, every process by all of them."""
+        with evaluating(self._objective), self._fabric.autocast():
+            counts = torch.stack([self._objective.counts(self.to_device(batch)).double() for batch in some]).sum(0)
+        # The mean is the same in every process to the last bit, and so is what follows from it.
+        return self._objective.measured(cast("Tensor", self._fabric.all_reduce(counts)).cpu())
+
     def to_device(self, batch: Sequence[Tensor]) -> list[Tensor]:
         """The tensors of a batch as the network wants them."""
         return [_channels_last(part) for part in self._fabric.to_device(tuple(batch))]
@@ -218,7 +252,7 @@ class Descent:
     def state(self) -> dict[str, Any]:
         """All that the next update depends on, as plain values and tensors."""
         return {
-            "history": [tuple(step) for step in self.history],
+            "history": [[*step[:3], step.measured and [*step.measured]] for step in self.history],
             "network": self._objective.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "precision": self._fabric.strategy.precision.state_dict(),
@@ -229,7 +263,9 @@ class Descent:
         self._objective.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._fabric.strategy.precision.load_state_dict(state["precision"])
-        self.history = [Step(*step) for step in state["history"]]
+        self.history = [
+            Step(number, loss, lr, measured and Measured(*measured)) for number, loss, lr, measured in state["history"]
+        ]
         self._schedule.last_epoch = len(self.history)
         self._schedule._last_lr = [float(group["lr"]) for group in self._optimizer.param_groups]
 
@@ -238,23 +274,21 @@ def _channels_last(part: Tensor) -> Tensor:
     return part.contiguous(memory_format=torch.channels_last) if part.dim() == 4 else part
 
 
-def _stack(parts: Sequence[Tensor], pinned: bool) -> Tensor:
-    batch = torch.stack(list(parts))
-    return batch.pin_memory() if pinned else batch
-
-
 def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None]) -> None:
     """What each process does: train on its part of the batches."""
     state = read_unfinished(training.unfinished)  # before the others are heard of, who may keep a later one
     descent = Descent(
         training.loss, training.params, fabric=fabric, steps=training.steps, section=training.section
     )  # fmt: skip
+    pinned = fabric.device.type == "cuda"  # a GPU takes such memory while it computes
+    watch = _Watch(training, descent)
     if state is not None:
         descent.resume(state)
+        watch.best.resume(state["best"])
         for step in descent.history:
             done(step)
     feed = batches(
-        training.items,
+        watch.trains,
         training.sample,
         batch=training.params.batch,
         steps=training.steps * training.accumulate,
@@ -263,18 +297,54 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
         name=training.name,
         part=(fabric.global_rank, fabric.world_size),
     )
-    pinned = fabric.device.type == "cuda"  # a GPU takes such memory while it computes
-    stacked = (tuple(_stack(part, pinned) for part in zip(*samples)) for samples in feed)
+    stacked = (_stack(samples, pinned) for samples in feed)
     kept = time.monotonic()
     try:
-        while some := list(itertools.islice(stacked, training.accumulate)):
+        while not watch.best.over and (some := list(itertools.islice(stacked, training.accumulate))):
             with seeded(training.run_seed, training.name, "update", str(len(descent.history)), str(fabric.global_rank)):
-                done(descent.update(some))
+                descent.update(some)
+            watch.look()
+            done(descent.history[-1])
             if fabric.is_global_zero and time.monotonic() - kept > KEEP_SECONDS:
-                save_unfinished(training.unfinished, descent.state())
+                save_unfinished(training.unfinished, descent.state() | {"best": watch.best.state()})
                 kept = time.monotonic()
+        watch.best.give(training.loss)
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"{training.section}: the memory of {fabric.device} is too small: choose a smaller batch or crop, "
             "more runtime.devices or a mixed runtime.precision"
         ) from error
+
+
+class _Watch:
+    """Measures the network of a training now and then, and at its end.
+
+    Attributes:
+        trains: the items that train.
+        best: the weights of the best measurement, and whether the training is over.
+    """
+
+    def __init__(self, training: Training[Any], descent: Descent):
+        self._training, self._descent, check = training, descent, training.check
+        self.trains, measures = (
+            (training.items, {}) if check is None else watched(training.items, check, training.run_seed)
+        )
+        self._stop = check.stop if check else None
+        self.best = BestWeights(self._stop.patience if self._stop else None)
+        seed, name, batch = training.run_seed, training.name, training.params.batch
+        samples = [training.sample(item, generator_for(seed, name, "check", one)) for one, item in measures.items()]
+        self._batches = [_stack(samples[at : at + batch], False) for at in range(0, len(samples), batch)]
+
+    def look(self) -> None:
+        """Measure, if it is time to."""
+        history = self._descent.history
+        due = len(history) == self._training.steps or (self._stop is not None and len(history) % self._stop.every == 0)
+        if due and self._batches:
+            found = self._descent.measure(self._batches)
+            history[-1] = history[-1]._replace(measured=found)
+            self.best.seen(found.loss, self._training.loss)
+
+
+def _stack(samples: Sequence[Sequence[Tensor]], pinned: bool) -> tuple[Tensor, ...]:
+    stacked = (torch.stack(part) for part in zip(*samples))
+    return tuple(part.pin_memory() if pinned else part for part in stacked)
