@@ -108,6 +108,7 @@ def test_the_code_of_a_stage_is_its_room_its_kind_and_its_backbone(tmp_path):
     }
     assert not {"wsgcn.nets.registry", "wsgcn.params", "wsgcn.cams.kinds", "wsgcn.nets.mobilenet_v2"} & classifier
     assert "wsgcn.nets.build" not in modules("evaluate-labels", "IRNet")
+    assert "wsgcn.propagate.random_walk" in modules("evaluate-labels", "IRNet")
 
 
 def test_code_files_of_a_method_that_is_gone_go_too(tmp_path):

@@ -99,7 +99,7 @@ def _chosen(params: Params, stage: str, name: str) -> MadeOf:
         return MadeOf(params.variant(name).cams.modules(), params.variant(name).cams.files())
     if stage in ("affinity-train", "affinity"):
         return MadeOf(params.variant(name).affinity.modules(), params.variant(name).affinity.files())
-    if stage == "propagate":
+    if stage in ("propagate", "evaluate-labels"):
         return MadeOf(params.method(name).propagation.modules(), params.method(name).propagation.files())
     if stage == "crf":
         return MadeOf(params.method(name).crf.modules(), params.method(name).crf.files())

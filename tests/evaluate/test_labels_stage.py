@@ -9,11 +9,15 @@ from PIL import Image
 
 from tests.conftest import changed
 from tests.evaluate.project import read_mask
-from wsgcn.evaluate.confusion import confusion, label_quality
+from wsgcn.evaluate.confusion import class_counts, confusion, label_quality
+from wsgcn.evaluate.labels import cam_labels
+from wsgcn.evaluate.sweep import THRESHOLDS
 from wsgcn.ops.resize import upsample_labels
+from wsgcn.ops.scores import with_constant
+from wsgcn.store.counts import load_counts
 from wsgcn.store.files import read_json, read_table
 from wsgcn.store.label_maps import load_label_map, save_label_map
-from wsgcn.store.records import Scores, load_record
+from wsgcn.store.records import Cams, Scores, load_record
 
 STAGE = "evaluate-labels"
 MIOUS = ("cam_miou", "pseudo_miou", "pseudo_miou_crf")
@@ -62,7 +66,8 @@ def test_cam_labels_follow_the_background_constant(score_labels, tiny_params):
 
 def test_files(score_labels, folder, warnings):
     score_labels()
-    names = ["confusion.csv", "confusion.npz", "metrics.json", "panels", "per_class.csv", "scores.json"]
+    names = ["confusion.csv", "confusion.npz", "metrics.json", "panels", "per_class.csv"]
+    names += ["photographs.npz", "scores.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     with np.load(folder / "confusion.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["cam", "partial", "pseudo", "pseudo_crf"]
@@ -167,3 +172,96 @@ def test_only_listed_classes_are_scored(score_labels, tiny_params):
 
 def test_scores_are_numbers_json_can_hold(score_labels):
     assert "pseudo_miou_crf" in json.dumps(score_labels(), allow_nan=False)
+
+
+# ---------------------------------------------------------------- photograph by photograph
+
+
+def test_counts_of_each_photograph_are_those_of_its_labels(score_labels, artifacts, tiny_index):
+    score_labels()
+    counts = load_counts(artifacts.photographs("WSGCN-I"))
+    images = tiny_index.split("train")
+    assert counts.ids == tuple(image.id for image in images)
+    assert counts.classes == tiny_index.class_names
+    assert list(counts.steps) == ["cam", "pseudo", "pseudo_crf", "cam_best"]
+    for number, image in enumerate(images):
+        mask = read_mask(tiny_index, image)
+        record = load_record(artifacts.arrays("propagate", "WSGCN-I", image.id), Scores)
+        labels = upsample_labels(record.class_ids, record.scores, mask.shape)
+        expected = [((labels == one) & (mask == one), mask == one, (labels == one) & (mask != 255)) for one in range(3)]
+        assert counts.steps["pseudo"][number].tolist() == [[int(one.sum()) for one in row] for row in expected]
+    with np.load(artifacts.folder(STAGE, "WSGCN-I") / "confusion.npz") as matrices:
+        for step in ("cam", "pseudo", "pseudo_crf"):
+            assert (counts.steps[step].sum(axis=0) == class_counts(matrices[step], [0, 1, 2])).all()
+
+
+def test_counts_are_of_the_listed_classes(score_labels, tiny_params, artifacts):
+    score_labels(params=changed(tiny_params, {"evaluate.classes": ("background", "cross")}))
+    counts = load_counts(artifacts.photographs("WSGCN-I"))
+    assert counts.classes == ("background", "cross")
+    assert {one.shape for one in counts.steps.values()} == {(6, 2, 3)}
+
+
+# ---------------------------------------------------------------- the best background
+
+
+def mious_with(artifacts, index, labels_of):
+    """mIoU for each threshold, by labelling every photograph for each."""
+    found = []
+    for threshold in THRESHOLDS:
+        counts = 0
+        for image in index.split("train"):
+            mask = read_mask(index, image)
+            counts += confusion(mask, labels_of(image.id, threshold, mask.shape), 3)
+        found.append(label_quality(counts, [0, 1, 2]).miou)
+    return found
+
+
+def test_the_best_background_of_the_cam_is_recorded(score_labels, artifacts, tiny_index):
+    scores = score_labels()
+
+    def labels_of(image_id, threshold, size):
+        return cam_labels(load_record(artifacts.arrays("cams", "I", image_id), Cams), threshold, size)
+
+    mious = mious_with(artifacts, tiny_index, labels_of)
+    assert scores["cam_miou_best"] == max(mious) > min(mious)
+    assert scores["cam_best_background"] == THRESHOLDS[int(np.argmax(mious))]
+    assert scores["cam_miou_best"] >= scores["cam_miou"]
+    best = load_counts(artifacts.photographs("WSGCN-I")).steps["cam_best"]
+    other = score_labels()  # deterministic
+    assert other == scores
+    hits, there, predicted = best.sum(axis=0).T
+    assert scores["cam_miou_best"] == pytest.approx(np.mean(hits / (there + predicted - hits)))
+
+
+def test_a_walk_with_a_constant_background_is_scored_for_others(score_labels, artifacts, tiny_index, irnet):
+    scores = score_labels(method=irnet)
+
+    def labels_of(image_id, threshold, size):
+        record = load_record(artifacts.arrays("propagate", "IRNet", image_id), Scores)
+        return upsample_labels(record.class_ids, with_constant(record.scores[1:], threshold), size)
+
+    mious = mious_with(artifacts, tiny_index, labels_of)
+    assert scores["pseudo_miou_best"] == max(mious) > min(mious)
+    assert scores["best_background"] == THRESHOLDS[int(np.argmax(mious))]
+    assert list(load_counts(artifacts.photographs("IRNet")).steps)[-2:] == ["cam_best", "pseudo_best"]
+
+
+def test_a_background_that_walks_along_is_scaled(score_labels, artifacts, tiny_index, tiny_params, irnet):
+    params = changed(tiny_params, {"propagate.walk-i.background": None, "propagate.walk-i.alpha": 2})
+    scores = score_labels(params=params, method=params.method("IRNet"))
+
+    def labels_of(image_id, threshold, size):
+        record = load_record(artifacts.arrays("propagate", "IRNet", image_id), Scores)
+        scaled = record.scores.copy()
+        scaled[0] *= threshold / (1 - threshold)
+        return upsample_labels(record.class_ids, scaled, size)
+
+    mious = mious_with(artifacts, tiny_index, labels_of)
+    assert scores["pseudo_miou_best"] == pytest.approx(max(mious), abs=1e-3)  # scaling before resizing rounds otherwise
+    assert mious[THRESHOLDS.index(0.5)] == scores["pseudo_miou"]
+    assert scores["pseudo_miou_best"] >= scores["pseudo_miou"]
+
+
+def test_scores_of_a_gcn_tell_nothing_of_other_backgrounds(score_labels):
+    assert not {"best_background", "pseudo_miou_best"} & score_labels().keys()

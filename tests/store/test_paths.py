@@ -21,6 +21,8 @@ def test_paths_of_stages_do_not_collide():
         files.scores("evaluate", "WSGCN-I"),
         files.metrics("evaluate-labels", "WSGCN-I"),
         files.metrics("evaluate", "WSGCN-I"),
+        files.photographs("WSGCN-I"),
+        files.photographs("PSA"),
     ]
     assert len(set(paths)) == len(paths)
     assert files.arrays("propagate", "PSA", "a") == Path("artifacts/propagate/PSA/a.npz")

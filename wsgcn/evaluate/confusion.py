@@ -6,6 +6,7 @@ that is neither in the truth nor predicted has no IoU and is left out of the mea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
+from wsgcn.ops.iou import class_ious, mean_iou
 from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 
@@ -58,6 +60,20 @@ def count_labels(predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64
     return confusion(np.zeros_like(predicted), predicted, classes)[BACKGROUND]
 
 
+def class_counts(counts: NDArray[np.int64], class_ids: Sequence[int]) -> NDArray[np.int64]:
+    """What the IoUs of some classes need of a confusion matrix; pixels whose true class is not listed are ignored.
+
+    Args:
+        counts: ``(C, C + 1)`` from :func:`confusion`.
+        class_ids: the K classes that are scored.
+
+    Returns:
+        ``(K, 3)``: pixels of each class that were found, that are there, and that were predicted.
+    """
+    rows, listed = counts[list(class_ids)], list(class_ids)
+    return np.stack([rows[np.arange(len(rows)), listed], rows.sum(axis=1), rows[:, listed].sum(axis=0)], axis=1)
+
+
 def labelled_share(counts: NDArray[np.int64]) -> float:
     """The share of the pixels that are labelled, from ``(C + 1,)`` counts of :func:`count_labels`."""
     return 1 - float(counts[-1] / counts.sum())
@@ -93,17 +109,15 @@ def label_quality(counts: NDArray[np.int64], class_ids: Sequence[int]) -> Qualit
     Raises:
         DataError: no pixel has one of these classes.
     """
-    rows = counts[list(class_ids)]
+    rows, found = counts[list(class_ids)], class_counts(counts, class_ids)
     total = int(rows.sum())
     if total == 0:
         raise DataError("no pixel of the ground truth has a class that is scored: check evaluate.masks and .classes")
-    hits = rows[np.arange(len(rows)), list(class_ids)]
-    union = rows.sum(axis=1) + rows[:, list(class_ids)].sum(axis=0) - hits
-    iou = {one: hit / all_ if all_ else None for one, hit, all_ in zip(class_ids, hits.tolist(), union.tolist())}
+    ious = class_ious(found).tolist()
     return Quality(
-        iou=iou,
-        miou=float(np.mean([value for value in iou.values() if value is not None])),
-        pixel_accuracy=float(hits.sum() / total),
+        iou={one: None if math.isnan(iou) else iou for one, iou in zip(class_ids, ious)},
+        miou=float(mean_iou(found)),
+        pixel_accuracy=float(found[:, 0].sum() / total),
         coverage=1 - float(rows[:, -1].sum() / total),
     )
 

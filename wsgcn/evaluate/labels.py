@@ -12,6 +12,7 @@ from PIL import Image
 from wsgcn.errors import DataError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
+from wsgcn.evaluate.sweep import Foreground, foregrounds
 from wsgcn.evaluate.truth import at_cells, load_checked
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
@@ -31,12 +32,14 @@ class PseudoLabels:
         steps: ``(H, W)`` uint8 class ids by step: ``cam``, ``pseudo``, ``pseudo_crf``.
         partial: ``(h, w)`` uint8, what the propagation learned from; None where it uses no partial labels.
         heat: ``(H, W)`` float32, highest CAM.
+        foregrounds: by step, what labels the photograph with any other background.
     """
 
     truth: NDArray[np.uint8] | None
     steps: dict[str, NDArray[np.uint8]]
     partial: NDArray[np.uint8] | None
     heat: NDArray[np.float32]
+    foregrounds: dict[str, Foreground]
 
 
 def cam_labels(cams: Cams, background: float, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -62,7 +65,8 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
         "pseudo_crf": load_checked(refined, size, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
-    return PseudoLabels(truth, steps, partial, resize_maps(cams.cams, size).max(axis=0))
+    heat = resize_maps(cams.cams, size).max(axis=0)
+    return PseudoLabels(truth, steps, partial, heat, foregrounds(method, cams, scores, size))
 
 
 def _load(evaluation: Evaluation, stage: str, name: str, image_id: str, kind: type[Record]) -> Record:

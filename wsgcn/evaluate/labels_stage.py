@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from wsgcn.errors import DataError
 from wsgcn.evaluate.confusion import confusion, partial_label_quality
 from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.labels import draw_labels, load_pseudo_labels
+from wsgcn.evaluate.photographs import CountsByPhotograph
 from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
 from wsgcn.evaluate.truth import at_cells
 from wsgcn.runtime.per_image import seconds_per_image
@@ -33,7 +35,8 @@ PARTIAL = "partial"
 def evaluate_labels(params: Params, artifacts: Artifacts, method: Method, warn: Warn) -> dict[str, Any]:
     """Score one method's labels of ``dataset.score_split``.
 
-    Writes what :func:`write_results` lists, and ``panels/``. Without any mask all is made but scores.
+    Writes what :func:`write_results` lists, ``photographs.npz`` and ``panels/``. Without any mask all is made but
+    scores.
 
     Args:
         params: the whole of ``params.yaml``.
@@ -52,9 +55,11 @@ def evaluate_labels(params: Params, artifacts: Artifacts, method: Method, warn: 
     evaluation, images = start_evaluation(params, artifacts, method, STAGE, params.dataset.score_split, warn)
     scores = describe(evaluation) | {"images": len(images), "seconds_per_image": _seconds_per_image(evaluation)}
     scores |= measured_networks(artifacts, ("cams-train", "affinity-train"), method.variant.name)
-    counts = count_images(evaluation, images, _count_labels, "score labels")
+    by_photograph = CountsByPhotograph(evaluation)
+    counts = count_images(evaluation, images, partial(_count_labels, by_photograph), "score labels")
     for step in STEPS:
         scores |= step_scores(evaluation, step, counts[step])
+    scores |= by_photograph.save()
     if PARTIAL in counts:
         scores[PARTIAL] = _partial_scores(evaluation, counts[PARTIAL])
     write_results(evaluation, counts, scores, STEPS, METRICS)
@@ -73,11 +78,12 @@ def _seconds_per_image(evaluation: Evaluation) -> dict[str, float | None]:
     return seconds
 
 
-def _count_labels(evaluation: Evaluation, image: ImageRecord, draw: bool) -> Counts:
+def _count_labels(by_photograph: CountsByPhotograph, evaluation: Evaluation, image: ImageRecord, draw: bool) -> Counts:
     labels = load_pseudo_labels(evaluation, image)
     if draw:
         save_panel(evaluation, image, draw_labels(evaluation, image, labels))
     counts = {step: count_pixels(evaluation, found, labels.truth) for step, found in labels.steps.items()}
+    by_photograph.add(image.id, labels, counts)
     if labels.partial is not None and labels.truth is not None:
         cells = at_cells(labels.truth, labels.partial.shape)
         counts[PARTIAL] = confusion(cells, labels.partial, evaluation.classes)

@@ -70,6 +70,18 @@ class Propagation(Kind):
         """Images in groups that are propagated at once; each alone, unless a kind gains from several."""
         return [[image] for image in images]
 
+    def background_limits(self, maps: NDArray[np.float32]) -> NDArray[np.floating] | None:
+        """From which background on each pixel is background, for a kind whose background can be set afterwards.
+
+        Args:
+            maps: ``(K, H, W)`` scores as they were saved, background first, resized.
+
+        Returns:
+            ``(H, W)`` in [0, 1]: with a lower background than that the pixel has its best foreground class; None where
+            the scores do not tell.
+        """
+        return None
+
     def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
         """Propagate the photographs of a group.
 

@@ -12,6 +12,9 @@ from wsgcn.propagate.base import Propagation, PropagationInput, Transition
 from wsgcn.sections import Fraction, Size
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from wsgcn.store.records import Scores
 
 
@@ -30,6 +33,18 @@ class RandomWalk(Propagation, Transition):
         if (self.background is None) == (self.alpha is None):
             raise ValueError("give background (a constant score) or alpha (a walking score), and null for the other")
         return self
+
+    def background_limits(self, maps: NDArray[np.float32]) -> NDArray[np.floating]:
+        """A constant background is compared with the best foreground score itself.
+
+        One that walks along has no such number: a background t stands for its saved score times t / (1 - t), so that
+        0.5 is the walk as it is, and a pixel's limit is the foreground's share of the two scores.
+        """
+        foreground = maps[1:].max(axis=0)
+        if self.alpha is None:
+            return foreground
+        both = maps[0].astype(float) + foreground  # in double precision 0.5 gives each label of the walk as it is
+        return foreground / both.clip(1e-300)
 
     def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
         """Scores in [0, 1] with a constant background (IRNet) or one that walks along (PSA)."""

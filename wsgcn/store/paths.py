@@ -56,3 +56,7 @@ class Artifacts:
     def metrics(self, stage: str, name: str) -> Path:
         """Those few of them that DVC compares."""
         return self.folder(stage, name) / "metrics.json"
+
+    def photographs(self, name: str) -> Path:
+        """The counts of each photograph that ``evaluate-labels`` found for a method."""
+        return self.folder("evaluate-labels", name) / "photographs.npz"
