@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from typer.main import get_command
@@ -22,6 +23,7 @@ from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.nets.registry import BACKBONES
 from wsgcn.params import load_params
 from wsgcn.stages import STAGES as ALL_STAGES
+from wsgcn.store.counts import PhotographCounts, save_counts
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import save_index
 from wsgcn.store.paths import Artifacts
@@ -53,7 +55,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def tracked(monkeypatch):
     """Stands for MLflow; holds what was asked of it."""
-    asked = SimpleNamespace(live=[], completed=[], logged=[], runs=[])
+    asked = SimpleNamespace(live=[], completed=[], logged=[], runs=[], left_out={})
 
     @contextmanager
     def live(params, method, warn):
@@ -62,6 +64,7 @@ def tracked(monkeypatch):
 
     def complete_run(params, artifacts, method, warn, parts=None):
         asked.completed.append((method.name, parts))
+        return asked.left_out.get(method.name, ())
 
     monkeypatch.setattr("wsgcn.tracking.live.live", live)
     monkeypatch.setattr("wsgcn.tracking.complete.complete_run", complete_run)
@@ -276,6 +279,50 @@ def test_evaluations_complete_their_part_of_the_run(here, received, tracked, sta
     assert CliRunner().invoke(cli.app, [stage, "--variant", "P"]).exit_code == 0
     assert [call[0] for call in received] == [stage]
     assert tracked.completed == [("WSGCN-P", [part])]
+
+
+def write_labels(name, hits):
+    """What ``evaluate-labels`` leaves of a method, as far as differences need it."""
+    found = np.full((3, 2, 3), (hits, 100, 100), dtype=np.int32)
+    save_counts(
+        Artifacts().photographs(name), PhotographCounts(("a", "b", "c"), ("background", "cat"), {"pseudo": found})
+    )
+    Artifacts().scores("evaluate-labels", name).write_text("{}")
+
+
+SENTENCE = "mIoU of WSGCN-I's labels less IRNet's, in points with 95 % intervals over photographs: before the CRF +31.1"
+
+
+def test_evaluated_labels_are_compared_with_what_is_there(here, received, tracked):
+    write_labels("IRNet", 60)
+    write_labels("PSA", 60)
+    command = ["evaluate-labels", "--method", "WSGCN-I"]
+    assert CliRunner().invoke(cli.app, command).output == ""
+    write_labels("WSGCN-I", 85)
+    assert CliRunner().invoke(cli.app, command).output == f"{SENTENCE} (+31.1 to +31.1), which excludes 0.\n"
+    assert CliRunner().invoke(cli.app, ["evaluate-labels", "--method", "PSA"]).output == ""
+    Artifacts().photographs("IRNet").write_bytes(b"no archive")
+    done = CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 0  # what this stage made is whole
+    assert done.stderr.startswith(f"warning: {Artifacts().photographs('IRNet')} is broken")
+
+
+def test_differences_are_added_to_the_runs(here, tracked, monkeypatch):
+    added = {}
+
+    def add_numbers(params, method, numbers, warn):
+        added[method.name] = dict(numbers)
+
+    monkeypatch.setattr("wsgcn.tracking.complete.add_numbers", add_numbers)
+    monkeypatch.setattr("wsgcn.report.stage.write_report", lambda *given: "table")
+    tracked.left_out = {"PSA": ("evaluate-labels",)}
+    for name, hits in (("WSGCN-I", 85), ("IRNet", 60), ("WSGCN-P", 85), ("PSA", 60)):
+        write_labels(name, hits)
+    assert CliRunner().invoke(cli.app, ["report"], catch_exceptions=False).exit_code == 0
+    difference = pytest.approx(85 / 115 - 60 / 140)
+    ends = ("", "_low", "_high")
+    assert added["WSGCN-I"] == {f"pseudo_miou_minus_IRNet{end}": difference for end in ends}
+    assert not any(added[name] for name in ("IRNet", "WSGCN-P", "PSA"))
 
 
 def test_submission_is_written_and_nothing_scored(here, received, tracked, monkeypatch):

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from wsgcn import __version__
-from wsgcn.errors import UsageError, WsgcnError
+from wsgcn.errors import DataError, UsageError, WsgcnError
 from wsgcn.project import PRESETS
 from wsgcn.weights.names import PUBLISHED_NAMES
 
@@ -174,11 +174,19 @@ def evaluate_labels(
     """Score CAMs and pseudo labels against ground truth; no network is needed."""
     params, artifacts = _project()
     from wsgcn.evaluate import labels_stage
+    from wsgcn.report.differences import difference_sentences, label_differences
     from wsgcn.tracking.complete import complete_run
 
     chosen = _method(params, method, variant, propagation)
     labels_stage.evaluate_labels(params, artifacts, chosen, _warn)
     complete_run(params, artifacts, chosen, _warn, parts=["labels"])
+    try:
+        found = label_differences(params.all_methods(), artifacts, {})
+    except DataError as error:  # of another method: this one's results are whole
+        _warn(str(error))
+        return
+    for sentence in difference_sentences(one for one in found if chosen.name in (one.first, one.second)):
+        _say(sentence)
 
 
 @app.command()
@@ -233,9 +241,10 @@ def evaluate(
 @app.command()
 def report() -> None:
     """Compare the methods: a table here, a page in artifacts/report, runs in MLflow."""
+    from wsgcn.report.differences import difference_metrics, label_differences
     from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER
     from wsgcn.report.stage import write_report
-    from wsgcn.tracking.complete import complete_run
+    from wsgcn.tracking.complete import add_numbers, complete_run
     from wsgcn.tracking.finished import differing_only_in, finished_runs
 
     params, artifacts = _project()
@@ -244,6 +253,9 @@ def report() -> None:
         method for method in params.all_methods() if any(artifacts.scores(one, method.name).exists() for one in stages)
     ]
     left_out = {method.name: complete_run(params, artifacts, method, _warn) for method in evaluated}
+    differences = label_differences(evaluated, artifacts, left_out)
+    for method in evaluated:
+        add_numbers(params, method, difference_metrics(differences, method.name), _warn)
     runs = finished_runs(params, _warn) if evaluated else []
     label_runs = differing_only_in(runs, params, LABELS_MAY_DIFFER)
     network_runs = differing_only_in(runs, params, NETWORKS_MAY_DIFFER)

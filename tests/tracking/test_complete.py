@@ -13,6 +13,7 @@ from tests.tracking.conftest import (
     check_complete,
     check_labels,
     files,
+    history,
     numbers_of,
     runs,
     write_labels,
@@ -21,7 +22,7 @@ from tests.tracking.conftest import (
 from wsgcn.store.files import write_json, write_table
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking import complete
-from wsgcn.tracking.complete import complete_run
+from wsgcn.tracking.complete import add_numbers, complete_run
 from wsgcn.tracking.contents import LABELS, NETWORK, git_tags
 from wsgcn.tracking.recorded import RECORDED
 
@@ -131,6 +132,29 @@ def test_numbers_that_changed_replace_the_older(client, params, artifacts, metho
     complete_run(params, artifacts, method, warnings.append)
     (run,) = runs(client, params)
     assert run.data.metrics["seg_miou"] == 0.25
+
+
+def test_numbers_of_two_methods_are_added_to_the_run_of_one(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    (before,) = runs(client, params)
+    for value in (0.25, 0.125):
+        add_numbers(params, method, {"pseudo_miou_minus_IRNet": value, "pseudo_miou_minus_IRNet_low": 0.0625}, print)
+        add_numbers(params, method, {}, print)
+        complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    added = {"pseudo_miou_minus_IRNet": 0.125, "pseudo_miou_minus_IRNet_low": 0.0625}
+    assert run.data.metrics == before.data.metrics | added
+    assert run.data.tags == before.data.tags
+    assert run.info.status == "FINISHED"
+    assert len(history(client, run, "pseudo_miou_minus_IRNet_low")) == 1
+    assert warnings == []
+
+
+def test_numbers_are_lost_with_one_line_where_the_store_is_away(project, params, method, warnings):
+    away = changed(params, {"tracking.uri": "sqlite:////proc/no/mlflow.db"})
+    for _ in range(2):
+        add_numbers(away, method, {"pseudo_miou_minus_IRNet": 0.25}, warnings.append)
+    assert len(warnings) == 1
 
 
 def test_curves_that_changed_make_a_new_run(client, params, artifacts, method, warnings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wsgcn.report.differences import Difference, difference_sentences
 from wsgcn.report.results import (
     LABELS_PART,
     NETWORK_PART,
@@ -19,15 +20,19 @@ from wsgcn.report.table import percent
 from wsgcn.store.learned import untaught
 
 
-def findings(results: Sequence[MethodResult], missing: Sequence[str] = ()) -> list[str]:
+def findings(
+    results: Sequence[MethodResult], missing: Sequence[str] = (), differences: Sequence[Difference] = ()
+) -> list[str]:
     """Each method against the baselines of its variant and against its CAMs, the best network, and what is missing.
 
     Args:
         results: the methods that were evaluated.
         missing: names of those that were not.
+        differences: between the labels of two methods.
     """
     sentences = [
         *_against_baselines(results),
+        *difference_sentences(differences),
         *_best_network(results),
         *_below_cams(results),
         *_untaught(results),
@@ -103,10 +108,14 @@ def _below_cams(results: Sequence[MethodResult]) -> list[str]:
     """A propagation that makes the CAMs worse is not seen in a comparison of propagations."""
     sentences = []
     for one in results:
-        after, before, cam = (one.number(metric) for metric in ("pseudo_miou_crf", "pseudo_miou", "cam_miou"))
-        difference = _difference(before if after is None else after, cam)
-        if difference.endswith("below"):
-            sentences.append(f"{one.name}'s pseudo labels are {difference} its raw CAM.")
+        at_best = one.number("cam_miou_best")
+        cam = one.number("cam_miou") if at_best is None else at_best
+        steps = (("before the CRF", one.number("pseudo_miou")), ("after the CRF", one.number("pseudo_miou_crf")))
+        worse = [f"{percent(value)} {when}" for when, value in steps if _difference(value, cam).endswith("below")]
+        if worse:
+            against = f"{percent(cam)}{'' if at_best is None else ' at their best threshold'}"
+            said = f"{' and '.join(worse)}, against {against}"
+            sentences.append(f"{one.name}'s labels are worse than the raw CAMs they come from ({said}).")
     return sentences
 
 

@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from wsgcn.errors import DataError
+from wsgcn.report.differences import label_differences
 from wsgcn.report.page import html_page, markdown_page
 from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import LABELS_PART, REPORT_PARTS, MethodResult, PanelImage, Part
@@ -69,8 +70,9 @@ def write_report(
         )
     missing = [method.name for method in methods if not parts[method.name]]
     folder, tables = _folder(artifacts), paper_tables(label_runs, network_runs)
-    write_text(folder / "index.html", html_page(results, tables, missing))
-    write_text(folder / "report.md", markdown_page(results, tables, missing))
+    differences = label_differences(methods, artifacts, others)
+    write_text(folder / "index.html", html_page(results, tables, missing, differences))
+    write_text(folder / "report.md", markdown_page(results, tables, missing, differences))
     return terminal_table(comparison(results))
 
 

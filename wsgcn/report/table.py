@@ -114,6 +114,26 @@ def coverage(results: Sequence[MethodResult]) -> Table | None:
     return Table("Coverage", ("Method", *(title for title, _ in COVERED)), rows)
 
 
+def best_thresholds(results: Sequence[MethodResult]) -> Table | None:
+    """Raw CAMs and random walks as they are and with the best background; None where no best one is known."""
+    if all(one.number("cam_miou_best") is None for one in results):
+        return None
+    kinds = (
+        ("cam_miou", "cam_miou_best", "cam_best_background"),
+        ("pseudo_miou", "pseudo_miou_best", "best_background"),
+    )
+    rows = tuple(
+        (Cell(one.name), *(cell for names in kinds for cell in _as_is_and_best(*map(one.number, names))))
+        for one in results
+    )
+    heads = [f"{what}{how}" for what in ("CAM", "Pseudo") for how in (" mIoU", ", best", ", threshold")]
+    return Table("Best thresholds", ("Method", *heads), rows)
+
+
+def _as_is_and_best(value: float | None, best: float | None, threshold: float | None) -> tuple[Cell, ...]:
+    return Cell(percent(value)), Cell(percent(best)), Cell(MISSING if threshold is None else f"{threshold:.2f}")
+
+
 def partial_label_table(results: Sequence[MethodResult]) -> Table | None:
     """Share and precision of the partial labels of each method that learns from them; None where none does."""
     shown = [one for one in results if one.method.propagation.partial_labels_used]

@@ -63,6 +63,23 @@ def complete_run(
     return tuple(STAGES[part] for part in others)
 
 
+def add_numbers(params: Params, method: Method, numbers: Mapping[str, float], warn: Warn) -> None:
+    """Add to a method's complete run what follows from its files together with another method's.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        method: whose run.
+        numbers: by name; one that changed replaces the older.
+        warn: told once a command if the store is away.
+    """
+    if is_away(params) or not numbers:
+        return
+    try:
+        Run(params, method).replace(numbers)
+    except troubles() as error:
+        give_up(params, error, warn)
+
+
 def _of_others(artifacts: Artifacts, method: Method, stage: str) -> str:
     return (
         f"{artifacts.folder(stage, method.name)} was made with other parameters and is left out: run dvc repro, or "
