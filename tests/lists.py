@@ -3,8 +3,14 @@
     python -m tests.lists DEVKIT COPY
 
 DEVKIT is a VOC2012 folder whose list ``train`` is what gets scored. COPY gets links to its folders, and lists of its
-own: of ``trainaug`` without ``train``, sorted, every fourth id goes into ``choose``, every fourth from the third on
-into ``confirm``; ``fit`` is the rest of ``trainaug``. What docs/results.md calls chosen was chosen on ``choose``.
+own, of ``trainaug`` without ``train``, sorted:
+
+- ``choose`` and ``confirm``, two halves: of every four ids the first two and the last two. What is set by scores is set
+  on ``choose`` alone, and scored once on ``confirm``.
+- ``fit-choose`` and ``fit-confirm``, every other id of each half, for what must be scored on photographs that did not
+  teach it; ``fit`` is the rest of ``trainaug``.
+
+``tests/ids`` holds ``choose`` and ``confirm`` of the photographs of docs/results.md.
 """
 
 from __future__ import annotations
@@ -16,14 +22,16 @@ LISTS = Path("ImageSets") / "Segmentation"
 
 
 def split(trainaug: list[str], train: list[str]) -> dict[str, list[str]]:
-    """The three lists by name, each sorted."""
-    others = sorted(set(trainaug) - set(train))
-    choose, confirm = others[::4], others[2::4]
-    return {"choose": choose, "confirm": confirm, "fit": sorted({*trainaug} - {*choose, *confirm})}
+    """The five lists by name, each sorted."""
+    others = sorted({*trainaug} - {*train})
+    choose, confirm = (sorted([*others[first::4], *others[first + 1 :: 4]]) for first in (0, 2))
+    fit_choose, fit_confirm = choose[::2], confirm[::2]
+    fit = sorted({*trainaug} - {*fit_choose, *fit_confirm})
+    return {"choose": choose, "confirm": confirm, "fit-choose": fit_choose, "fit-confirm": fit_confirm, "fit": fit}
 
 
 def main(devkit: Path, copy: Path) -> None:
-    """Link the folders, copy the lists, and write the three new ones."""
+    """Link the folders, copy the lists, and write the new ones."""
     (copy / LISTS).mkdir(parents=True)
     for folder in devkit.iterdir():
         if folder.name != "ImageSets":
