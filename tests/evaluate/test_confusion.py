@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.reference.confusion import confusion_slow, iou_slow
+from tests.reference.confusion import confusion_slow, iou_counts_slow, iou_slow
 from wsgcn.errors import DataError
-from wsgcn.evaluate.confusion import confusion, count_labels, label_quality, labelled_share, partial_label_quality
+from wsgcn.evaluate.confusion import (
+    class_counts,
+    confusion,
+    count_labels,
+    label_quality,
+    labelled_share,
+    partial_label_quality,
+)
 
 CLASSES = 4
 LABELS = st.sampled_from([0, 1, 2, 3, 255])
@@ -43,6 +50,12 @@ def test_unscored_classes_by_hand():
     assert quality.iou == {0: 1 / 3, 1: 1 / 2}
     assert quality.pixel_accuracy == 0.5
     assert quality.coverage == 1
+
+
+@given(MAPS, MAPS, st.sets(st.integers(0, 3), min_size=1))
+def test_counts_by_class_equal_the_slow_twin(truth, found, listed):
+    counts = class_counts(confusion(truth, found, CLASSES), sorted(listed))
+    assert counts.tolist() == iou_counts_slow(truth, found, sorted(listed))
 
 
 @given(MAPS, MAPS)

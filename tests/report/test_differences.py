@@ -14,6 +14,7 @@ from wsgcn.report.differences import (
     difference_sentences,
     difference_table,
     label_differences,
+    points,
 )
 from wsgcn.report.findings import findings
 from wsgcn.report.results import MethodResult
@@ -141,6 +142,10 @@ def test_the_table_has_a_row_for_each_pair_and_one_for_the_best_threshold():
     ]
     assert [[cell.best for cell in row[1:4:2]] for row in table.rows] == [[True, False], [True, False], [False, False]]
     assert difference_table([], results) is None
+
+
+def test_points_have_a_sign():
+    assert [points(value) for value in (0.0231, -0.0109, 0.0004, -0.0004)] == ["+2.3", "-1.1", "+0.0", "+0.0"]
 
 
 def test_mlflow_gets_those_that_a_method_comes_first_in():

@@ -40,9 +40,15 @@ class Foreground:
 def foregrounds(method: Method, cams: Cams, scores: Scores, size: tuple[int, int]) -> dict[str, Foreground]:
     """Of the raw CAM, and of the propagated labels (``pseudo``) where the kind's background can be set afterwards."""
     cam_maps, maps = resize_maps(cams.cams, size), resize_maps(scores.scores, size)
-    limits = {"cam": cam_maps.max(axis=0), "pseudo": method.propagation.background_limits(maps)}
-    best = {"cam": cams.class_ids[cam_maps.argmax(axis=0)], "pseudo": scores.class_ids[1:][maps[1:].argmax(axis=0)]}
-    return {step: Foreground(best[step].astype(np.uint8), one) for step, one in limits.items() if one is not None}
+    found = {"cam": Foreground(_best(cams.class_ids, cam_maps), cam_maps.max(axis=0))}
+    limits = method.propagation.background_limits(maps)
+    if limits is not None:
+        found["pseudo"] = Foreground(_best(scores.class_ids[1:], maps[1:]), limits)
+    return found
+
+
+def _best(class_ids: NDArray[np.int64], maps: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return class_ids.astype(np.uint8)[maps.argmax(axis=0)]
 
 
 def sweep_counts(truth: NDArray[np.uint8], found: Foreground, class_ids: Sequence[int]) -> NDArray[np.int32]:

@@ -98,8 +98,8 @@ def difference_metrics(differences: Iterable[Difference], name: str) -> dict[str
 
 
 def points(value: float) -> str:
-    """A difference of fractions in points, with its sign."""
-    return f"{100 * value:+.1f}"
+    """A difference of fractions in points, with its sign; what rounds to 0 has none of its own."""
+    return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
 def span(miou: Interval) -> str:
