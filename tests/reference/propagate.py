@@ -45,6 +45,25 @@ def normalise_dense(affinity: np.ndarray, kind: str) -> np.ndarray:
     raise ValueError(kind)
 
 
+def transition_dense(affinity: np.ndarray, beta: float, steps: int) -> np.ndarray:
+    """IRNet's T after so many steps: A^β element by element, columns normalised to 1, multiplied with itself."""
+    power = np.asarray(affinity, dtype=np.float64) ** beta
+    return np.linalg.matrix_power(power / power.sum(axis=0, keepdims=True), steps)
+
+
+def public_graph_dense(affinity: np.ndarray, beta: float, steps: int, kind: str) -> np.ndarray:
+    """Ã of the public code: A of eq. (1) is max(T, Tᵀ), element by element."""
+    transition = transition_dense(affinity, beta, steps)
+    return normalise_dense(np.maximum(transition, transition.T), kind)
+
+
+def walked_graph_dense(affinity: np.ndarray, beta: float, steps: int, kind: str) -> np.ndarray:
+    """The same with a + b - c √(a b) in the place of max(a, b): what sparse products can make."""
+    transition = transition_dense(affinity, beta, steps)
+    both = transition + transition.T - (2 * math.sqrt(2) - 2) * np.sqrt(transition * transition.T)
+    return normalise_dense(both, kind)
+
+
 def gcn_forward_dense(
     graph: torch.Tensor,
     features: torch.Tensor,

@@ -50,8 +50,9 @@ class DenseGcn:
         """The call, with its inputs made."""
         made_up = make_photograph(self.case)
         problem = build_problem(made_up, self.numbers, "cpu")
-        extended, objective = problem.graph.to_dense(), problem.objective
+        graph, objective = problem.graph, problem.objective
         nodes = torch.from_numpy(made_up.features).flatten(1).T.contiguous()
+        extended = graph.to_dense() if isinstance(graph, Tensor) else graph @ torch.eye(len(nodes))
         dense = replace(objective, laplacian=objective.laplacian.to_dense())
         return lambda: _train(extended, nodes, dense, given(self.numbers.gcn))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from wsgcn.bench.inputs import Case
 from wsgcn.bench.numbers import KernelNumbers, given
 from wsgcn.ops.stencil import half_disc
+from wsgcn.propagate.walked import power_weights
 
 NUMBER, INDEX = 4, 4
 """Bytes of a float32 and of an int32."""
@@ -24,7 +27,11 @@ def walk_bytes(case: Case, numbers: KernelNumbers) -> int:
 
 
 def gcn_bytes(case: Case, numbers: KernelNumbers) -> int:
-    """Each step reads ÃV for the forward pass and for the gradient of W1, Ã, its transpose and the Laplacian."""
+    """Each step reads ÃV for the forward pass and for the gradient of W1, Ã, its transpose and the Laplacian.
+
+    A graph of many steps reads the transition for each of its products instead of Ã, and so does its transpose.
+    """
     gcn, nodes = given(numbers.gcn), case.height * case.width
-    graphs = 2 * edge_count(case, given(numbers.radius)) + nodes * gcn.window**2
+    products = 2 * max(1, len(power_weights(gcn.graph_steps, torch.finfo(torch.float32).eps)) - 1)
+    graphs = products * edge_count(case, given(numbers.radius)) + nodes * gcn.window**2
     return gcn.steps * (2 * nodes * case.features * NUMBER + graphs * (NUMBER + INDEX))

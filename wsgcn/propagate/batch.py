@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.propagate.network import Problem
+from wsgcn.propagate.walked import WalkedGraph
 
-MATRICES = ("graph", "transposed", "laplacian")
+VECTORS = ("degrees", "left", "right")
 
 
 def collate(problems: Sequence[Problem]) -> Problem:
@@ -25,7 +27,7 @@ def collate(problems: Sequence[Problem]) -> Problem:
     nodes = max(problem.propagated.shape[1] for problem in problems)
     classes = [count for problem in problems for count in problem.classes]
     batch = Batch.from_data_list([_as_data(problem, nodes, max(classes)) for problem in problems])
-    matrices = {name: _to_csr(batch[f"{name}_index"], batch[name], batch.num_nodes) for name in MATRICES}
+    matrices = {name: _to_csr(batch[f"{name}_index"], batch[name], batch.num_nodes) for name in _matrices(problems[0])}
     objective = replace(
         problems[0].objective,
         images=len(problems),
@@ -35,14 +37,42 @@ def collate(problems: Sequence[Problem]) -> Problem:
         laplacian=matrices["laplacian"],
         absent=batch.absent if batch.absent.any() else None,
     )
+    graph, transposed = _graphs(problems[0].graph, matrices, batch)
     return Problem(
-        graph=matrices["graph"],
-        transposed=matrices["transposed"],
+        graph=graph,
+        transposed=transposed,
         propagated=batch.propagated.unflatten(0, (len(problems), nodes)),
         objective=objective,
         classes=classes,
         generators=[generator for problem in problems for generator in problem.generators],
     )
+
+
+def _graphs(
+    first: Tensor | WalkedGraph, matrices: dict[str, Tensor], batch: dict[str, Any]
+) -> tuple[Tensor, Tensor] | tuple[WalkedGraph, WalkedGraph]:
+    """Ã of the batch and its transpose, of the first image's kind."""
+    if not isinstance(first, WalkedGraph):
+        return matrices["graph"], matrices["transposed"]
+    walked = replace(first, transition=matrices["transition"], **{name: batch[name] for name in VECTORS})
+    return walked, walked.transposed()
+
+
+def _matrices(problem: Problem) -> dict[str, Tensor]:
+    """All that is sparse."""
+    graphs: dict[str, Any] = {"graph": problem.graph, "transposed": problem.transposed}
+    if isinstance(problem.graph, WalkedGraph):
+        graphs = {"transition": problem.graph.transition}
+    return graphs | {"laplacian": problem.objective.laplacian}
+
+
+def _vectors(problem: Problem, missing: int) -> dict[str, Tensor]:
+    """What a walked graph has for each node; where L and R are 0, nothing comes of padding."""
+    if not isinstance(problem.graph, WalkedGraph):
+        return {}
+    padding = dict(zip(VECTORS, (1, 0, 0)))
+    parts = vars(problem.graph)
+    return {name: functional.pad(parts[name], (0, 0, 0, missing), value=padding[name]) for name in VECTORS}
 
 
 def _as_data(problem: Problem, nodes: int, classes: int):  # type: ignore[no-untyped-def]  # its class is imported late
@@ -51,7 +81,7 @@ def _as_data(problem: Problem, nodes: int, classes: int):  # type: ignore[no-unt
 
     objective = problem.objective
     missing = nodes - problem.propagated.shape[1]
-    matrices = dict(zip(MATRICES, (problem.graph, problem.transposed, objective.laplacian)))
+    matrices = _matrices(problem)
     return Data(
         num_nodes=nodes,
         propagated=functional.pad(problem.propagated[0], (0, 0, 0, missing)),
@@ -61,6 +91,7 @@ def _as_data(problem: Problem, nodes: int, classes: int):  # type: ignore[no-unt
         absent=(torch.arange(classes, device=problem.propagated.device) >= problem.classes[0]).expand(nodes, classes),
         **{f"{name}_index": matrix.to_sparse_coo().indices() for name, matrix in matrices.items()},
         **{name: matrix.values() for name, matrix in matrices.items()},
+        **_vectors(problem, missing),
     )
 
 

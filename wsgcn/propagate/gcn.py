@@ -45,6 +45,7 @@ class GcnPropagation(Propagation):
     affinity_power: Size
     normalisation: Literal["row", "symmetric", "none"]
     walk: Transition
+    graph_steps: Count
     feature_steps: Count
     hidden: Positive
     bias: bool

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from wsgcn.propagate.losses import GcnObjective
+from wsgcn.propagate.walked import WalkedGraph
 
 
 class FitParams(Protocol):
@@ -41,7 +42,7 @@ class Gcn:
     N is the number of nodes of one image; smaller ones are padded (``propagate/batch.py``).
 
     Attributes:
-        graph: Ã of all images, ``(B N, B N)`` CSR, block-diagonal.
+        graph: Ã of all images, ``(B N, B N)``, block-diagonal: CSR, or of many steps of a walk.
         transposed: Ãᵀ, which the gradient needs.
         w1: ``(B, F, hidden)``.
         w2: ``(B, hidden, K)``.
@@ -49,8 +50,8 @@ class Gcn:
         b2: ``(B, 1, K)``.
     """
 
-    graph: Tensor
-    transposed: Tensor
+    graph: Tensor | WalkedGraph
+    transposed: Tensor | WalkedGraph
     w1: Tensor
     w2: Tensor
     b1: Tensor
@@ -136,7 +137,7 @@ class Problem:
     """What is to be learned for B images, each by itself; N and K are those of the largest.
 
     Attributes:
-        graph: Ã, ``(B N, B N)`` CSR, block-diagonal.
+        graph: Ã, ``(B N, B N)``, block-diagonal: CSR, or of many steps of a walk.
         transposed: Ãᵀ.
         propagated: Ã V, ``(B, N, F)``.
         objective: eq. (2) of all images.
@@ -144,8 +145,8 @@ class Problem:
         generators: the only source of randomness, one an image.
     """
 
-    graph: Tensor
-    transposed: Tensor
+    graph: Tensor | WalkedGraph
+    transposed: Tensor | WalkedGraph
     propagated: Tensor
     objective: GcnObjective
     classes: Sequence[int]

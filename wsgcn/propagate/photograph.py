@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from wsgcn.errors import UsageError
 from wsgcn.ops.resize import to_class_ids
@@ -20,6 +21,7 @@ from wsgcn.propagate.losses import build_objective, colour_affinity
 from wsgcn.propagate.network import Problem, fit
 from wsgcn.propagate.partial import partial_labels
 from wsgcn.propagate.walk import graph_of, required, walk, walked_cams
+from wsgcn.propagate.walked import WalkedGraph, walked_graph
 from wsgcn.store.records import Scores
 
 if TYPE_CHECKING:
@@ -100,19 +102,30 @@ def gcn_problem(
     objective = build_objective(
         labels.ravel(), classes, phi, params.objective, params.entropy_weight, params.laplacian_weight
     )
-    extended = normalise(photograph.graph.power(params.affinity_power), params.normalisation)
-    graph = to_torch(extended).to(device)
+    graph, transposed = _extended_graph(photograph.graph, transition, params)
     nodes = torch.from_numpy(np.ascontiguousarray(features.reshape(len(features), -1).T))  # (F, h, w) -> (N, F)
     diffused = walk(transition, nodes.to(device), params.feature_steps)
     problem = Problem(
         graph=graph,
-        transposed=to_torch(extended.transpose().tocsr()).to(device),
+        transposed=transposed,
         propagated=walk(graph, diffused, 1)[None],
         objective=objective.to(device),
         classes=[classes],
         generators=[photograph.generator],
     )
     return problem, labels
+
+
+def _extended_graph(
+    affinity: Sparse, transition: Tensor, params: GcnPropagation
+) -> tuple[Tensor, Tensor] | tuple[WalkedGraph, WalkedGraph]:
+    """Ã of eq. (1) and its transpose, on the device of the transition."""
+    if params.graph_steps:
+        walked = walked_graph(affinity, transition, params.walk.beta, params.graph_steps, params.normalisation)
+        return walked, walked.transposed()
+    extended = normalise(affinity.power(params.affinity_power), params.normalisation)
+    graph, transposed = (to_torch(one).to(transition.device) for one in (extended, extended.transpose().tocsr()))
+    return graph, transposed
 
 
 def learned_scores(inputs: Sequence[PropagationInput], params: GcnPropagation, device: str) -> list[Scores]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from wsgcn.ops.scores import with_background, with_constant
 from wsgcn.propagate.base import PropagationInput
 from wsgcn.propagate.graph import Sparse, adjacency, to_torch, walk_operator
+from wsgcn.propagate.walked import WalkedGraph
 from wsgcn.store.records import Affinity, Scores
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ _COLUMNS = 16
 """Columns of one sparse product: a cache line of float32, which the CSR kernel reads fastest."""
 
 
-def walk(operator: Tensor, values: Tensor, steps: int) -> Tensor:
+def walk(operator: Tensor | WalkedGraph, values: Tensor, steps: int) -> Tensor:
     """Apply the transition ``steps`` times to each column; every value stays within its column's range.
 
     Args:
-        operator: ``(N, N)`` CSR whose rows sum to 1.
+        operator: ``(N, N)``, CSR or of many steps of its own, whose rows sum to 1.
         values: ``(N, K)``.
         steps: number of sparse products.
 
