@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import changed
 from wsgcn.crf.refine import refine
 from wsgcn.ops.densecrf import dense_crf
-from wsgcn.ops.resize import downscale_rgb, resize_maps
+from wsgcn.ops.resize import downscale_rgb, enlarge_scores, resize_maps
 from wsgcn.ops.scores import to_probs
 
 IDS = np.array([0, 2, 7])
@@ -31,6 +31,15 @@ def test_without_iterations_the_best_upsampled_class_wins(tiny_params, size, sof
     labels = refine(IDS, maps, photo(size), crf(tiny_params, 0, softmax))
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, IDS[resize_maps(maps, size).argmax(axis=0)])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_logarithms_are_enlarged_where_the_crf_runs(tiny_params, stride):
+    maps, numbers = scores() ** 4, crf(tiny_params, 3, softmax=True).model_copy(update={"stride": stride})
+    enlarged = enlarge_scores(maps, (24 // stride, 32 // stride), True)
+    labels = refine(IDS, maps, photo((24, 32)), numbers, logarithmic=True)
+    np.testing.assert_array_equal(labels, refine(IDS, enlarged, photo((24, 32)), numbers))
+    assert (labels != refine(IDS, maps, photo((24, 32)), numbers)).any()
 
 
 @pytest.mark.parametrize("iterations", [0, 3])

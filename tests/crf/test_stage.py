@@ -1,6 +1,7 @@
 """Pseudo labels on disk; what every per-image stage promises is in ``tests/test_stages.py``."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def test_labels_are_the_refined_scores_with_the_methods_own_numbers(made, tiny_p
     settings = params.crf["gcn" if method.startswith("WSGCN") else "walk"]
     expected = refine(record.class_ids, record.scores, load_photo(tiny_index.photo_path(image)), settings)
     np.testing.assert_array_equal(load_label_map(made.label_map("crf", method, image.id)), expected)
+
+
+def test_scores_whose_logarithms_count_are_enlarged_so(made, tiny_params, tiny_index):
+    image, path = tiny_index.split("train")[2], made.arrays("propagate", "WSGCN-I", "t2")
+    record = load_record(path, Scores)
+    spread = np.random.default_rng(0).random(record.scores.shape, dtype=np.float32) ** 4
+    record = replace(record, scores=spread, logarithmic=np.array(1, np.uint8))
+    save_record(path, record, "propagated with another upsampling")
+    chain.run_stage("crf", "WSGCN-I", tiny_params, made)
+    photo, crf = load_photo(tiny_index.photo_path(image)), tiny_params.crf["gcn"]
+    one, other = (refine(record.class_ids, record.scores, photo, crf, logs) for logs in (True, False))
+    np.testing.assert_array_equal(load_label_map(made.label_map("crf", "WSGCN-I", image.id)), one)
+    assert (one != other).any()
 
 
 def test_each_entry_has_numbers_of_its_own(made, tiny_params):

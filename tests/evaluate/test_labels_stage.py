@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from wsgcn.ops.scores import with_constant
 from wsgcn.store.counts import load_counts
 from wsgcn.store.files import read_json, read_table
 from wsgcn.store.label_maps import load_label_map, save_label_map
-from wsgcn.store.records import Cams, Scores, load_record
+from wsgcn.store.records import Cams, Scores, load_record, save_record
 
 STAGE = "evaluate-labels"
 MIOUS = ("cam_miou", "pseudo_miou", "pseudo_miou_crf")
@@ -50,6 +51,16 @@ def test_scores_are_those_of_the_files(score_labels, artifacts, tiny_index):
     assert scores["partial"]["foreground_precision"] > 0.8
     assert 0 < scores["partial"]["share"]["disc"] < 0.2
     assert not any(name.startswith("seg_") for name in scores)
+
+
+def test_scores_whose_logarithms_count_are_enlarged_so(score_labels, artifacts, tiny_index):
+    before, counts = score_labels()["pseudo_miou"], 0
+    for image in tiny_index.split("train"):
+        mask, path = read_mask(tiny_index, image), artifacts.arrays("propagate", "WSGCN-I", image.id)
+        record = replace(load_record(path, Scores), logarithmic=np.array(1, np.uint8))
+        save_record(path, record, "")
+        counts += confusion(mask, upsample_labels(record.class_ids, record.scores, mask.shape, True), 3)
+    assert score_labels()["pseudo_miou"] == label_quality(counts, [0, 1, 2]).miou != before
 
 
 def test_dvc_compares_every_miou(score_labels, artifacts):

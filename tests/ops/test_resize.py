@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps
+from wsgcn.ops.resize import downscale_rgb, enlarge_scores, grid_size, resize_maps, upsample_labels
 
 SIDE = st.integers(1, 12)
 
@@ -79,3 +79,41 @@ def test_downscaling_smooths():
     stripes[:, ::2] = 255
     small = downscale_rgb(stripes, (1, 8))
     assert (np.abs(small.astype(int) - 127) < 20).all()
+
+
+def _enlarged_slowly(scores, size):
+    """Pixel by pixel: a weighted geometric mean of four cells, corner cells at the corner pixels."""
+    _, height, width = scores.shape
+    result = np.zeros((len(scores), *size))
+    for y, x in np.ndindex(*size):
+        row = y * (height - 1) / max(size[0] - 1, 1)
+        column = x * (width - 1) / max(size[1] - 1, 1)
+        top, left = min(int(row), max(height - 2, 0)), min(int(column), max(width - 2, 0))
+        logs = np.zeros(len(scores))
+        for i in range(top, min(top + 2, height)):
+            for j in range(left, min(left + 2, width)):
+                logs += max(1 - abs(row - i), 0) * max(1 - abs(column - j), 0) * np.log(scores[:, i, j])
+        result[:, y, x] = np.exp(logs)
+    return result
+
+
+@pytest.mark.parametrize(("grid", "size"), [((3, 4), (9, 13)), ((3, 4), (3, 4)), ((1, 5), (4, 17)), ((4, 1), (9, 1))])
+def test_logarithms_are_enlarged_with_aligned_corners(grid, size):
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), grid).transpose(2, 0, 1).astype(np.float32)
+    found = enlarge_scores(probs, size, True)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, _enlarged_slowly(probs.astype(np.float64), size), rtol=1e-4)
+    np.testing.assert_array_equal(enlarge_scores(probs, size, False), resize_maps(probs, size))
+
+
+def test_logarithms_of_nothing_stay_finite_and_the_other_class_wins():
+    scores = np.array([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=np.float32)
+    assert np.isfinite(enlarge_scores(scores, (1, 8), True)).all()
+    assert upsample_labels(np.array([0, 4]), scores, (1, 8), True).tolist() == [[0, 0, 0, 0, 4, 4, 4, 4]]
+
+
+def test_logarithms_favour_what_no_neighbour_rules_out():
+    """At the cells' middle 0.9 and 0.002 have a geometric mean of 0.04, 0.05 and 0.2 one of 0.1."""
+    scores = np.array([[[0.9, 0.002]], [[0.05, 0.2]]], dtype=np.float32)
+    labels = [upsample_labels(np.array([0, 4]), scores, (1, 3), one)[0, 1] for one in (False, True)]
+    assert labels == [0, 4]

@@ -107,6 +107,15 @@ def test_every_training_photograph_gets_its_scores(tmp_path, tiny_index, tiny_pa
     assert all(list(values) == ["gcn_total", "gcn_fg", "gcn_bg", "gcn_ent", "gcn_lap"] for _, values in logged)
 
 
+@pytest.mark.parametrize(("upsampling", "logarithmic"), [("probabilities", 0), ("log-probabilities", 1)])
+def test_scores_say_how_they_are_enlarged(tmp_path, tiny_index, tiny_params, upsampling, logarithmic):
+    params = changed(tiny_params, {"propagate.gcn-i.upsampling": upsampling})
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    _run(params, files, "WSGCN-I")
+    record = load_record(files.arrays("propagate", "WSGCN-I", "t0"), Scores)
+    assert record.logarithmic == logarithmic
+
+
 @each_method
 def test_neither_order_nor_masks_nor_leftovers_change_a_file(tmp_path, tiny_voc, tiny_index, tiny_params, name):
     files = _prepare(tmp_path / "a", tiny_index, tiny_params)

@@ -1,5 +1,7 @@
 """Which pixels of the pseudo labels teach the network, and what a sample is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,15 @@ def test_labels_with_too_small_a_share_of_the_scores_are_left_out(labels, least,
 def test_scores_are_enlarged_before_they_are_compared():
     labels = np.full((2, 4), 5, np.uint8)
     assert (confident(labels, SCORES, 0.5) == 5).tolist() == [[False, False, True, True]] * 2
+
+
+def test_logarithms_are_enlarged_where_the_record_says_so():
+    """A quarter of the way from a certain cell, the least share of one class is far below that of a straight line."""
+    scores = np.float32([[[0.999, 0.5]], [[0.001, 0.5]]])
+    record, labels = Scores.not_learned(np.array([0, 5]), scores), np.full((1, 5), 5, np.uint8)
+    assert confident(labels, record, 0.04).tolist() == [[255, 5, 5, 5, 5]]
+    logarithmic = replace(record, logarithmic=np.array(1, np.uint8))
+    assert confident(labels, logarithmic, 0.04).tolist() == [[255, 255, 255, 5, 5]]
 
 
 @pytest.fixture

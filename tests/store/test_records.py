@@ -68,6 +68,7 @@ def test_record_round_trip_keeps_values_and_types(tmp_path, record):
         (_scores, {"scores": np.ones((3, 3, 5), np.float32)}),
         (_scores, {"scores": np.full((2, 3, 5), np.nan, np.float32)}),
         (_scores, {"class_ids": np.array([4, 0])}),
+        (_scores, {"logarithmic": np.zeros(2, np.uint8)}),
     ],
 )
 def test_record_refuses_bad_arrays(tmp_path, make, values):

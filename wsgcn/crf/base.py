@@ -15,7 +15,7 @@ class Refinement(Kind):
     """How scores on the grid become complete pseudo labels of the photograph's size."""
 
     def labels(
-        self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8]
+        self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8], logarithmic: bool
     ) -> NDArray[np.uint8]:
         """Complete pseudo labels of one photograph.
 
@@ -23,6 +23,7 @@ class Refinement(Kind):
             class_ids: ``(K,)`` classes of the image, background first.
             scores: ``(K, h, w)`` ≥ 0 at the grid's resolution; they need not sum to 1.
             rgb_u8: ``(H, W, 3)`` photograph.
+            logarithmic: enlarge the scores' logarithms instead of the scores.
 
         Returns:
             ``(H, W)`` uint8 class ids, every pixel labelled.

@@ -9,7 +9,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from wsgcn.ops.densecrf import CrfParams, dense_crf
-from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, upsample_labels
+from wsgcn.ops.resize import downscale_rgb, enlarge_scores, grid_size, upsample_labels
 from wsgcn.ops.scores import to_probs
 
 
@@ -23,7 +23,11 @@ class RefineParams(CrfParams, Protocol):
 
 
 def refine(
-    class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: RefineParams
+    class_ids: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    rgb_u8: NDArray[np.uint8],
+    params: RefineParams,
+    logarithmic: bool = False,
 ) -> NDArray[np.uint8]:
     """Upsample the scores, refine them with the photograph, and label each pixel with the best class.
 
@@ -34,6 +38,7 @@ def refine(
         params: the dense CRF's numbers; with ``softmax`` it starts from the softmax of the scores, as in the public
             WSGCN code, which leaves near-certain scores open to the photograph (0.9 of two classes becomes 0.69). At a
             stride of s pixels it sees 1 / s² of them, and its probabilities are enlarged.
+        logarithmic: enlarge the scores' logarithms instead of the scores.
 
     Returns:
         ``(H, W)`` uint8 class ids, every pixel labelled.
@@ -42,7 +47,7 @@ def refine(
     """
     size = (rgb_u8.shape[0], rgb_u8.shape[1])
     grid = grid_size(*size, params.stride)
-    upsampled = resize_maps(scores, grid)  # (K, h, w) -> (K, H / s, W / s)
+    upsampled = enlarge_scores(scores, grid, logarithmic)  # (K, h, w) -> (K, H / s, W / s)
     probs = scipy.special.softmax(upsampled, axis=0) if params.softmax else to_probs(upsampled)
     refined = dense_crf(probs, downscale_rgb(rgb_u8, grid), params, params.stride)
     return upsample_labels(class_ids, refined, size)

@@ -66,7 +66,8 @@ class RefineScores(PerImage[NDArray[np.uint8]]):
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
         """``(H, W)`` class ids."""
         record = load_record(self._scores(image), Scores)
-        return self.kind.labels(record.class_ids, record.scores, load_photo(Path(self.root) / image.photo))
+        rgb_u8 = load_photo(Path(self.root) / image.photo)
+        return self.kind.labels(record.class_ids, record.scores, rgb_u8, bool(record.logarithmic))
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
         """Write the label map."""

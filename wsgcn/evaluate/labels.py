@@ -61,7 +61,7 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     refined = evaluation.artifacts.label_map("crf", method.name, image.id)
     steps = {
         "cam": cam_labels(cams, evaluation.params.evaluate.cam_background, size),
-        "pseudo": upsample_labels(scores.class_ids, scores.scores, size),
+        "pseudo": upsample_labels(scores.class_ids, scores.scores, size, bool(scores.logarithmic)),
         "pseudo_crf": load_checked(refined, size, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None

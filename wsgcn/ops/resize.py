@@ -27,6 +27,21 @@ def resize_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     return functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False)[0].numpy()
 
 
+def enlarge_scores(scores: NDArray[np.float32], size: tuple[int, int], logarithmic: bool) -> NDArray[np.float32]:
+    """``(K, h, w)`` scores ≥ 0 as ``(K, *size)``, bilinear.
+
+    Args:
+        scores: as a propagation saved them.
+        size: rows and columns of the result.
+        logarithmic: interpolate their logarithms, with the centres of the corner cells on those of the corner pixels,
+            as the public WSGCN code does; a pixel's sum of probabilities is then up to 1.
+    """
+    if not logarithmic:
+        return resize_maps(scores, size)
+    logs = torch.from_numpy(scores).clamp(min=torch.finfo(torch.float32).tiny).log()[None]
+    return functional.interpolate(logs, size=size, mode="bilinear", align_corners=True)[0].exp().numpy()
+
+
 def downscale_rgb(rgb_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Smoothed bilinear downscaling of an ``(H, W, 3)`` photograph to ``(*size, 3)`` uint8."""
     if rgb_u8.shape[:2] == size:
@@ -37,7 +52,7 @@ def downscale_rgb(rgb_u8: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
 
 
 def upsample_labels(
-    class_ids: NDArray[np.int64], scores: NDArray[np.float32], size: tuple[int, int]
+    class_ids: NDArray[np.int64], scores: NDArray[np.float32], size: tuple[int, int], logarithmic: bool = False
 ) -> NDArray[np.uint8]:
     """The class of the highest score at each pixel: scores are resized first, so that edges follow them smoothly.
 
@@ -45,11 +60,12 @@ def upsample_labels(
         class_ids: ``(K,)`` class of each score map.
         scores: ``(K, h, w)`` float32; of equal scores the first map wins.
         size: rows and columns of the result.
+        logarithmic: as :func:`enlarge_scores` has it.
 
     Returns:
         ``(*size)`` uint8 class ids.
     """
-    labels: NDArray[np.uint8] = class_ids.astype(np.uint8)[resize_maps(scores, size).argmax(axis=0)]
+    labels: NDArray[np.uint8] = class_ids.astype(np.uint8)[enlarge_scores(scores, size, logarithmic).argmax(axis=0)]
     return labels
 
 

@@ -59,6 +59,7 @@ class GcnPropagation(Propagation):
     distance_variance: Size
     colour_scale: Size
     window: Annotated[int, Field(ge=1)]
+    upsampling: Literal["probabilities", "log-probabilities"]
     partial_labels: PartialLabels
 
     @model_validator(mode="after")

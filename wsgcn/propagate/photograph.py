@@ -151,7 +151,8 @@ def learned_scores(inputs: Sequence[PropagationInput], params: GcnPropagation, d
         raise UsageError(
             "the GPU has not enough memory for all workers: choose fewer runtime.workers, or runtime.device: cpu"
         ) from error
+    logarithmic = np.array(params.upsampling == "log-probabilities", dtype=np.uint8)
     return [
-        Scores(one.class_ids, result.probs, to_class_ids(result.labels, one.class_ids), result.losses)
+        Scores(one.class_ids, result.probs, to_class_ids(result.labels, one.class_ids), result.losses, logarithmic)
         for one, result in zip(inputs, results)
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsgcn.errors import DataError
-from wsgcn.ops.resize import resize_maps
+from wsgcn.ops.resize import enlarge_scores
 from wsgcn.ops.scores import to_probs
 from wsgcn.store.index import ImageRecord, Index
 from wsgcn.store.label_maps import load_label_map
@@ -66,7 +66,8 @@ def confident(labels: NDArray[np.uint8], record: Scores, min_confidence: float) 
         ``(H, W)`` class ids, 255 = unlabelled.
     """
     height, width = labels.shape
-    probs = to_probs(resize_maps(record.scores, (height, width)))  # (K, h, w) -> (K, H, W)
+    enlarged = enlarge_scores(record.scores, (height, width), bool(record.logarithmic))  # (K, h, w) -> (K, H, W)
+    probs = to_probs(enlarged)
     position = np.zeros(IGNORE + 1, dtype=np.intp)
     position[record.class_ids] = np.arange(len(record.class_ids))
     share = np.take_along_axis(probs, position[labels][None], axis=0)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -22,9 +22,9 @@ def _check(condition: bool, message: str) -> None:
 
 def _check_arrays(record: Cams | Affinity | Scores) -> None:
     """A damaged archive may give bytes or text where an array of numbers belongs."""
-    for field in fields(record):
-        value = getattr(record, field.name)
-        _check(isinstance(value, np.ndarray) and value.dtype.kind in "iuf", f"{field.name} that is no array of numbers")
+    for one in fields(record):
+        value = getattr(record, one.name)
+        _check(isinstance(value, np.ndarray) and value.dtype.kind in "iuf", f"{one.name} that is no array of numbers")
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,21 @@ class Scores:
             unlabelled, everywhere where nothing is learned.
         losses: ``(steps, L)`` float32, the kind's L losses at every step, for a GCN total, fg, bg, ent and lap;
             ``(0, 5)`` where nothing is learned.
+        logarithmic: ``()`` uint8, 1 where the scores' logarithms are enlarged instead of the scores.
     """
 
     class_ids: NDArray[np.int64]
     scores: NDArray[np.float32]
     partial_labels: NDArray[np.uint8]
     losses: NDArray[np.float32]
+    logarithmic: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((), np.uint8))
 
     def __post_init__(self) -> None:
         _check_arrays(self)
         _check(self.scores.ndim == 3 and len(self.scores) == len(self.class_ids), f"scores of {self.scores.shape}")
         _check(int(self.class_ids[0]) == BACKGROUND, "no background in front")
         _check(bool(np.isfinite(self.scores).all()), "scores that are not finite")
+        _check(self.logarithmic.shape == (), f"logarithmic of shape {self.logarithmic.shape}")
 
     @classmethod
     def not_learned(cls, class_ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Scores:
@@ -118,7 +121,7 @@ Record = TypeVar("Record", Cams, Affinity, Scores)
 
 def save_record(path: Path, record: Cams | Affinity | Scores, fingerprint: str) -> None:
     """Write the arrays of a record as ``.npz`` with the fingerprint of what made them."""
-    arrays = {field.name: getattr(record, field.name) for field in fields(record)}
+    arrays = {one.name: getattr(record, one.name) for one in fields(record)}
     write_atomic(path, lambda file: np.savez(file, **arrays, fingerprint=np.array(fingerprint)))
 
 
@@ -130,7 +133,7 @@ def load_record(path: Path, kind: type[Record]) -> Record:
     """
     try:
         with path.open("rb") as file, open_npz(file) as arrays:
-            return kind(**{field.name: arrays[field.name] for field in fields(kind)})
+            return kind(**{one.name: arrays[one.name] for one in fields(kind)})
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run the stage that makes it") from None
     except BROKEN as error:
