@@ -1,15 +1,4 @@
-"""Our networks beside the public projects' own modules, with the same random weights, on the same photograph.
-
-``PUBLIC`` names a folder with work trees of jiwoon-ahn/irn, jiwoon-ahn/psa, kazuto1011/deeplab-pytorch and fyu/drn, as
-``irn``, ``psa``, ``deeplab`` and ``drn``. Their code stays outside of this repository:
-
-    PUBLIC=DIR pytest -n 0 tests/parity
-"""
-
-import importlib
-import os
-import sys
-from pathlib import Path
+"""Our networks beside the public projects' own modules, with the same random weights, on the same photograph."""
 
 import numpy as np
 import pytest
@@ -17,70 +6,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.parity.public import MARKS, ours, photo, scrambled
 from wsgcn.affinity.infer import padded_features
 from wsgcn.nets.base import to_input
 from wsgcn.nets.deeplab import predict_probs
-from wsgcn.store.checkpoints import fill
-from wsgcn.weights.layouts import LAYOUTS
 
-PUBLIC = Path(os.environ.get("PUBLIC", "")).resolve()
 BGR_MEANS = (104.008, 116.669, 122.675)
 
-pytestmark = [
-    pytest.mark.public,
-    pytest.mark.skipif("PUBLIC" not in os.environ, reason="PUBLIC names no folder of the public projects"),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(autouse=True)
 def no_gradients():
     with torch.no_grad():
         yield
-
-
-@pytest.fixture
-def theirs(monkeypatch):
-    """Imports a module of a public project; two of them may have the same name."""
-
-    def load(project, module):
-        if not (PUBLIC / project).is_dir():
-            pytest.skip(f"{PUBLIC / project} is not there")
-        monkeypatch.syspath_prepend(PUBLIC / project)
-        return importlib.import_module(module)
-
-    yield load
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(PUBLIC)):
-            del sys.modules[name]
-
-
-def scrambled(net, seed):
-    """Norms with statistics and weights that matter."""
-    generator = torch.Generator().manual_seed(seed)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
-            module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
-        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
-            module.weight.copy_(torch.rand(module.weight.shape, generator=generator) + 0.5)
-            module.bias.copy_(torch.randn(module.bias.shape, generator=generator) * 0.3)
-    net.eval()  # PSA's returns nothing
-    return net
-
-
-def ours(layout, state):
-    """Our network with their weights, imported as ``wsgcn weights import`` does."""
-    net = LAYOUTS[layout].build()
-    fill(net, LAYOUTS[layout].convert(dict(state)), layout)
-    return net.eval()
-
-
-def photo(height, width):
-    smooth = np.random.default_rng(0).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.float32)
-    enlarged = torch.from_numpy(smooth).permute(2, 0, 1)[None]
-    grown = functional.interpolate(enlarged, size=(height, width), mode="bilinear")[0].permute(1, 2, 0)
-    return grown.round().numpy().astype(np.uint8)
 
 
 def test_boundary_as_irnet_infers_it(theirs, monkeypatch):
