@@ -54,6 +54,7 @@ class Sizes:
             "resnet-50": blocks_50,
             "resnet-50-irnet": blocks_50,
             "resnet-101": blocks_101,
+            "resnet-101-imagenet": blocks_101,
             "resnet-101-caffe": blocks_101,
             "drn-d-105": {"stem": self.drn_stem, "residual": self.drn, "head": self.drn_head},
             "resnet-38": {"stem": self.stem_38, "wide": self.wide_38, "deep": self.deep_38},

@@ -52,6 +52,7 @@ def test_published_sizes_are_those_of_the_backbones(name):
         ("resnet-50", 25_557_032 - 2048 * 1000 - 1000),
         ("resnet-50-irnet", 25_557_032 - 2048 * 1000 - 1000),
         ("resnet-101", 44_549_160 - 2048 * 1000 - 1000),
+        ("resnet-101-imagenet", 44_549_160 - 2048 * 1000 - 1000),
         ("resnet-101-caffe", 44_549_160 - 2048 * 1000 - 1000),
     ],
 )
@@ -169,6 +170,7 @@ def test_parameters_have_the_published_names(name, shapes):
         ("resnet-50", lambda sizes: published.resnet(sizes.blocks_50, sizes.width)),
         ("resnet-50-irnet", lambda sizes: published.resnet(sizes.blocks_50, sizes.width)),
         ("resnet-101", lambda sizes: published.resnet(sizes.blocks_101, sizes.width)),
+        ("resnet-101-imagenet", lambda sizes: published.resnet(sizes.blocks_101, sizes.width)),
         ("resnet-101-caffe", lambda sizes: published.resnet(sizes.blocks_101, sizes.width)),
         ("resnet-38", published.resnet_38),
         ("drn-d-105", published.drn),
@@ -226,6 +228,14 @@ def test_irnets_resnet_strides_less_without_dilating(sizes):
     net = build_backbone("resnet-50-irnet", 16, None)
     assert net.layer4[0].conv2.stride == (1, 1)
     assert {module.dilation for module in net.modules() if isinstance(module, torch.nn.Conv2d)} == {(1, 1)}
+
+
+@pytest.mark.parametrize(("name", "first"), [("resnet-101", 2), ("resnet-101-imagenet", 1)])
+def test_first_block_of_the_last_stage_dilates_as_what_comes_in_or_not_at_all(name, first, sizes):
+    net = build_backbone(name, 8, None)
+    third, fourth = ([block.conv2.dilation[0] for block in layer] for layer in (net.layer3, net.layer4))
+    assert third == [1] + [2] * (sizes.blocks_101[2] - 1)
+    assert fourth == [first] + [4] * (sizes.blocks_101[3] - 1)
 
 
 def test_caffes_resnet_strides_first_and_dilates_from_the_first_block(sizes):

@@ -13,7 +13,8 @@ from wsgcn.vocabulary import PRESET_FOLDER
 
 
 @pytest.mark.parametrize(
-    ("kind", "follow_the_batch", "learn"), [("none", True, True), ("statistics", False, True), ("all", False, False)]
+    ("kind", "follow_the_batch", "learn"),
+    [("none", True, True), ("statistics", False, True), ("affine", True, False), ("all", False, False)],
 )
 def test_norms_learn_and_follow_the_batch_unless_frozen(kind, follow_the_batch, learn):
     net = build_backbone("resnet-small", 8, None).train()

@@ -1,5 +1,8 @@
 """Our networks beside the public projects' own modules, with the same random weights, on the same photograph."""
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from torch.nn import functional
 from tests.parity.public import MARKS, ours, photo, scrambled
 from wsgcn.affinity.infer import padded_features
 from wsgcn.nets.base import to_input
-from wsgcn.nets.deeplab import predict_probs
+from wsgcn.nets.deeplab import build_deeplab, multi_scale_logits, predict_probs
+from wsgcn.nets.published import renamed
 
 BGR_MEANS = (104.008, 116.669, 122.675)
 
@@ -70,6 +74,36 @@ def test_deeplabs_probabilities_at_test(theirs):
     mine = ours("deeplab-voc", net.state_dict())
     found = predict_probs(mine, rgb_u8, (1.0, 0.75, 0.5), flip=False, merge="max")
     torch.testing.assert_close(torch.from_numpy(found), logits.softmax(1)[0], rtol=0, atol=1e-3)
+
+
+def test_logits_of_the_network_from_imagenet(theirs, monkeypatch):
+    """Theirs is torchvision's, of which IRNet's ResNet-50 is a copy: its blocks stand in for torchvision here."""
+    resnet = theirs("irn", "net.resnet50")
+    torch.manual_seed(0)
+
+    def resnet101(pretrained):
+        net = resnet.ResNet(resnet.Bottleneck, [3, 4, 23, 3])
+        net.avgpool, net.fc = nn.Identity(), nn.Identity()  # the last two, which are taken off
+        return net
+
+    torchvision = ModuleType("torchvision")
+    torchvision.models = SimpleNamespace(resnet101=resnet101)
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
+    net = scrambled(theirs("deeplab-imagenet", "libs.models").DeepLabPy_ResNet101_MSC(False), 1)
+    for name, module in net.named_modules():
+        if isinstance(module, nn.BatchNorm2d) and "bn3" in name:  # scaled so that nothing explodes
+            module.weight.mul_(0.3)
+    names = ((r"base\.model2\.aspp\.c", "aspp.branches."), (r"base\.model2\.", "backbone."))
+    settings = {"backbone": "resnet-101-imagenet", "output_stride": 8, "classes": 21, "dilations": [6, 12, 18, 24]}
+    mine = build_deeplab(settings, None).eval()
+    mine.load_state_dict({renamed(key, names): one for key, one in net.state_dict().items()})
+    x = to_input(photo(97, 130))[None]
+    found = multi_scale_logits(mine, x, (1.0, 0.5, 0.75))
+    for ours_, expected in zip(found, net.train()(x), strict=True):  # IRNet's norms never follow a batch
+        torch.testing.assert_close(ours_, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    dilated = build_deeplab(settings | {"backbone": "resnet-101"}, None).eval()
+    dilated.load_state_dict(mine.state_dict())
+    assert not torch.allclose(multi_scale_logits(dilated, x, (1.0,))[0], found[0], atol=1e-3)
 
 
 def test_drns_maps(theirs):

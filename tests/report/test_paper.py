@@ -1,20 +1,43 @@
 """The paper's tables: the published figures as printed, ours only where a run is comparable."""
 
 import json
+import re
 from statistics import fmean
 
 import pytest
+import yaml
 
+from tests.conftest import ROOT
+from wsgcn.params import parse_params
+from wsgcn.project import PRESET_FOLDER
 from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER, citations, paper_tables
 from wsgcn.report.published import REFERENCES, TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from wsgcn.tracking.finished import FinishedRun
+from wsgcn.tracking.parameters import flat_params
 from wsgcn.vocabulary import VOC_CLASSES
 
 PROPAGATIONS = {"WSGCN-I": "gcn-i", "WSGCN-P": "gcn-p", "IRNet": "walk-i", "PSA": "walk-p", "mine": "gcn-mine"}
 
 
+IMAGENET = {"frozen_stages": 1, "steps": 90000, "batch": 26, "accumulate": 1, "crop": 381, "lr": 0.001}
+IMAGENET |= {"head_lr_factor": 1.0, "head_bias_lr_factor": 2.0, "freeze_norm": "affine"}
+COCO = {"frozen_stages": 0, "steps": 20000, "batch": 5, "accumulate": 2, "crop": 321, "lr": 0.00025}
+COCO |= {"head_lr_factor": 10.0, "head_bias_lr_factor": 20.0, "freeze_norm": "all"}
+"""What deeplab-imagenet-pytorch and deeplab-pytorch publish, written down here once more."""
+
+
+def written(recipe):
+    """As a run in MLflow has it."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in recipe.items()}
+
+
+CAFFE = {"backbone": "resnet-101-caffe", "weights": "weights/deeplab-coco.pt", **written(COCO)}
+DRN = {"backbone": "drn-d-105", "frozen_stages": "0"}
+
+
 def run(method="WSGCN-I", entropy=10.0, laplacian=0.01, metrics=None, **segtrain):
-    segtrain = {"backbone": "resnet-101", "weights": "weights/resnet-101.pt", "trained": "null"} | segtrain
+    start = {"backbone": "resnet-101-imagenet", "weights": "weights/resnet-101.pt", "trained": "null"}
+    segtrain = start | written(IMAGENET) | segtrain
     entry = PROPAGATIONS[method]
     learned = {"entropy_weight": str(entropy), "laplacian_weight": str(laplacian)} if "gcn" in entry else {"beta": "10"}
     params = {
@@ -153,16 +176,29 @@ def test_rows_may_differ_in_losses_and_networks_alone(names):
     assert "segtrain.weights".startswith(beginnings)
     assert not "propagate.gcn-p.entropy_weight".startswith(beginnings)
     assert not "propagate.gcn-i.lr".startswith(beginnings)
-    assert "segtrain.lr".startswith(beginnings) == (names is LABELS_MAY_DIFFER)
+    assert all(f"segtrain.{name}".startswith(beginnings) for name in IMAGENET)
+    for fixed in ("aspp_dilations", "scale", "input_scales", "optimiser.momentum", "poly_power", "min_confidence"):
+        assert f"segtrain.{fixed}".startswith(beginnings) == (names is LABELS_MAY_DIFFER)
 
 
 @pytest.mark.parametrize(
     ("method", "segtrain", "cell"),
     [
-        ("WSGCN-I", {"backbone": "resnet-101-caffe", "weights": "weights/deeplab-coco.pt"}, (3, 9, "Here val")),
-        ("WSGCN-I", {"backbone": "resnet-101-caffe"}, None),
-        ("PSA", {"backbone": "drn-d-105"}, (4, 0, "Here val")),
-        ("WSGCN-P", {"backbone": "drn-d-105"}, (4, 1, "Here val")),
+        ("WSGCN-I", CAFFE, (3, 9, "Here val")),
+        ("WSGCN-I", CAFFE | {"weights": "weights/resnet-101.pt"}, None),
+        ("WSGCN-I", {"backbone": "resnet-101-caffe", "weights": "weights/deeplab-coco.pt"}, None),
+        ("WSGCN-I", CAFFE | {"batch": "10", "accumulate": "1"}, None),
+        ("WSGCN-I", CAFFE | {"freeze_norm": "none"}, None),
+        ("WSGCN-I", written(COCO), None),
+        ("WSGCN-I", {"batch": "12", "crop": "321"}, (3, 8, "Here val")),
+        ("WSGCN-I", {"batch": "12"}, None),
+        ("WSGCN-I", {"steps": "10 epochs"}, None),
+        ("WSGCN-I", {"frozen_stages": "0"}, None),
+        ("PSA", DRN, (4, 0, "Here val")),
+        ("WSGCN-P", DRN, (4, 1, "Here val")),
+        ("WSGCN-P", DRN | {"batch": "12", "crop": "321"}, (4, 1, "Here val")),
+        ("WSGCN-P", {"backbone": "drn-d-105"}, None),
+        ("WSGCN-P", DRN | written(COCO), None),
         ("WSGCN-I", {"weights": "null"}, None),
         ("WSGCN-I", {"weights": "cams"}, None),
         ("WSGCN-I", {"trained": "weights/deeplab-voc.pt"}, None),
@@ -173,6 +209,25 @@ def test_rows_may_differ_in_losses_and_networks_alone(names):
 def test_networks_stand_in_the_row_of_their_backbone(method, segtrain, cell):
     found = {key: text for key, text in filled([run(method, **segtrain)]).items() if key[0] in (3, 4)}
     assert found == ({cell: "63.3"} if cell else {})
+
+
+def test_preset_has_one_recipe_and_the_documents_command_the_others():
+    """As the run in MLflow would have them."""
+    content = yaml.safe_load((PRESET_FOLDER / "voc12.yaml").read_text())
+    commands = (ROOT / "docs" / "results.md").read_text().splitlines()
+    (coco,), (drn,) = (
+        [one for one in commands if f"weights/{file}.pt" in one] for file in ("deeplab-coco", "drn-d-105")
+    )
+    cells = []
+    for command in ("", coco, drn):
+        changes = re.findall(r"-S segtrain\.(\w+)=(\S+)", command)
+        segtrain = content["segtrain"] | {name: yaml.safe_load(value) for name, value in changes}
+        params = parse_params(content | {"segtrain": segtrain}, "voc12")
+        found = flat_params(params, params.method("WSGCN-I"))
+        quality = {"val_images": 1449.0, "seg_miou_crf": 0.633}
+        (cell,) = filled([FinishedRun("WSGCN-I", found, quality)])
+        cells.append(cell)
+    assert cells == [(3, 8, "Here val"), (3, 9, "Here val"), (4, 3, "Here val")]
 
 
 @pytest.mark.parametrize("metrics", [{"images": 280.0, "val_images": 150.0}, {"images": 1465.0, "val_images": 1448.0}])

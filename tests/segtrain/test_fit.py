@@ -46,13 +46,14 @@ def four_pictures():
 # ---------------------------------------------------------------- groups
 
 
-def test_every_parameter_is_in_one_group_with_its_rate():
+def test_every_parameter_is_in_one_group_with_its_rate(params):
     net = network()
-    backbone, weights, biases = parameter_groups(net, 0.02, 10)
+    rates = {"lr": 0.02, "head_lr_factor": 10.0, "head_bias_lr_factor": 30.0}
+    backbone, weights, biases = parameter_groups(net, params.model_copy(update=rates))
     rates = {id(one): group["lr"] for group in (backbone, weights, biases) for one in group["params"]}
     assert len(rates) == sum(len(group["params"]) for group in (backbone, weights, biases))
     for name, parameter in net.named_parameters():
-        factor = 1 if name.startswith("backbone.") else 10 if name.endswith("weight") else 20
+        factor = 1 if name.startswith("backbone.") else 10 if name.endswith("weight") else 30
         assert rates.pop(id(parameter)) == pytest.approx(0.02 * factor), name
     assert not rates
     assert biases["weight_decay"] == 0

@@ -109,15 +109,15 @@ def freeze_norms(net: nn.Module, kind: FreezeNorm) -> None:
 
     Args:
         net: with or without batch norms.
-        kind: ``none``; ``statistics``, the mean and variance; ``all``, scale and shift too.
+        kind: ``none``; ``statistics``, the mean and variance; ``affine``, scale and shift; ``all``, the four.
 
     Source: small batches would spoil the statistics. IRNet's classifier learns scale and shift, PSA's networks do not.
+    deeplab-imagenet-pytorch hands its optimiser convolutions alone, but lets the statistics follow its batches of 26.
     """
-    if kind == "none":
-        return
     for module in norms(net):
-        module.eval()
-        if kind == "all":
+        if kind in ("statistics", "all"):
+            module.eval()
+        if kind in ("affine", "all"):
             module.requires_grad_(False)
 
 

@@ -28,6 +28,7 @@ BACKBONES: dict[str, BackboneEntry] = {
     "resnet-50": BackboneEntry("wsgcn.nets.resnet_50:ResNet50", ("resnet-50",)),
     "resnet-50-irnet": BackboneEntry("wsgcn.nets.resnet_50_irnet:IrnetResNet50"),
     "resnet-101": BackboneEntry("wsgcn.nets.resnet_101:ResNet101", ("resnet-101",)),
+    "resnet-101-imagenet": BackboneEntry("wsgcn.nets.resnet_101_imagenet:ImagenetResNet101"),
     "resnet-101-caffe": BackboneEntry("wsgcn.nets.resnet_101_caffe:CaffeResNet101", ("deeplab-coco",)),
     "resnet-38": BackboneEntry("wsgcn.nets.resnet_38:ResNet38", ("resnet-38",)),
     "drn-d-105": BackboneEntry("wsgcn.nets.drn_d_105:DrnD105", ("drn-d-105",)),

@@ -75,6 +75,7 @@ class ResNet(Backbone):
         blocks: number of blocks of the four residual stages.
         width: channels of the stem and of the first stage's 3×3 convolutions; they double each stage.
         dilate: a stage that does not stride dilates instead, so that each cell sees what it saw at stride 32.
+        dilate_first: its first block sees what comes in spaced as the stage before left it; else its neighbours.
         ceil_mode: the stem's pooling rounds sizes up.
     """
 
@@ -82,6 +83,7 @@ class ResNet(Backbone):
     blocks: ClassVar[tuple[int, int, int, int]]
     width: ClassVar[int] = 64
     dilate: ClassVar[bool] = True
+    dilate_first: ClassVar[bool] = True
     ceil_mode: ClassVar[bool] = False
 
     def __init__(self, output_stride: int):
@@ -94,7 +96,7 @@ class ResNet(Backbone):
         self.channels, self.strides = [width], [4]
         channels, stride, dilation = width, 4, 1
         for stage, count in enumerate(self.blocks):
-            step, dilation_in = 1, dilation
+            step, dilation_in = 1, dilation if self.dilate_first else 1
             if stage > 0 and stride < output_stride:
                 step, stride = 2, stride * 2
             elif stage > 0 and self.dilate:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from wsgcn.report.published import (
     ABLATED,
+    COCO_RECIPE,
+    DRN_RECIPES,
     ENTROPY_WEIGHT,
+    IMAGENET_RECIPES,
     LAPLACIAN_WEIGHT,
     MARKS,
     PAPER,
@@ -23,6 +26,7 @@ from wsgcn.report.published import (
     TRAIN_PHOTOGRAPHS,
     VAL_PHOTOGRAPHS,
     Network,
+    Recipe,
 )
 from wsgcn.report.table import MISSING, Cell, Table, percent
 from wsgcn.vocabulary import VOC_CLASSES
@@ -34,24 +38,25 @@ LOSSES = ("propagate.{propagation}.entropy_weight", "propagate.{propagation}.lap
 """Names of the weights of eq. (2); the placeholder is the entry of ``propagate`` that a run's method has."""
 
 LABELS_MAY_DIFFER = (*LOSSES, "segtrain.")
-NETWORKS_MAY_DIFFER = (*LOSSES, "segtrain.backbone", "segtrain.weights")
+NETWORKS_MAY_DIFFER = (*LOSSES, *(f"segtrain.{name}" for name in ("backbone", "weights", *COCO_RECIPE)))
 """Parameters in which the rows of Tables 1 and 2, and of Tables 3 and 4, may differ from the project's."""
 
 STARTS = {
-    ("ResNet-101", ""): ("resnet-101", None),
-    ("ResNet-101", "†"): ("resnet-101-caffe", "deeplab-coco"),
-    ("DRN-D-105", ""): ("drn-d-105", None),
+    ("ResNet-101", ""): ("resnet-101-imagenet", None, IMAGENET_RECIPES),
+    ("ResNet-101", "†"): ("resnet-101-caffe", "deeplab-coco", (COCO_RECIPE,)),
+    ("DRN-D-105", ""): ("drn-d-105", None, DRN_RECIPES),
 }
-"""Backbone, and the name of the file of weights where another would be another pre-training, by a row's backbone and
-mark. Torchvision and fyu/drn publish weights of ImageNet, deeplab-pytorch of MS-COCO."""
+"""Backbone, the name of the file of weights where another would be another pre-training, and the recipes of which a run
+has one, by a row's backbone and mark. Torchvision and fyu/drn publish weights of ImageNet, deeplab-pytorch of
+MS-COCO."""
 
 NETWORK_COLUMNS = ("Backbone", "Published val", "Here val", "Published test", "Here test")
 
 NOTE = (
     f"Published figures are those of {PAPER}. The columns “here” hold the newest complete run in MLflow that has this "
-    "project's parameters but for what the row changes (losses off: weight 0; backbone and weights of segtrain), "
-    f"scored on all 21 classes of PASCAL VOC 2012 and the {TRAIN_PHOTOGRAPHS} photographs of train or "
-    f"the {VAL_PHOTOGRAPHS} of val. A cell without such a run is empty, and so is all of test: its "
+    "project's parameters but for what the row changes (losses off: weight 0; backbone, weights and training of "
+    f"segtrain as published), scored on all 21 classes of PASCAL VOC 2012 and the {TRAIN_PHOTOGRAPHS} photographs of "
+    f"train or the {VAL_PHOTOGRAPHS} of val. A cell without such a run is empty, and so is all of test: its "
     "masks are with VOC's server, which scores the archive of wsgcn evaluate --split test --submission."
 )
 
@@ -184,11 +189,25 @@ def _network(runs: Sequence[FinishedRun], row: Network) -> str:
     return _newest(alike, "seg_miou_crf", ("val_images", VAL_PHOTOGRAPHS))
 
 
-def _starts(params: Mapping[str, str], backbone: str, file: str | None) -> bool:
-    """Trained here, on this backbone, from published weights."""
+def _starts(params: Mapping[str, str], backbone: str, file: str | None, recipes: Sequence[Recipe]) -> bool:
+    """Trained here by one of the recipes, on this backbone, from published weights."""
     weights, trained = params.get("segtrain.weights", "null"), params.get("segtrain.trained")
     known = weights not in ("null", "cams") and file in (None, PurePath(weights).stem)
-    return known and trained == "null" and params.get("segtrain.backbone") == backbone
+    here = known and trained == "null" and params.get("segtrain.backbone") == backbone
+    return here and any(_follows(params, recipe) for recipe in recipes)
+
+
+def _follows(params: Mapping[str, str], recipe: Recipe) -> bool:
+    found = [(params.get(f"segtrain.{name}", ""), value) for name, value in recipe.items()]
+    return all(text == value if isinstance(value, str) else _number(text) == value for text, value in found)
+
+
+def _number(text: str) -> float | None:
+    """None for what is none, such as the passes of ``10 epochs``."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _newest(runs: Sequence[FinishedRun], metric: str, photographs: tuple[str, int]) -> str:

@@ -6,6 +6,7 @@ the publications in :data:`REFERENCES`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 PAPER = (
@@ -68,6 +69,48 @@ class Ablation(NamedTuple):
     laplacian: bool
     crf: bool
     miou: float
+
+
+Recipe = Mapping[str, float | str]
+IMAGENET_RECIPE: Recipe = {
+    "frozen_stages": 1,
+    "steps": 90_000,
+    "batch": 26,
+    "accumulate": 1,
+    "crop": 381,
+    "lr": 1e-3,
+    "head_lr_factor": 1,
+    "head_bias_lr_factor": 2,
+    "freeze_norm": "affine",
+}
+COCO_RECIPE: Recipe = {
+    "frozen_stages": 0,
+    "steps": 20_000,
+    "batch": 5,
+    "accumulate": 2,
+    "crop": 321,
+    "lr": 2.5e-4,
+    "head_lr_factor": 10,
+    "head_bias_lr_factor": 20,
+    "freeze_norm": "all",
+}
+"""Of section ``segtrain``, in what the networks that start from ImageNet and from MS-COCO differ.
+
+Source: the public WSGCN names johnnylu305/deeplab-imagenet-pytorch (``configs/voc12ImageNet.yaml``, ``main.py``) and
+kazuto1011/deeplab-pytorch (``configs/voc12.yaml``, ``main.py``).
+"""
+
+
+def _also_smaller(recipe: Recipe) -> tuple[Recipe, Recipe]:
+    return recipe, {**recipe, "batch": 12, "crop": 321}
+
+
+IMAGENET_RECIPES = _also_smaller(IMAGENET_RECIPE)
+"""deeplab-imagenet-pytorch's README has two; which one the paper used, nobody says."""
+
+DRN_RECIPES = _also_smaller({**IMAGENET_RECIPE, "frozen_stages": 0})
+"""Nobody says how Table 4's networks were trained either; deeplab-imagenet-pytorch once had DRN-D-105 too. It trains
+the convolutions with ``layer`` in their names: not torchvision's first one, but all of DRN's."""
 
 
 class Network(NamedTuple):

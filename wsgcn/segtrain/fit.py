@@ -33,7 +33,7 @@ class SegmentationLoss(TrainingLoss):
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""
-        return parameter_groups(self.network, self.params.lr, self.params.head_lr_factor)
+        return parameter_groups(self.network, self.params)
 
     def forward(self, photos: Tensor, labels: Tensor) -> Tensor:
         """Loss of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels."""
@@ -56,17 +56,17 @@ class SegmentationLoss(TrainingLoss):
         return Measured(float(costs.sum() / number.sum().clamp(min=1)), mean_recall(right, number))
 
 
-def parameter_groups(network: DeepLabV2, lr: float, head_lr_factor: float) -> list[ParameterGroup]:
-    """Backbone, ASPP weights and ASPP biases, with 1, ``head_lr_factor`` and twice that times the learning rate.
+def parameter_groups(network: DeepLabV2, params: Segtrain) -> list[ParameterGroup]:
+    """Backbone, ASPP weights and ASPP biases, each with its learning rate.
 
     Source: DeepLabv2's solver; its biases have no weight decay.
     """
     weights = [parameter for name, parameter in network.aspp.named_parameters() if name.endswith("weight")]
     biases = [parameter for name, parameter in network.aspp.named_parameters() if name.endswith("bias")]
     return [
-        {"params": list(network.backbone.parameters()), "lr": lr},
-        {"params": weights, "lr": lr * head_lr_factor},
-        {"params": biases, "lr": lr * head_lr_factor * 2, "weight_decay": 0.0},
+        {"params": list(network.backbone.parameters()), "lr": params.lr},
+        {"params": weights, "lr": params.lr * params.head_lr_factor},
+        {"params": biases, "lr": params.lr * params.head_bias_lr_factor, "weight_decay": 0.0},
     ]
 
 

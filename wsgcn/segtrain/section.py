@@ -17,5 +17,6 @@ class Segtrain(NetworkTraining):
     scale: Range
     input_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
     head_lr_factor: Size
+    head_bias_lr_factor: Size
     freeze_norm: FreezeNorm
     min_confidence: BelowOne
