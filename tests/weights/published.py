@@ -134,7 +134,8 @@ def irnet(kind, sizes):
     heads |= {"fc_edge6.weight": (1, 160, 1, 1), "fc_edge6.bias": (1,), "fc_dp6.0.weight": (256, 768, 1, 1)}
     heads |= {"fc_dp7.0.weight": (256, 448, 1, 1), "fc_dp7.3.weight": (2, 256, 1, 1), "mean_shift.running_mean": (2,)}
     heads = filled(heads | group_norm("fc_dp6.1", 256) | group_norm("fc_dp7.1", 256), 1)
-    state |= heads | {"fc_dp7.4.running_mean": heads["mean_shift.running_mean"]}
+    heads["fc_dp7.4.running_mean"] = heads["mean_shift.running_mean"]
+    state |= heads
     for prefix, listed in (("fc_edge", "edge_layers"), ("fc_dp", "dp_layers")):
         for key in [key for key in heads if key.startswith(prefix)]:
             number, rest = key.removeprefix(prefix).split(".", 1)
@@ -212,7 +213,7 @@ def deeplab_voc(sizes):
 
 
 def deeplab_coco(sizes):
-    return deeplab("", {"fc.weight": (91, sizes.channels[-1], 3, 3), "fc.bias": (91,)}, sizes)
+    return deeplab("", {"fc.weight": (91, sizes.channels[-1], 1, 1), "fc.bias": (91,)}, sizes)
 
 
 # ---------------------------------------------------------------- MXNet
