@@ -336,6 +336,9 @@ def test_bad_value_is_one_line_that_names_its_key(key, value):
         ("propagate.gcn-i.lr", "fast", "must be a number, not 'fast'"),
         ("propagate.gcn-i.objective", "mine", "must be 'paper' or 'reference', not 'mine'"),
         ("dataset.classes", "cat", "must be a list, not 'cat'"),
+        ("evaluate.cam_background", "x", "give a number from 0 to 1, or one for each CAM source by its name, not 'x'"),
+        ("evaluate.cam_background", 2, "give a number from 0 to 1, or one for each CAM source by its name, not 2"),
+        ("evaluate.cam_background", {"irnet": 0.1}, "give psa a number too, or all one"),
         ("evaluate.seg_scales", [], "must have more entries, not []"),
         ("segtrain.scale", [1], "must have more entries, not [1]"),
         ("segtrain.scale", [1, 2, 3], "must have fewer entries, not [1, 2, 3]"),
@@ -362,6 +365,11 @@ def test_lengths_of_trainings_are_updates_or_epochs(key, value):
     content = copy.deepcopy(CONTENT)
     _set(key, value)(content)
     assert _at(parse_params(content, "params.yaml").model_dump(mode="json"), key) == value
+
+
+def test_a_background_of_an_unknown_cam_source_is_told():
+    message = _mistake(_set("evaluate.cam_background", {"irnet": 0.1, "psa": 0.2, "pas": 0.2}))
+    assert message == "evaluate.cam_background.pas: cams has no 'pas', known are irnet, psa"
 
 
 def test_several_mistakes_are_told_at_once():

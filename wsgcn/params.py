@@ -28,9 +28,9 @@ from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
 from wsgcn.sections import (
     KEYS,
+    Backgrounds,
     Count,
     Crf,
-    Fraction,
     Name,
     NetworkTraining,
     OneOf,
@@ -84,12 +84,16 @@ class Evaluate(Section):
 
     masks: str
     classes: Annotated[tuple[str, ...], NotEmpty]
-    cam_background: Fraction
+    cam_background: Backgrounds
     seg_scales: Annotated[tuple[Size, ...], NotEmpty]
     seg_flip: bool
     seg_merge: SegMerge
     seg_crf: Crf
     panels: Count
+
+    def background_of(self, cams_name: str) -> float:
+        """The constant background score that turns the raw CAMs of a source into labels."""
+        return self.cam_background[cams_name] if isinstance(self.cam_background, dict) else self.cam_background
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,8 @@ class Params(Section):
         named += [(f"methods.{name}.variant", one.variant, "variants") for name, one in self.methods.items()]
         named += [(f"methods.{name}.propagation", one.propagation, "propagate") for name, one in self.methods.items()]
         named += [(f"methods.{name}.crf", one.crf, "crf") for name, one in self.methods.items()]
+        if isinstance(self.evaluate.cam_background, dict):
+            named += [(f"evaluate.cam_background.{name}", name, "cams") for name in self.evaluate.cam_background]
         wrong = [
             f"{where}: {section} has no {name!r}, known are {', '.join(getattr(self, section)) or 'none'}"
             for where, name, section in named
@@ -161,6 +167,14 @@ class Params(Section):
         ]
         if wrong:
             raise ValueError("; ".join(wrong))
+        return self
+
+    @model_validator(mode="after")
+    def _every_cam_source_has_a_background(self) -> Params:
+        given = self.evaluate.cam_background
+        missing = {one.cams for one in self.variants.values()} - set(given) if isinstance(given, dict) else set()
+        if missing:
+            raise ValueError(f"evaluate.cam_background: give {', '.join(sorted(missing))} a number too, or all one")
         return self
 
     @model_validator(mode="after")

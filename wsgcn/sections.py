@@ -81,6 +81,13 @@ def _check_steps(steps: Any) -> Any:
     return steps
 
 
+def _check_backgrounds(given: Any) -> Any:
+    numbers = given.values() if isinstance(given, dict) else [given]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= 1 for one in numbers):
+        raise ValueError(f"give a number from 0 to 1, or one for each CAM source by its name, not {given!r:.60}")
+    return given
+
+
 def _find_in_package(file: str | None) -> str | None:
     if file is None or not file.startswith(IN_PACKAGE):
         return file
@@ -95,6 +102,8 @@ Name = Annotated[str, AfterValidator(_check_name)]
 BackboneName = Annotated[str, AfterValidator(_check_backbone)]
 Weights = Annotated[str | None, AfterValidator(_find_in_package)]
 """A file, ``package:<name>`` for one that ships here, or None."""
+Backgrounds = Annotated[float | dict[Name, float], BeforeValidator(_check_backgrounds)]
+"""One score for all CAM sources (``0.15``), or one for each by its name (``{irnet: 0.15, psa: 0.2}``)."""
 Steps = Annotated[int | str, BeforeValidator(_check_steps)]
 """Length of a training: gradient updates (``200``) or passes over the training photographs (``40 epochs``)."""
 

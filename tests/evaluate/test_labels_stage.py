@@ -75,6 +75,13 @@ def test_cam_labels_follow_the_background_constant(score_labels, tiny_params):
     assert scores["pseudo_iou"]["disc"] > 0.5
 
 
+def test_each_cam_source_may_have_a_background_constant_of_its_own(score_labels, tiny_params):
+    one = score_labels(params=changed(tiny_params, {"evaluate.cam_background": 0.3}))
+    for own, same in (({"irnet": 0.3, "psa": 1.0}, True), ({"irnet": 1.0, "psa": 0.3}, False)):
+        scores = score_labels(params=changed(tiny_params, {"evaluate.cam_background": own}))
+        assert (scores["cam_iou"] == one["cam_iou"]) is same
+
+
 def test_files(score_labels, folder, warnings):
     score_labels()
     names = ["confusion.csv", "confusion.npz", "metrics.json", "panels", "per_class.csv"]

@@ -33,6 +33,12 @@ def test_a_run_has_the_entries_of_its_method_alone(tiny_params):
     assert not [name for name in flat if name.startswith(("tracking", "variants", "methods", "runtime.w"))]
 
 
+def test_a_run_has_the_background_constant_of_its_own_cam_source(tiny_params):
+    by_source = changed(tiny_params, {"evaluate.cam_background": {"irnet": 0.15, "psa": 0.2}})
+    found = [flat_params(by_source, by_source.method(name)) for name in ("IRNet", "PSA")]
+    assert [one["evaluate.cam_background"] for one in found] == ["0.15", "0.2"]
+
+
 def test_another_method_changes_no_run_of_the_others(tiny_params):
     content = content_of(tiny_params)
     method = tiny_params.method("WSGCN-I")

@@ -59,8 +59,9 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     cams = _load(evaluation, "cams", method.variant.name, image.id, Cams)
     scores = _load(evaluation, "propagate", method.name, image.id, Scores)
     refined = evaluation.artifacts.label_map("crf", method.name, image.id)
+    background = evaluation.params.evaluate.background_of(method.variant.cams_name)
     steps = {
-        "cam": cam_labels(cams, evaluation.params.evaluate.cam_background, size),
+        "cam": cam_labels(cams, background, size),
         "pseudo": upsample_labels(scores.class_ids, scores.scores, size, bool(scores.logarithmic)),
         "pseudo_crf": load_checked(refined, size, evaluation.classes),
     }

@@ -39,6 +39,7 @@ def flat_params(params: Params, method: Method) -> dict[str, str]:
     entries = _entries(method)
     for section, entry in entries.items():
         content[section] = {entry: content[section][entry]}
+    content["evaluate"]["cam_background"] = params.evaluate.background_of(method.variant.cams_name)
     content = {name: value for name, value in content.items() if name not in COMPARED}
     content["method"] = {"variant": method.variant.name, **_renamed(entries)}
     return {
