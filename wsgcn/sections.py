@@ -40,6 +40,7 @@ Size = Annotated[float, Field(gt=0)]
 Range = tuple[Size, Size]
 Stride = Literal[4, 8, 16]
 SegMerge = Literal["mean", "max"]
+Interpolation = Literal["bilinear", "bicubic"]
 FreezeNorm = Literal["none", "statistics", "affine", "all"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # as Lightning Fabric calls them
 

@@ -35,7 +35,7 @@ def _scores(**values) -> Scores:
     return Scores(**given | values)
 
 
-RECORDS = [_cams(), _affinity(), _scores()]
+RECORDS = [_cams(), _cams(high_res=np.zeros((2, 9, 17), np.float32)), _affinity(), _scores()]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
@@ -49,6 +49,19 @@ def test_record_round_trip_keeps_values_and_types(tmp_path, record):
     assert read_fingerprint(path) == "f00d"
 
 
+def test_a_field_that_has_its_default_takes_no_room(tmp_path):
+    for record, names in ((RECORDS[0], ["cams", "class_ids"]), (RECORDS[1], ["cams", "class_ids", "high_res"])):
+        save_record(tmp_path / "a.npz", record, "f00d")
+        with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+            assert sorted(arrays) == sorted([*names, "fingerprint"])
+
+
+def test_each_pixel_has_the_finest_maps():
+    plain, fine = RECORDS[:2]
+    assert plain.finest is plain.cams
+    assert fine.finest is fine.high_res
+
+
 @pytest.mark.parametrize(
     ("make", "values"),
     [
@@ -57,6 +70,9 @@ def test_record_round_trip_keeps_values_and_types(tmp_path, record):
         (_cams, {"class_ids": np.array([], int), "cams": np.ones((0, 3, 5), np.float32)}),
         (_cams, {"cams": np.full((2, 3, 5), np.nan, np.float32)}),
         (_cams, {"cams": np.full((2, 3, 5), np.inf, np.float32)}),
+        (_cams, {"high_res": np.full((2, 9, 17), np.nan, np.float32)}),
+        (_cams, {"high_res": np.ones((3, 9, 17), np.float32)}),
+        (_cams, {"high_res": np.ones((2, 9), np.float32)}),
         (_affinity, {"offsets": np.array([[0, 1]])}),
         (_affinity, {"offsets": np.array([0, 1])}),
         (_affinity, {"boundary": np.ones((5, 3), np.float16)}),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from wsgcn.nets.base import to_input
 from wsgcn.runtime.seeds import generator_for
@@ -20,6 +21,11 @@ def coded():
     rows, columns = np.mgrid[:12, :20].astype(np.uint8)
     rgb_u8 = np.stack([rows * 10, columns * 10, np.full_like(rows, 7)], axis=-1)
     return rgb_u8, rows * 20 + columns
+
+
+def _as_it_is(rgb_u8):
+    """Levels, ``(3, h, w)``, not normalised."""
+    return torch.from_numpy(rgb_u8.transpose(2, 0, 1).copy())
 
 
 def places(photo):
@@ -73,6 +79,23 @@ def test_shrinking_smooths_and_labels_stay_class_ids():
     grey = to_input(np.full((1, 1, 3), 128, np.uint8))[:, 0, 0]
     assert torch.allclose(photo[:, 8, 8], grey, atol=0.15)
     assert set(seen.unique().tolist()) == {3, 255}
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crop_is_that_of_the_whole_photograph_resized(interpolation, seed):
+    """IRNet and PSA resize the photograph with Pillow, then crop; Pillow rounds to levels."""
+    rgb_u8 = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    generator = generator_for(seed, "view")
+    photo, _ = random_crop(rgb_u8, None, 24, (0.8, 1.4), generator, _as_it_is, interpolation)
+    factor = 0.8 + 0.6 * torch.rand(1, generator=generator_for(seed, "view"), dtype=torch.float64).item()
+    size, method = (round(60 * factor), round(50 * factor)), Image.Resampling[interpolation.upper()]
+    whole = Image.fromarray(rgb_u8).resize(size, method)
+    views = np.lib.stride_tricks.sliding_window_view(np.asarray(whole).astype(int), (24, 24), (0, 1))
+    views = np.stack([views, views[..., ::-1]])  # (2, rows, columns, 3, 24, 24)
+    apart = np.abs(views - photo.numpy()).max(axis=(3, 4, 5))
+    assert apart.min() <= 1
+    assert (apart <= 20).sum() == 1
 
 
 def test_same_generator_same_crop_with_and_without_labels(coded):

@@ -110,7 +110,8 @@ class AffinitySample(Generic[Item]):
         """The crop that the generator draws."""
         rgb_u8, seeds = self.load(item)
         rgb_u8 = jittered(rgb_u8, self.params.jitter, generator)
-        return random_crop(rgb_u8, seeds, self.params.crop, self.params.scale, generator, self.to_input)
+        params = self.params
+        return random_crop(rgb_u8, seeds, params.crop, params.scale, generator, self.to_input, params.interpolation)
 
 
 def train_affinity(

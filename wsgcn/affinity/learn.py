@@ -141,7 +141,7 @@ class MakeSeeds(PerImage[NDArray[np.uint8]]):
         cams, rgb_u8 = load_record(self.cams(image.id), Cams), load_photo(Path(self.root) / image.photo)
         height, width = rgb_u8.shape[:2]
         grid = grid_size(height, width, self.kind.train.seeds.stride)
-        positions = self.kind.confident_labels(resize_maps(cams.cams, grid), downscale_rgb(rgb_u8, grid))
+        positions = self.kind.confident_labels(resize_maps(cams.finest, grid), downscale_rgb(rgb_u8, grid))
         class_ids = to_class_ids(positions, np.concatenate([[BACKGROUND], cams.class_ids]))
         return np.asarray(Image.fromarray(class_ids).resize((width, height), Image.Resampling.NEAREST))
 

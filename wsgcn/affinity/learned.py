@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from wsgcn.affinity.base import AffinityKind
-from wsgcn.sections import Crf, Factor, Jitter, NetworkTraining, Positive, Range, Section, Stride, backbone_module
+from wsgcn.sections import (
+    Crf,
+    Factor,
+    Interpolation,
+    Jitter,
+    NetworkTraining,
+    Positive,
+    Range,
+    Section,
+    Stride,
+    backbone_module,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +49,7 @@ class AffinityTraining(NetworkTraining):
     radius: Annotated[int, Field(ge=2)]
     seeds: Seeds
     scale: Range
+    interpolation: Interpolation
     jitter: Jitter | None
     backbone_lr_factor: Factor
     offset_share: Annotated[float, Field(gt=0, le=1)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
+    from wsgcn.store.records import Cams
     from wsgcn.training.job import TrainingJob
 
 
@@ -61,3 +62,14 @@ class CamSource(TrainedKind):
             DataError: a file is missing or broken.
         """
         raise NotImplementedError
+
+    def record(
+        self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str
+    ) -> Cams:
+        """What is saved of one photograph: :meth:`maps`; a source with finer ones for each pixel overrides it."""
+        import numpy as np
+
+        from wsgcn.store.records import Cams
+
+        maps = self.maps(image, photo, network, class_names, device)
+        return Cams(np.array(image.class_ids, dtype=np.int64), maps)

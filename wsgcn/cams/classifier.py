@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from wsgcn.cams.base import CamSource
-from wsgcn.sections import BelowOne, FreezeNorm, Jitter, NetworkTraining, Range, Section, Size, Stride, backbone_module
+from wsgcn.sections import (
+    BelowOne,
+    FreezeNorm,
+    Interpolation,
+    Jitter,
+    NetworkTraining,
+    Range,
+    Section,
+    Size,
+    backbone_module,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
+    from wsgcn.store.records import Cams
     from wsgcn.training.job import TrainingJob
 
 
@@ -26,6 +34,7 @@ class ClassifierTraining(NetworkTraining):
     dropout: BelowOne
     scale: Range | None
     long_side: Range | None
+    interpolation: Interpolation
     jitter: Jitter | None
     head_lr_factor: Size
     freeze_norm: FreezeNorm
@@ -40,8 +49,10 @@ class ClassifierTraining(NetworkTraining):
 class ClassifierInference(Section):
     """How CAMs are made with the classifier."""
 
-    stride: Stride
+    stride: Literal[1, 4, 8, 16]
     scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    interpolation: Interpolation
+    high_res: bool
 
 
 class Classifier(CamSource):
@@ -76,12 +87,17 @@ class Classifier(CamSource):
 
         load_cam_net(self.train, len(class_names), network, device)
 
-    def maps(
+    def record(
         self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str
-    ) -> NDArray[np.float32]:
-        """CAMs summed over scales and mirrored copies."""
+    ) -> Cams:
+        """CAMs summed over scales and mirrored copies, on the grid and, where wanted, of every pixel."""
+        import numpy as np
+
         from wsgcn.cams.cam import photo_maps
         from wsgcn.cams.net import load_cam_net
+        from wsgcn.store.records import Cams
 
         net = load_cam_net(self.train, len(class_names), network, device)
-        return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride, device)
+        return Cams(
+            np.array(image.class_ids, dtype=np.int64), *photo_maps(net, photo, image.class_ids, self.infer, device)
+        )

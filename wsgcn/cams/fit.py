@@ -79,7 +79,9 @@ class ClassifierSample:
         """The crop that the generator draws."""
         rgb_u8 = jittered(self.load(image_id), self.params.jitter, generator)
         scales = scale_range(self.params, max(rgb_u8.shape))
-        crop, _ = random_crop(rgb_u8, None, self.params.crop, scales, generator, self.to_input)
+        crop, _ = random_crop(
+            rgb_u8, None, self.params.crop, scales, generator, self.to_input, self.params.interpolation
+        )
         return crop, multi_hot(self.class_ids[image_id], self.foreground_classes)
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from wsgcn.cams.base import CamSource
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
@@ -89,9 +87,8 @@ class MakeCams(PerImage[Cams]):
         return ["cams", self.source.kind, self.source.dump("infer"), self.class_names, image.class_ids]
 
     def compute(self, image: ImageRecord) -> Cams:
-        """The maps, ``(K-1, h, w)``."""
-        maps = self.source.maps(image, self._photo(image), self.network, self.class_names, self.device)
-        return Cams(np.array(image.class_ids, dtype=np.int64), maps)
+        """The maps, ``(K-1, h, w)``, and perhaps finer ones."""
+        return self.source.record(image, self._photo(image), self.network, self.class_names, self.device)
 
     def save(self, path: Path, result: Cams, mark: str) -> None:
         """Write the arrays."""

@@ -45,7 +45,7 @@ class PseudoLabels:
 def cam_labels(cams: Cams, background: float, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Raw CAMs as ``(*size)`` labels, where background has the constant score ``background`` everywhere."""
     class_ids = np.concatenate([[BACKGROUND], cams.class_ids])
-    return upsample_labels(class_ids, with_constant(cams.cams, background), size)
+    return upsample_labels(class_ids, with_constant(cams.finest, background), size)
 
 
 def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabels:
@@ -66,7 +66,7 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
         "pseudo_crf": load_checked(refined, size, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
-    heat = resize_maps(cams.cams, size).max(axis=0)
+    heat = resize_maps(cams.finest, size).max(axis=0)
     return PseudoLabels(truth, steps, partial, heat, foregrounds(method, cams, scores, size))
 
 

@@ -39,7 +39,7 @@ class Foreground:
 
 def foregrounds(method: Method, cams: Cams, scores: Scores, size: tuple[int, int]) -> dict[str, Foreground]:
     """Of the raw CAM, and of the propagated labels (``pseudo``) where the kind's background can be set afterwards."""
-    cam_maps, maps = resize_maps(cams.cams, size), resize_maps(scores.scores, size)
+    cam_maps, maps = resize_maps(cams.finest, size), resize_maps(scores.scores, size)
     found = {"cam": Foreground(_best(cams.class_ids, cam_maps), cam_maps.max(axis=0))}
     limits = method.propagation.background_limits(maps)
     if limits is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +34,23 @@ class Cams:
     Attributes:
         class_ids: ``(K-1,)`` foreground classes of the image, ascending, int64.
         cams: ``(K-1, h, w)`` float32, each map in [0, 1] with maximum 1 (or all 0 where nothing was activated).
+        high_res: ``(K-1, H, W)`` float32, likewise, for whoever needs each pixel; empty where ``cams`` serve.
     """
 
     class_ids: NDArray[np.int64]
     cams: NDArray[np.float32]
+    high_res: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
         _check_arrays(self)
         _check(self.cams.ndim == 3 and len(self.cams) == len(self.class_ids) > 0, f"cams of shape {self.cams.shape}")
-        _check(bool(np.isfinite(self.cams).all()), "cams that are not finite")
+        _check(bool(np.isfinite(self.cams).all() and np.isfinite(self.high_res).all()), "cams that are not finite")
+        _check(self.finest.ndim == 3 and len(self.finest) == len(self.cams), f"high_res of {self.high_res.shape}")
+
+    @property
+    def finest(self) -> NDArray[np.float32]:
+        """The maps that are labelled pixel by pixel: ``high_res``, or ``cams``."""
+        return self.high_res if self.high_res.size else self.cams
 
 
 @dataclass(frozen=True)
@@ -119,9 +127,13 @@ def open_npz(file: BinaryIO) -> np.lib.npyio.NpzFile:
 Record = TypeVar("Record", Cams, Affinity, Scores)
 
 
+def _has_default(record: Cams | Affinity | Scores, one: Field[Any]) -> bool:
+    return one.default_factory is not MISSING and np.array_equal(getattr(record, one.name), one.default_factory())
+
+
 def save_record(path: Path, record: Cams | Affinity | Scores, fingerprint: str) -> None:
-    """Write the arrays of a record as ``.npz`` with the fingerprint of what made them."""
-    arrays = {one.name: getattr(record, one.name) for one in fields(record)}
+    """Write the arrays of a record as ``.npz`` with the fingerprint of what made them; a default is left out."""
+    arrays = {one.name: getattr(record, one.name) for one in fields(record) if not _has_default(record, one)}
     write_atomic(path, lambda file: np.savez(file, **arrays, fingerprint=np.array(fingerprint)))
 
 
@@ -133,7 +145,8 @@ def load_record(path: Path, kind: type[Record]) -> Record:
     """
     try:
         with path.open("rb") as file, open_npz(file) as arrays:
-            return kind(**{one.name: arrays[one.name] for one in fields(kind)})
+            needed = {one.name for one in fields(kind) if one.default_factory is MISSING}
+            return kind(**{name: arrays[name] for name in needed | set(arrays.files) - {"fingerprint"}})
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run the stage that makes it") from None
     except BROKEN as error:

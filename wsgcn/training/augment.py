@@ -14,7 +14,7 @@ from torch import Tensor
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.sections import Jitter
+    from wsgcn.sections import Interpolation, Jitter
 
 
 ToInput = Callable[[NDArray[np.uint8]], Tensor]
@@ -29,6 +29,7 @@ def random_crop(
     scale: tuple[float, float],
     generator: torch.Generator,
     to_input: ToInput,
+    interpolation: Interpolation = ...,
 ) -> tuple[Tensor, None]: ...
 @overload
 def random_crop(
@@ -38,6 +39,7 @@ def random_crop(
     scale: tuple[float, float],
     generator: torch.Generator,
     to_input: ToInput,
+    interpolation: Interpolation = ...,
 ) -> tuple[Tensor, Tensor]: ...
 def random_crop(
     rgb_u8: NDArray[np.uint8],
@@ -46,6 +48,7 @@ def random_crop(
     scale: tuple[float, float],
     generator: torch.Generator,
     to_input: ToInput,
+    interpolation: Interpolation = "bilinear",
 ) -> tuple[Tensor, Tensor | None]:
     """Scale, mirror and crop a photograph at random, and its labels alike.
 
@@ -60,6 +63,7 @@ def random_crop(
         scale: range of the factor, drawn uniformly.
         generator: the only source of randomness; it is used alike with and without labels.
         to_input: of the backbone, normalises the photograph.
+        interpolation: how the photograph is resized.
 
     Returns:
         ``(3, crop, crop)`` float32 photograph for a backbone, and ``(crop, crop)`` uint8 labels or None.
@@ -82,7 +86,7 @@ def random_crop(
     def seen(array: NDArray[np.uint8], method: Image.Resampling) -> NDArray[np.uint8]:
         return _scaled_part(array, size, rows, columns, mirror, method)
 
-    photo = to_input(seen(rgb_u8, Image.Resampling.BILINEAR)).numpy()
+    photo = to_input(seen(rgb_u8, Image.Resampling[interpolation.upper()])).numpy()
     placed = torch.from_numpy(_place(photo, crop, rows_before, columns_before, 0))
     if labels is None:
         return placed, None
@@ -143,7 +147,7 @@ def _scaled_part(
     left = width - columns.stop if mirror else columns.start
     down, across = array.shape[0] / height, array.shape[1] / width
     right, bottom = min((left + len(columns)) * across, array.shape[1]), min(rows.stop * down, array.shape[0])
-    # Pillow's bilinear filter widens with the factor when it shrinks a photograph, so nothing aliases.
+    # Pillow's filters widen with the factor when they shrink a photograph, so nothing aliases.
     part = Image.fromarray(array).resize(
         (len(columns), len(rows)), method, (left * across, rows.start * down, right, bottom)
     )
