@@ -1,11 +1,13 @@
 """An affinity network on a photograph: padding and mirror image as IRNet has them, and the weighted node features."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
 from tests.conftest import changed
-from wsgcn.affinity.infer import one_view_features, padded_features
+from wsgcn.affinity.infer import affinity_of_photo, one_view_features, padded_features
 from wsgcn.nets.build import build_backbone
 from wsgcn.ops.resize import grid_size
 
@@ -69,3 +71,21 @@ def test_weighted_nodes_sum_up_to_the_boundarys_logit(net, kind):
     logits = nodes.sum(dim=1, keepdim=True) + net.last.bias
     torch.testing.assert_close(torch.sigmoid(logits), net.affinity_maps(features), rtol=0, atol=1e-5)
     assert kind(None).nodes(net, features) is features
+
+
+@pytest.mark.parametrize(("whole_cells", "stride"), [(False, 0), (True, 8)])
+def test_whole_cells_pad_the_photograph_with_zeros(tiny_params, tmp_path, monkeypatch, whole_cells, stride):
+    """PSA pads the normalised photograph up to a multiple of 8, at the right and the bottom."""
+    kind = changed(tiny_params, {"affinity.affinitynet.infer.whole_cells": whole_cells}).affinity["affinitynet"]
+    torch.manual_seed(0)
+    net = kind.network(build_backbone(kind.train.backbone, kind.train.output_stride, None), freeze=True).eval()
+    seen, taps = [], net.taps
+    monkeypatch.setattr(net, "taps", lambda x: seen.append(x) or taps(x))
+    rgb_u8 = np.random.default_rng(0).integers(0, 256, (43, 58, 3), dtype=np.uint8)
+    Image.fromarray(rgb_u8).save(tmp_path / "photo.png")
+    record = affinity_of_photo(kind, net, tmp_path / "photo.png", "cpu")
+    x = net.backbone.to_input(rgb_u8)[None]
+    expected = functional.pad(x, (0, 6, 0, 5)) if whole_cells else x
+    assert torch.equal(seen[0], expected)
+    assert record.features.shape == (448, 6, 8)
+    assert int(record.stride) == stride

@@ -75,7 +75,7 @@ def test_maps_of_a_file_are_those_of_its_normalised_photograph(net, file, infer)
     maps, high_res = photo_maps(net, path, (2, 3), infer(scales=[1.0], stride=4), "cpu")
     expected = maps_of(net, net.backbone.to_input(rgb_u8), (2, 3), (1.0,), (6, 8))
     np.testing.assert_array_equal(maps, expected)
-    assert high_res.shape == (2, 0, 0)
+    assert high_res.size == 0
 
 
 def test_stride_1_gives_a_value_to_each_pixel(net, file, infer):

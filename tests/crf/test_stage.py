@@ -10,6 +10,7 @@ from PIL import Image
 from tests import chain
 from tests.conftest import changed, real_content
 from wsgcn.crf.refine import refine
+from wsgcn.ops.resize import grid_size, resize_maps
 from wsgcn.store.files import read_json
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.photos import load_photo
@@ -92,3 +93,22 @@ def test_changed_scores_of_an_image_make_its_labels_again(made, tiny_params):
     chain.run_stage("crf", "WSGCN-I", tiny_params, made)
     now = chain.times(made.folder("crf", "WSGCN-I"))
     assert [one for one in now if now[one] != when[one]] == ["t3.png"]
+
+
+def test_whole_cells_are_enlarged_and_cut_off_before_the_crf(made, tiny_params, tiny_index):
+    image = tiny_index.split("train")[1]
+    path = made.arrays("propagate", "WSGCN-P", image.id)
+    record = load_record(path, Scores)
+    record = replace(record, scores=np.random.default_rng(0).random(record.scores.shape, dtype=np.float32))
+    found = []
+    for stride in (0, 8):
+        save_record(path, replace(record, stride=np.array(stride)), f"cells of {stride}")
+        chain.run_stage("crf", "WSGCN-P", tiny_params, made)
+        found.append(load_label_map(made.label_map("crf", "WSGCN-P", image.id)))
+    stretched, labels = found
+    rgb_u8 = load_photo(tiny_index.photo_path(image))
+    rows, columns = grid_size(*rgb_u8.shape[:2], 8)
+    enlarged = resize_maps(record.scores, (8 * rows, 8 * columns))[:, : rgb_u8.shape[0], : rgb_u8.shape[1]]
+    kind = tiny_params.method("WSGCN-P").crf
+    np.testing.assert_array_equal(labels, kind.labels(record.class_ids, enlarged, rgb_u8))
+    assert (labels != stretched).any()

@@ -69,6 +69,27 @@ def test_dvc_compares_every_miou(score_labels, artifacts):
     assert read_json(artifacts.metrics(STAGE, "WSGCN-I")) == expected
 
 
+def test_scores_of_whole_cells_are_enlarged_and_cut_off(score_labels, artifacts, tiny_index):
+    counts = 0
+    for image in tiny_index.split("train"):
+        mask, path = read_mask(tiny_index, image), artifacts.arrays("propagate", "WSGCN-I", image.id)
+        record = load_record(path, Scores)
+        save_record(path, replace(record, stride=np.array(4)), "")
+        covered = [4 * side for side in record.scores.shape[1:]]
+        labels = upsample_labels(record.class_ids, record.scores, covered)[: mask.shape[0], : mask.shape[1]]
+        counts += confusion(mask, labels, 3)
+    assert score_labels()["pseudo_miou"] == label_quality(counts, [0, 1, 2]).miou
+
+
+def test_each_pixel_is_labelled_by_the_finest_cams(score_labels, artifacts, tiny_index):
+    for image in tiny_index.split("train"):
+        path = artifacts.arrays("cams", "I", image.id)
+        record, mask = load_record(path, Cams), read_mask(tiny_index, image)
+        exact = np.stack([(mask == one).astype(np.float32) for one in record.class_ids])
+        save_record(path, replace(record, high_res=exact), "")
+    assert score_labels()["cam_miou"] == 1
+
+
 def test_cam_labels_follow_the_background_constant(score_labels, tiny_params):
     scores = score_labels(params=changed(tiny_params, {"evaluate.cam_background": 1.0}))
     assert scores["cam_iou"]["disc"] == 0  # nothing exceeds 1, and of equal scores background wins

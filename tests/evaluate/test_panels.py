@@ -50,3 +50,6 @@ def test_cells_take_the_label_at_their_centre():
     assert (at_cells(labels, (5, 7)) == labels).all()
     assert at_cells(labels, (1, 1)).item() == labels[2, 3]
     assert at_cells(np.repeat(np.repeat(labels, 4, 0), 4, 1), (5, 7)).tolist() == labels.tolist()
+    beyond = at_cells(np.arange(9, dtype=np.uint8)[None].repeat(9, 0), (3, 3), 4)
+    assert beyond.tolist() == [[2, 6, 8]] * 3
+    assert at_cells(beyond, (9, 9), 1 / 4)[0].tolist() == [2, 2, 2, 2, 6, 6, 6, 6, 8]

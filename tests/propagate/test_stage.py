@@ -10,6 +10,7 @@ import torch
 
 from tests.conftest import changed, real_content
 from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.ops.grid import Grid
 from wsgcn.ops.resize import grid_size, resize_maps
 from wsgcn.ops.stencil import half_disc
 from wsgcn.propagate.base import Propagation
@@ -261,7 +262,8 @@ def test_cams_of_another_grid_are_resized_to_the_affinitys(tmp_path, tiny_index,
         assert gcn.scores.shape == walk.scores.shape == (len(cams) + 1, *grid)
         graph = adjacency(affinity.offsets, affinity.weights.astype(np.float32))
         boundary = affinity.boundary.astype(np.float32)
-        expected = random_walk_scores(resize_maps(cams, grid), boundary, graph, params.propagate["walk-i"])
+        place = Grid(grid, (image.height, image.width), 0)
+        expected = random_walk_scores(resize_maps(cams, grid), boundary, graph, params.propagate["walk-i"], place)
         np.testing.assert_array_equal(walk.scores, expected)
 
 
@@ -285,3 +287,31 @@ def test_two_entries_with_the_same_numbers_give_the_same_scores(tmp_path, tiny_i
     before, _ = _run(params, _prepare(tmp_path / "a", tiny_index, params), "WSGCN-P")
     renamed = _with(params, "methods", {"WSGCN-P": content["methods"]["WSGCN-P"] | {"propagation": "renamed"}})
     assert _run(renamed, _prepare(tmp_path / "b", tiny_index, params), "WSGCN-P")[0] == before
+
+
+@each_method
+def test_scores_have_the_place_of_the_graphs_grid(tmp_path, tiny_index, tiny_params, name):
+    """A walk over whole cells starts from the means of the CAMs' pixels; the scores have the pixels a cell."""
+    files = _prepare(tmp_path / "a", tiny_index, tiny_params)
+    method, image = tiny_params.method(name), tiny_index.split("train")[1]
+    graph, cams = (files.arrays(stage, method.variant.name, image.id) for stage in ("affinity", "cams"))
+    record, stride = load_record(graph, Affinity), method.variant.affinity.train.stride
+    size = (image.height, image.width)
+    pixels = np.random.default_rng(0).random((len(image.class_ids), *size), dtype=np.float32)
+    for marked, kept in ((0, ()), (stride, ("stride",))):
+        save_record(graph, replace(record, stride=np.array(marked)), f"a{marked}")
+        save_record(cams, Cams(np.array(image.class_ids), pixels), "pixels")
+        _run(tiny_params, files, name)
+        scores = load_record(files.arrays("propagate", name, image.id), Scores)
+        assert int(scores.stride) == marked
+        assert scores.scores.shape[1:] == record.weights.shape[1:]
+        with np.load(files.arrays("propagate", name, image.id), allow_pickle=False) as arrays:
+            assert tuple({"stride"} & set(arrays)) == kept
+    if method.propagation.baseline:
+        place = Grid(record.weights.shape[1:], size, stride)
+        boundary, sparse = (
+            record.boundary.astype(np.float32),
+            adjacency(record.offsets, record.weights.astype(np.float32)),
+        )
+        expected = random_walk_scores(pixels, boundary, sparse, method.propagation, place)
+        np.testing.assert_array_equal(scores.scores, expected)

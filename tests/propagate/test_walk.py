@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from tests.propagate.cases import GRIDS, affinities, normal
 from tests.reference import propagate as reference
+from wsgcn.ops.grid import Grid
 from wsgcn.propagate.graph import to_torch, walk_operator
 from wsgcn.propagate.walk import background_walk, boundary_walk, random_walk_scores, walk, walk_scores
+
+STRETCHED = Grid((3, 4), (11, 15), 0)
 
 
 def _operators(grid, beta=2.0, seed=0, precision=np.float64):
@@ -81,7 +84,7 @@ def test_boundary_walk_is_irnets():
     dense, operator = _operators(grid, precision=np.float32)
     cams, boundary = _scores(2, grid).astype(np.float32), _scores(1, grid, 1)[0].astype(np.float32)
     walked = reference.random_walk_dense(cams * (1 - boundary), dense, 3)
-    scores = boundary_walk(cams, boundary, operator, 3, 0.25)
+    scores = boundary_walk(cams, boundary, operator, 3, 0.25, STRETCHED)
     np.testing.assert_allclose(scores[1:], walked / walked.max(), atol=1e-5)
     assert (scores[0] == 0.25).all()
     assert scores.dtype == np.float32
@@ -92,7 +95,7 @@ def test_background_walk_is_psas():
     dense, operator = _operators(grid, precision=np.float32)
     cams = _scores(2, grid).astype(np.float32)
     with_background = np.concatenate([[(1 - cams.max(axis=0)) ** 16], cams])
-    scores = background_walk(cams, operator, 3, 16)
+    scores = background_walk(cams, operator, 3, 16, STRETCHED)
     np.testing.assert_allclose(scores, reference.random_walk_dense(with_background, dense, 3), atol=1e-5)
 
 
@@ -101,7 +104,7 @@ def test_nothing_activated_is_background(background, alpha):
     sparse = affinities((3, 4))[1].astype(np.float32)
     numbers = SimpleNamespace(beta=10, log2_steps=4, background=background, alpha=alpha)
     zeros = np.zeros((1, 3, 4), dtype=np.float32)
-    scores = random_walk_scores(zeros, zeros[0], sparse, numbers)
+    scores = random_walk_scores(zeros, zeros[0], sparse, numbers, STRETCHED)
     assert np.isfinite(scores).all()
     assert (scores.argmax(axis=0) == 0).all()
     assert scores.shape == (2, 3, 4)
@@ -112,7 +115,35 @@ def test_background_is_constant_or_walks_along(background, alpha):
     sparse = affinities((3, 4))[1].astype(np.float32)
     cams, boundary = _scores(2, (3, 4)).astype(np.float32), np.zeros((3, 4), dtype=np.float32)
     numbers = SimpleNamespace(beta=10, log2_steps=4, background=background, alpha=alpha)
-    scores = random_walk_scores(cams, boundary, sparse, numbers)
+    scores = random_walk_scores(cams, boundary, sparse, numbers, STRETCHED)
     operator = to_torch(walk_operator(sparse, 10))
-    own = boundary_walk(cams, boundary, operator, 4, 0.25) if alpha is None else background_walk(cams, operator, 4, 16)
+    walks = {
+        None: lambda: boundary_walk(cams, boundary, operator, 4, 0.25, STRETCHED),
+        16: lambda: background_walk(cams, operator, 4, 16, STRETCHED),
+    }
+    own = walks[alpha]()
     np.testing.assert_array_equal(scores, own)
+
+
+def test_psas_walk_starts_from_the_means_of_whole_cells_with_the_background_of_each_pixel():
+    """``infer_aff.py``: the power first, then zeros up to whole cells, then the mean of each."""
+    cams, grid = _scores(2, (11, 14)).astype(np.float32), Grid((3, 4), (11, 14), 4)
+    _, operator = _operators((3, 4), precision=np.float32)
+    expected = np.zeros((3, 3, 4))
+    for row, column in np.ndindex(11, 14):
+        scores = [(1 - cams[:, row, column].max()) ** 16, *cams[:, row, column]]
+        expected[:, row // 4, column // 4] += np.array(scores) / 16
+    walked = background_walk(cams, operator, 0, 16, grid)
+    np.testing.assert_allclose(walked, walk_scores(expected.astype(np.float32), operator, 0), atol=1e-6)
+
+
+def test_irnets_walk_reaches_1_over_the_pixels_of_the_photograph():
+    grid = Grid((3, 4), (9, 13), 4)
+    cams = np.zeros((1, 3, 4), dtype=np.float32)
+    cams[0, 2, 3] = 1  # of its pixels only those of the corner belong to the photograph
+    cams[0, 0, 0] = 0.2
+    _, operator = _operators((3, 4), precision=np.float32)
+    scores = boundary_walk(cams, np.zeros((3, 4), np.float32), operator, 0, 0.25, grid)
+    assert grid.covering(scores)[1].max() == pytest.approx(1)
+    assert scores[1].max() > 1.2
+    assert (grid.covering(scores)[0] == 0.25).all()

@@ -47,6 +47,16 @@ def test_logarithms_are_enlarged_where_the_record_says_so():
     assert confident(labels, logarithmic, 0.04).tolist() == [[255, 255, 255, 5, 5]]
 
 
+def test_whole_cells_keep_their_pixels():
+    """Two cells of 4 pixels over 6: the second one's centre is between pixels 5 and 6."""
+    labels = np.full((1, 6), 5, np.uint8)
+    whole = replace(SCORES, stride=np.array(4))
+    shares = [7 * at / (8 + 2 * at) for at in (0, 0, 0.125, 0.375, 0.625, 0.875)]
+    for least in (0.1, 0.2, 0.4, 0.55):
+        kept = (confident(labels, whole, least) == 5).tolist()
+        assert kept == [[share >= least for share in shares]]
+
+
 @pytest.fixture
 def saved(tmp_path):
     def pseudo_labels(min_confidence):

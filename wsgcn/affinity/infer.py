@@ -64,13 +64,20 @@ def affinity_of_photo(kind: LearnedAffinity, net: AffinityNetwork, photo: Path, 
         weights = stencil_weights(maps, net.affinity, offsets)
         boundary = net.boundary(maps)
         nodes = kind.nodes(net, features)[0]
-    arrays = (part.cpu().numpy().astype(np.float16) for part in (weights, boundary, nodes))
-    return Affinity(np.array(offsets, dtype=np.int64), *arrays)
+    arrays = [part.cpu().numpy().astype(np.float16) for part in (weights, boundary, nodes)]
+    stride = kind.train.stride if kind.infer.whole_cells else 0
+    return Affinity(np.array(offsets, dtype=np.int64), arrays[0], arrays[1], arrays[2], np.array(stride))
 
 
 def one_view_features(net: AffinityNetwork, x: Tensor, stride: int) -> Tensor:
     """``(B, 3, H, W)`` normalised photographs to ``(B, F, h, w)`` features on their grid."""
     return net.node_features(net.taps(x), grid_size(x.shape[2], x.shape[3], stride))
+
+
+def padded(x: Tensor, multiple: int, least: int = 0) -> Tensor:
+    """``(B, 3, H, W)`` with zeros at the right and the bottom, up to a multiple of pixels, and at least so many."""
+    bottom, right = (max(least, math.ceil(side / multiple) * multiple) - side for side in x.shape[2:])
+    return functional.pad(x, (0, right, 0, bottom))
 
 
 def padded_features(net: AffinityNetwork, x: Tensor, stride: int, pad_to: int) -> Tensor:
@@ -86,12 +93,9 @@ def padded_features(net: AffinityNetwork, x: Tensor, stride: int, pad_to: int) -
 
     Source: IRNet's ``EdgeDisplacement``, which takes photographs of up to 512 pixels.
     """
-    height, width = x.shape[2:]
-    bottom, right = (max(pad_to, math.ceil(side / 16) * 16) - side for side in (height, width))
-    rows, columns = grid_size(height, width, stride)
+    rows, columns = grid_size(x.shape[2], x.shape[3], stride)
 
     def of(view: Tensor) -> Tensor:
-        padded = functional.pad(view, (0, right, 0, bottom))
-        return one_view_features(net, padded, stride)[..., :rows, :columns]
+        return one_view_features(net, padded(view, 16, pad_to), stride)[..., :rows, :columns]
 
     return (of(x) + of(x.flip(-1)).flip(-1)) / 2

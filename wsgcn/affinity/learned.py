@@ -59,6 +59,7 @@ class AffinityInference(Section):
     """How graph and node features are made with the network."""
 
     radius: Annotated[int, Field(ge=2)]
+    whole_cells: bool
 
 
 class LearnedAffinity(AffinityKind):
@@ -112,10 +113,14 @@ class LearnedAffinity(AffinityKind):
         return affinity_of_photo(self, load_network(self, network, device), photo, device)
 
     def features(self, net: AffinityNetwork, x: Tensor) -> Tensor:
-        """What decides the affinities, ``(B, F, h, w)``, of ``(B, 3, H, W)`` normalised photographs."""
-        from wsgcn.affinity.infer import one_view_features
+        """What decides the affinities, ``(B, F, h, w)``, of ``(B, 3, H, W)`` normalised photographs.
 
-        return one_view_features(net, x, self.train.stride)
+        Photographs are padded with zeros to whole cells where these are wanted, as in PSA.
+        """
+        from wsgcn.affinity.infer import one_view_features, padded
+
+        stride = self.train.stride
+        return one_view_features(net, padded(x, stride) if self.infer.whole_cells else x, stride)
 
     def nodes(self, net: AffinityNetwork, features: Tensor) -> Tensor:
         """V of eq. (1), ``(B, F, h, w)``, from :meth:`features`."""

@@ -115,7 +115,7 @@ def photo_maps(
     grid = grid_size(*size, params.stride)
     maps = class_activation_maps(merged, grid, grid)
     if not params.high_res:
-        return maps, maps[:, :0, :0]
+        return maps, maps[:0, :0, :0]
     pixels = net.backbone.strides[-1]
     rows, columns = grid_size(*size, pixels)
     return maps, class_activation_maps(merged, (rows * pixels, columns * pixels), size)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Refinement(Kind):
-    """How scores on the grid become complete pseudo labels of the photograph's size."""
+    """How scores become complete pseudo labels of the photograph's size."""
 
     def labels(
         self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8], logarithmic: bool
@@ -21,7 +21,7 @@ class Refinement(Kind):
 
         Args:
             class_ids: ``(K,)`` classes of the image, background first.
-            scores: ``(K, h, w)`` ≥ 0 at the grid's resolution; they need not sum to 1.
+            scores: ``(K, h, w)`` ≥ 0 of any resolution, over the whole photograph; they need not sum to 1.
             rgb_u8: ``(H, W, 3)`` photograph.
             logarithmic: enlarge the scores' logarithms instead of the scores.
 

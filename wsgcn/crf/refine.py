@@ -33,7 +33,7 @@ def refine(
 
     Args:
         class_ids: ``(K,)`` classes of the image, background first.
-        scores: ``(K, h, w)`` ≥ 0 at the grid's resolution; they need not sum to 1.
+        scores: ``(K, h, w)`` ≥ 0 of any resolution; they need not sum to 1.
         rgb_u8: ``(H, W, 3)`` photograph.
         params: the dense CRF's numbers; with ``softmax`` it starts from the softmax of the scores, as in the public
             WSGCN code, which leaves near-certain scores open to the photograph (0.9 of two classes becomes 0.69). At a

@@ -14,6 +14,7 @@ from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.evaluate.sweep import Foreground, foregrounds
 from wsgcn.evaluate.truth import at_cells, load_checked
+from wsgcn.ops.grid import Grid
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
 from wsgcn.store.index import ImageRecord
@@ -33,6 +34,7 @@ class PseudoLabels:
         partial: ``(h, w)`` uint8, what the propagation learned from; None where it uses no partial labels.
         heat: ``(H, W)`` float32, highest CAM.
         foregrounds: by step, what labels the photograph with any other background.
+        stride: pixels a cell of the partial labels, as in the scores.
     """
 
     truth: NDArray[np.uint8] | None
@@ -40,6 +42,7 @@ class PseudoLabels:
     partial: NDArray[np.uint8] | None
     heat: NDArray[np.float32]
     foregrounds: dict[str, Foreground]
+    stride: int
 
 
 def cam_labels(cams: Cams, background: float, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -58,16 +61,20 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     truth = evaluation.truth(image)
     cams = _load(evaluation, "cams", method.variant.name, image.id, Cams)
     scores = _load(evaluation, "propagate", method.name, image.id, Scores)
+    height, width = scores.scores.shape[1:]
+    grid, logarithmic = Grid((height, width), size, int(scores.stride)), bool(scores.logarithmic)
+    maps = grid.covering(scores.scores, logarithmic)
     refined = evaluation.artifacts.label_map("crf", method.name, image.id)
     background = evaluation.params.evaluate.background_of(method.variant.cams_name)
     steps = {
         "cam": cam_labels(cams, background, size),
-        "pseudo": upsample_labels(scores.class_ids, scores.scores, size, bool(scores.logarithmic)),
+        "pseudo": upsample_labels(scores.class_ids, maps, size, logarithmic),
         "pseudo_crf": load_checked(refined, size, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
     heat = resize_maps(cams.finest, size).max(axis=0)
-    return PseudoLabels(truth, steps, partial, heat, foregrounds(method, cams, scores, size))
+    found = foregrounds(method, cams, scores.class_ids, maps, size)
+    return PseudoLabels(truth, steps, partial, heat, found, grid.stride)
 
 
 def _load(evaluation: Evaluation, stage: str, name: str, image_id: str, kind: type[Record]) -> Record:
@@ -83,7 +90,8 @@ def draw_labels(evaluation: Evaluation, image: ImageRecord, labels: PseudoLabels
     rgb_u8 = evaluation.photo(image)
     shown: dict[str, NDArray[np.uint8]] = {}
     if labels.partial is not None:
-        shown["partial labels"] = at_cells(labels.partial, rgb_u8.shape[:2])
+        a_pixel = 1 / labels.stride if labels.stride else 0
+        shown["partial labels"] = at_cells(labels.partial, rgb_u8.shape[:2], a_pixel)
     shown |= {"propagated": labels.steps["pseudo"], "after CRF": labels.steps["pseudo_crf"]}
     if labels.truth is not None:
         shown["ground truth"] = labels.truth

@@ -85,7 +85,7 @@ def _count_labels(by_photograph: CountsByPhotograph, evaluation: Evaluation, ima
     counts = {step: count_pixels(evaluation, found, labels.truth) for step, found in labels.steps.items()}
     by_photograph.add(image.id, labels, counts)
     if labels.partial is not None and labels.truth is not None:
-        cells = at_cells(labels.truth, labels.partial.shape)
+        cells = at_cells(labels.truth, labels.partial.shape, labels.stride)
         counts[PARTIAL] = confusion(cells, labels.partial, evaluation.classes)
     return counts
 

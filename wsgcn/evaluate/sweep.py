@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.ops.resize import resize_maps
-from wsgcn.store.records import Cams, Scores
+from wsgcn.store.records import Cams
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
@@ -37,13 +37,23 @@ class Foreground:
     limits: NDArray[np.floating]
 
 
-def foregrounds(method: Method, cams: Cams, scores: Scores, size: tuple[int, int]) -> dict[str, Foreground]:
-    """Of the raw CAM, and of the propagated labels (``pseudo``) where the kind's background can be set afterwards."""
-    cam_maps, maps = resize_maps(cams.finest, size), resize_maps(scores.scores, size)
+def foregrounds(
+    method: Method, cams: Cams, class_ids: NDArray[np.int64], scores: NDArray[np.float32], size: tuple[int, int]
+) -> dict[str, Foreground]:
+    """Of the raw CAM, and of the propagated labels (``pseudo``) where the kind's background can be set afterwards.
+
+    Args:
+        method: asked for what another background would label.
+        cams: raw CAMs.
+        class_ids: ``(K,)``, background first.
+        scores: ``(K, h, w)`` over the whole photograph.
+        size: rows and columns of the photograph.
+    """
+    cam_maps, maps = resize_maps(cams.finest, size), resize_maps(scores, size)
     found = {"cam": Foreground(_best(cams.class_ids, cam_maps), cam_maps.max(axis=0))}
     limits = method.propagation.background_limits(maps)
     if limits is not None:
-        found["pseudo"] = Foreground(_best(scores.class_ids[1:], maps[1:]), limits)
+        found["pseudo"] = Foreground(_best(class_ids[1:], maps[1:]), limits)
     return found
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsgcn.ops.grid import Grid
     from wsgcn.store.index import ImageRecord
     from wsgcn.store.records import Affinity, Scores
 
@@ -24,6 +25,8 @@ class PropagationInput:
     Attributes:
         class_ids: ``(K,)`` classes that it shows, background first.
         cams: ``(K-1, h, w)`` float32 in [0, 1], on the grid of the affinity graph where the kind reads one.
+        source_cams: the same as the CAM source made them, of any size.
+        grid: how the cells of ``cams`` lie on the photograph.
         affinity: its graph and node features; None for a kind that does not read them.
         rgb_u8: ``(h, w, 3)`` at the grid's resolution; None for a kind that does not read it.
         seed: of its random numbers, in [0, 2^63).
@@ -31,6 +34,8 @@ class PropagationInput:
 
     class_ids: NDArray[np.int64]
     cams: NDArray[np.float32]
+    source_cams: NDArray[np.float32]
+    grid: Grid
     affinity: Affinity | None
     rgb_u8: NDArray[np.uint8] | None
     seed: int

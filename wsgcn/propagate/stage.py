@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from wsgcn.errors import WsgcnError
-from wsgcn.ops.resize import downscale_rgb, resize_maps
+from wsgcn.ops.grid import Grid
 from wsgcn.propagate.base import Propagation, PropagationInput
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.runtime.progress import LogMetrics
@@ -117,7 +117,7 @@ class MakeScores(PerImage[Scores]):
         """The scores of several; what cannot be read is an error in its place, and the others are propagated."""
         read = [self._try_to_read(image) for image in images]
         whole = [one for one in read if isinstance(one, PropagationInput)]
-        results = iter(self.kind.scores(whole, self.device) if whole else [])
+        results = map(_placed, self.kind.scores(whole, self.device) if whole else [], whole)
         return [next(results) if isinstance(one, PropagationInput) else one for one in read]
 
     def save(self, path: Path, result: Scores, mark: str) -> None:
@@ -136,14 +136,20 @@ class MakeScores(PerImage[Scores]):
     def _read(self, image: ImageRecord) -> PropagationInput:
         cams = load_record(self._arrays("cams", image), Cams)
         affinity = load_record(self._arrays("affinity", image), Affinity) if self.kind.reads_affinity else None
-        grid = (cams.cams if affinity is None else affinity.weights).shape[1:]
+        height, width = (cams.cams if affinity is None else affinity.weights).shape[1:]
+        stride = 0 if affinity is None else int(affinity.stride)
+        grid = Grid((height, width), (image.height, image.width), stride)
         return PropagationInput(
             class_ids=np.concatenate([[BACKGROUND], cams.class_ids]).astype(np.int64),
-            cams=resize_maps(cams.cams, (grid[0], grid[1])),
+            cams=grid.pooled(cams.cams),
+            source_cams=cams.cams,
+            grid=grid,
             affinity=affinity,
-            rgb_u8=self._colours(image, (grid[0], grid[1])) if self.kind.reads_photo else None,
+            rgb_u8=grid.colours(load_photo(Path(self.root) / image.photo)) if self.kind.reads_photo else None,
             seed=seed_for(self.run_seed, self.method, image.id),
         )
 
-    def _colours(self, image: ImageRecord, grid: tuple[int, int]) -> np.ndarray:
-        return downscale_rgb(load_photo(Path(self.root) / image.photo), grid)
+
+def _placed(result: Scores | WsgcnError, one: PropagationInput) -> Scores | WsgcnError:
+    """The scores with the place of their grid."""
+    return replace(result, stride=np.array(one.grid.stride)) if isinstance(result, Scores) else result

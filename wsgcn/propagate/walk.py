@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsgcn.ops.grid import Grid
 from wsgcn.ops.scores import with_background, with_constant
 from wsgcn.propagate.base import PropagationInput
 from wsgcn.propagate.graph import Sparse, adjacency, to_torch, walk_operator
@@ -69,52 +70,67 @@ def walked_cams(
 
 
 def boundary_walk(
-    cams: NDArray[np.float32], boundary: NDArray[np.float32], operator: Tensor, log2_steps: int, background: float
+    cams: NDArray[np.float32],
+    boundary: NDArray[np.float32],
+    operator: Tensor,
+    log2_steps: int,
+    background: float,
+    grid: Grid,
 ) -> NDArray[np.float32]:
-    """IRNet's scores: ``walked_cams`` and a constant ``background`` in [0, 1], ``(K, h, w)``, background first."""
-    return with_constant(walked_cams(cams, boundary, operator, log2_steps), background)
+    """IRNet's scores: ``walked_cams`` and a constant ``background`` in [0, 1], ``(K, h, w)``, background first.
+
+    Where cells jut out, the maximum by which the CAMs are divided is that over the photograph's pixels.
+    """
+    walked = walked_cams(grid.pooled(cams), boundary, operator, log2_steps)
+    peak = grid.covering(walked).max()
+    return with_constant(walked / peak if peak > 0 else walked, background)
 
 
-def background_walk(cams: NDArray[np.float32], operator: Tensor, log2_steps: int, alpha: float) -> NDArray[np.float32]:
+def background_walk(
+    cams: NDArray[np.float32], operator: Tensor, log2_steps: int, alpha: float, grid: Grid
+) -> NDArray[np.float32]:
     """PSA's scores: CAMs walk beside a background score (1 - max CAM)^α.
 
     Args:
-        cams: ``(K-1, h, w)`` in [0, 1].
+        cams: ``(K-1, …)`` in [0, 1], of any size: the background score is that of their cells or pixels.
         operator: ``(N, N)`` transition.
         log2_steps: t of 2^t steps.
         alpha: exponent of the background score.
+        grid: of the walk.
 
     Returns:
         ``(K, h, w)`` scores in [0, 1], background first.
     """
-    return walk_scores(with_background(cams, alpha), operator, log2_steps).astype(np.float32)
+    return walk_scores(grid.pooled(with_background(cams, alpha)), operator, log2_steps).astype(np.float32)
 
 
 def random_walk_scores(
-    cams: NDArray[np.float32], boundary: NDArray[np.float32], graph: Sparse, params: RandomWalk
+    cams: NDArray[np.float32], boundary: NDArray[np.float32], graph: Sparse, params: RandomWalk, grid: Grid
 ) -> NDArray[np.float32]:
     """The baseline, with a constant background (IRNet) or one that walks along (PSA).
 
     Args:
-        cams: ``(K-1, h, w)`` in [0, 1].
+        cams: ``(K-1, …)`` in [0, 1], of any size.
         boundary: ``(h, w)`` in [0, 1], all 0 where the affinity has none.
         graph: the affinity matrix A, ``(N, N)``.
         params: β, steps, and one of both backgrounds.
+        grid: how the cells of the graph lie on the photograph.
 
     Returns:
-        ``(K, h, w)`` scores in [0, 1], background first.
+        ``(K, h, w)`` scores ≥ 0, background first; over the photograph's pixels in [0, 1].
     """
     operator = to_torch(walk_operator(graph, params.beta))
     if params.alpha is not None:
-        return background_walk(cams, operator, params.log2_steps, params.alpha)
+        return background_walk(cams, operator, params.log2_steps, params.alpha, grid)
     assert params.background is not None  # the record has exactly one of the two
-    return boundary_walk(cams, boundary, operator, params.log2_steps, params.background)
+    return boundary_walk(cams, boundary, operator, params.log2_steps, params.background, grid)
 
 
 def walked_scores(one: PropagationInput, params: RandomWalk) -> Scores:
     """What stage ``propagate`` saves of a random walk."""
     affinity = required(one.affinity)
-    scores = random_walk_scores(one.cams, affinity.boundary.astype(np.float32), graph_of(affinity), params)
+    boundary, graph = affinity.boundary.astype(np.float32), graph_of(affinity)
+    scores = random_walk_scores(one.source_cams, boundary, graph, params, one.grid)
     return Scores.not_learned(one.class_ids, scores)
 
 

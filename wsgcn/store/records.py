@@ -20,6 +20,10 @@ def _check(condition: bool, message: str) -> None:
         raise DataError(message)
 
 
+def _stretched() -> NDArray[np.int64]:
+    return np.array(0)
+
+
 def _check_arrays(record: Cams | Affinity | Scores) -> None:
     """A damaged archive may give bytes or text where an array of numbers belongs."""
     for one in fields(record):
@@ -63,12 +67,15 @@ class Affinity:
             the neighbour lies outside the grid. A is symmetric, A_ii = 1 is not stored.
         boundary: ``(h, w)`` float16 in [0, 1], probability of a boundary; all 0 where the affinity has none.
         features: ``(F, h, w)`` float16, the V of eq. (1).
+        stride: int64 scalar, pixels a cell, of which the last ones may jut out; 0 = the grid is stretched over the
+            photograph.
     """
 
     offsets: NDArray[np.int64]
     weights: NDArray[np.float16]
     boundary: NDArray[np.float16]
     features: NDArray[np.float16]
+    stride: NDArray[np.int64] = field(default_factory=_stretched)
 
     def __post_init__(self) -> None:
         _check_arrays(self)
@@ -91,6 +98,7 @@ class Scores:
         losses: ``(steps, L)`` float32, the kind's L losses at every step, for a GCN total, fg, bg, ent and lap;
             ``(0, 5)`` where nothing is learned.
         logarithmic: ``()`` uint8, 1 where the scores' logarithms are enlarged instead of the scores.
+        stride: int64 scalar, as in :class:`Affinity`.
     """
 
     class_ids: NDArray[np.int64]
@@ -98,6 +106,7 @@ class Scores:
     partial_labels: NDArray[np.uint8]
     losses: NDArray[np.float32]
     logarithmic: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((), np.uint8))
+    stride: NDArray[np.int64] = field(default_factory=_stretched)
 
     def __post_init__(self) -> None:
         _check_arrays(self)
