@@ -41,6 +41,7 @@ Range = tuple[Size, Size]
 Stride = Literal[4, 8, 16]
 SegMerge = Literal["mean", "max"]
 Interpolation = Literal["bilinear", "bicubic"]
+Border = Literal["mean", "black"]
 FreezeNorm = Literal["none", "statistics", "affine", "all"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # as Lightning Fabric calls them
 

@@ -11,7 +11,7 @@ from tests.conftest import changed, real_content
 from wsgcn.errors import DataError, StageError
 from wsgcn.store.files import read_table
 from wsgcn.store.label_maps import load_label_map
-from wsgcn.store.records import Affinity, Cams, load_record, save_record
+from wsgcn.store.records import Affinity, Cams, SeedScores, load_record, save_record
 
 TRAINING = "wsgcn.affinity.learn.train_affinity"
 each_variant = pytest.mark.parametrize("variant", real_content()["variants"])
@@ -178,3 +178,20 @@ def test_imported_weights_are_taken_without_training(made, params, monkeypatch, 
     assert sorted(taken) == ["checkpoint.pt", "history"]
     assert read_table(made.history("affinity-train", variant)) == []
     assert not (made.folder("affinity-train", variant) / "seeds").exists()
+
+
+def test_pooled_seeds_are_scores_of_each_pixel_and_teach(made, params, tiny_index):
+    pooled = changed(params, {"affinity.affinitynet.train.seeds.pooled": True})
+    before = outputs(made, "P")
+    assert train(pooled, made, "P")["checkpoint.pt"] != before["checkpoint.pt"]
+    folder = made.folder("affinity-train", "P") / "seeds"
+    assert sorted(path.suffix for path in folder.iterdir()) == [".npz"] * 6
+    for image in tiny_index.split("train"):
+        scores = load_record(folder / f"{image.id}.npz", SeedScores)
+        assert scores.class_ids.tolist() == [0, *image.class_ids]
+        assert scores.low.shape == scores.high.shape == (1 + len(image.class_ids), image.height, image.width)
+        for maps in (scores.low, scores.high):
+            np.testing.assert_allclose(maps.sum(axis=0, dtype=np.float32), 1, atol=2e-3)
+    assert all(np.isfinite(float(row["loss"])) for row in read_table(made.history("affinity-train", "P")))
+    assert train(params, made, "P") == before
+    assert sorted(path.suffix for path in folder.iterdir()) == [".png"] * 6

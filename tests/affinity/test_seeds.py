@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import changed
 from wsgcn.affinity import seeds as module
-from wsgcn.affinity.seeds import affinity_seeds, boundary_seeds
+from wsgcn.affinity.seeds import affinity_seed_scores, affinity_seeds, boundary_seeds, cell_labels
 
 
 def _cams(seed=0, grid=(5, 6)):
@@ -74,3 +74,38 @@ def test_nothing_activated_is_background(tiny_params, make, entry):
     rgb = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
     labels = make(np.zeros((2, 6, 7), np.float32), rgb, tiny_params.affinity[entry].train.seeds)
     assert (labels == 0).all()
+
+
+def test_psas_scores_enter_the_crf_as_they_are(tiny_params):
+    cams, params = _cams(), _params(tiny_params, "affinitynet", 0)
+    maps = affinity_seed_scores(cams, np.zeros((5, 6, 3), np.uint8), params)
+    cut = (cams - params.cam_cut).clip(0) / (1 - params.cam_cut)
+    for found, alpha in zip(maps, params.alphas, strict=True):
+        np.testing.assert_allclose(found[0], (1 - cut.max(axis=0)) ** alpha, atol=1e-6)
+        np.testing.assert_allclose(found[1:], cut, atol=1e-6)
+
+
+def _cell_label(low, high):
+    """What ``VOC12AffDataset`` makes of the mean scores of one cell."""
+    if max(*low, *high) < 1e-5:
+        return 255
+    if high.argmax() == 0:
+        return 0
+    return 255 if low.argmax() == 0 else low.argmax()
+
+
+@pytest.mark.parametrize("size", [(16, 24), (13, 9)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cell_has_the_class_of_the_highest_mean(size, seed):
+    random = np.random.default_rng(seed)
+    cells = random.dirichlet([0.6, 0.4, 0.4], (2, 4, 6)).repeat(4, axis=1).repeat(4, axis=2)[:, : size[0], : size[1]]
+    maps = 0.5 * cells + 0.5 * random.dirichlet([0.6, 0.4, 0.4], (2, *size))
+    low, high = maps.transpose(0, 3, 1, 2).astype(np.float32)
+    low[:, :4, :4] = high[:, :4, :4] = 0  # beyond the photograph
+    labels = cell_labels(low, high, 4)
+    assert labels.dtype == np.uint8
+    assert labels[0, 0] == 255
+    for row, column in np.ndindex(labels.shape):
+        part = (slice(None), slice(4 * row, 4 * row + 4), slice(4 * column, 4 * column + 4))
+        assert labels[row, column] == _cell_label(*(one[part].sum(axis=(1, 2)) / 16 for one in (low, high)))
+    assert len(set(np.unique(labels))) >= 3

@@ -8,7 +8,7 @@ import pytest
 
 from wsgcn.errors import DataError
 from wsgcn.store.fingerprints import read_fingerprint
-from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
+from wsgcn.store.records import Affinity, Cams, Scores, SeedScores, load_record, save_record
 
 
 def _cams(**values) -> Cams:
@@ -35,7 +35,12 @@ def _scores(**values) -> Scores:
     return Scores(**given | values)
 
 
-RECORDS = [_cams(), _cams(high_res=np.zeros((2, 9, 17), np.float32)), _affinity(), _scores()]
+def _seed_scores(**values) -> SeedScores:
+    maps = np.ones((2, 9, 17), np.float16)
+    return SeedScores(**{"class_ids": np.array([0, 4]), "low": maps, "high": maps} | values)
+
+
+RECORDS = [_cams(), _cams(high_res=np.zeros((2, 9, 17), np.float32)), _affinity(), _scores(), _seed_scores()]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
@@ -80,6 +85,9 @@ def test_each_pixel_has_the_finest_maps():
         (_affinity, {"features": np.ones((7, 5, 3), np.float16)}),
         (_affinity, {"features": np.full((7, 3, 5), np.nan, np.float16)}),
         (_affinity, {"weights": np.full((2, 3, 5), np.nan, np.float16)}),
+        (_seed_scores, {"low": np.ones((3, 9, 17), np.float16)}),
+        (_seed_scores, {"high": np.ones((2, 9), np.float16)}),
+        (_seed_scores, {"high": np.full((2, 9, 17), np.nan, np.float16)}),
         (_scores, {"scores": np.ones((2, 15), np.float32)}),
         (_scores, {"scores": np.ones((3, 3, 5), np.float32)}),
         (_scores, {"scores": np.full((2, 3, 5), np.nan, np.float32)}),

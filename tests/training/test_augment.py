@@ -8,7 +8,7 @@ from PIL import Image
 from wsgcn.nets.base import to_input
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.sections import Jitter
-from wsgcn.training.augment import jittered, random_crop
+from wsgcn.training.augment import jittered, random_crop, random_view
 
 
 def cropped(rgb_u8, labels, crop, scale=(1.0, 1.0), seed=0):
@@ -79,6 +79,29 @@ def test_shrinking_smooths_and_labels_stay_class_ids():
     grey = to_input(np.full((1, 1, 3), 128, np.uint8))[:, 0, 0]
     assert torch.allclose(photo[:, 8, 8], grey, atol=0.15)
     assert set(seen.unique().tolist()) == {3, 255}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_maps_are_cropped_as_labels_are(coded, seed):
+    _, labels = coded
+    view = random_view((12, 20), 16, (1.0, 1.0), generator_for(seed, "view"))
+    seen = view.labels(labels).numpy()
+    maps = view.maps(np.stack([labels, labels / 2]).astype(np.float16))
+    assert maps.shape == (2, 16, 16)
+    inside = seen != 255
+    np.testing.assert_allclose(maps[0][inside], seen[inside])
+    np.testing.assert_allclose(maps[1][inside], seen[inside] / 2)
+    assert (maps[:, ~inside] == 0).all()
+
+
+def test_around_a_photograph_is_black_where_that_is_wanted(coded):
+    rgb_u8, labels = coded
+    view = random_view((12, 20), 32, (1.0, 1.0), generator_for(0, "view"))
+    black, mean = (view.photo(rgb_u8, to_input, "bilinear", border) for border in ("black", "mean"))
+    inside = view.labels(labels) != 255
+    assert torch.equal(black[:, inside], mean[:, inside])
+    assert torch.equal(black[:, ~inside][:, 0], to_input(np.zeros((1, 1, 3), np.uint8))[:, 0, 0])
+    assert (mean[:, ~inside] == 0).all()
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])

@@ -20,12 +20,14 @@ class FeatureSeeds(Seeds):
 
     cam_cut: BelowOne
     alphas: tuple[Size, Size]
+    pooled: bool
 
 
 class FeatureTraining(AffinityTraining):
     """What decides AffinityNet."""
 
     seeds: FeatureSeeds
+    head_init: Literal["pytorch", "kaiming"]
 
 
 class FeatureAffinity(LearnedAffinity):
@@ -40,8 +42,24 @@ class FeatureAffinity(LearnedAffinity):
 
         return affinity_seeds(cams, rgb_u8, self.train.seeds)
 
+    @property
+    def pooled_seeds(self) -> bool:
+        """As PSA has them, where that is wanted."""
+        return self.train.seeds.pooled
+
+    def seed_scores(
+        self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """PSA's: a score map for each exponent, refined by the dense CRF."""
+        from wsgcn.affinity.seeds import affinity_seed_scores
+
+        return affinity_seed_scores(cams, rgb_u8, self.train.seeds)
+
     def network(self, backbone: Backbone, *, freeze: bool) -> AffinityNetwork:
         """AffinityNet."""
         from wsgcn.affinity.net import AffinityNet
 
-        return AffinityNet(backbone, backbone.channels, freeze=freeze)
+        net = AffinityNet(backbone, backbone.channels, freeze=freeze)
+        if self.train.head_init == "kaiming":
+            net.draw_heads()
+        return net

@@ -15,11 +15,13 @@ from torch.nn import functional
 
 from wsgcn.affinity.net import AffinityNetwork, DisplacementBranch
 from wsgcn.affinity.pairs import GROUP_SHARES, displacement_loss, pair_counts, pair_loss
-from wsgcn.ops.resize import grid_size
+from wsgcn.affinity.seeds import cell_labels
+from wsgcn.ops.resize import grid_size, to_class_ids
 from wsgcn.ops.stencil import half_disc
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.sections import step_count
-from wsgcn.training.augment import ToInput, jittered, random_crop
+from wsgcn.store.records import SeedScores
+from wsgcn.training.augment import ToInput, jittered, random_view
 from wsgcn.training.check import Measured, mean_recall
 from wsgcn.training.loop import Trained, Training, TrainingLoss, train
 from wsgcn.training.optimiser import ParameterGroup
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from wsgcn.affinity.learned import AffinityTraining
 
 Item = TypeVar("Item")
-Load = Callable[[Item], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+Load = Callable[[Item], tuple[NDArray[np.uint8], NDArray[np.uint8] | SeedScores]]
 
 DISPLACEMENT_LR_FACTOR = 10
 """How much faster than the boundary branch IRNet's displacement branch learns."""
@@ -72,7 +74,7 @@ class AffinityLoss(TrainingLoss):
         self.drawn = _some(self.offsets, self.params.offset_share, generator)
 
     def forward(self, x: Tensor, seeds: Tensor) -> Tensor:
-        """Loss of ``(B, 3, crop, crop)`` crops with ``(B, crop, crop)`` uint8 seeds, over the update's offsets."""
+        """Loss of ``(B, 3, crop, crop)`` crops with uint8 seeds of pixels or cells, over the update's offsets."""
         cells, taps = self._cells(seeds), self.net.taps(x)
         maps = self.net.affinity_maps(self.net.node_features(taps, self.grid))
         loss = pair_loss(maps, cells, self.net.affinity, self.drawn)
@@ -100,7 +102,10 @@ class AffinityLoss(TrainingLoss):
 
 @dataclass(frozen=True)
 class AffinitySample(Generic[Item]):
-    """Makes a random crop of a photograph, ``(3, crop, crop)``, and of its seeds, ``(crop, crop)``."""
+    """Makes a random crop of a photograph, ``(3, crop, crop)``, and of its seeds, ``(crop, crop)``.
+
+    Of scores the seeds are the labels of the crop's cells, ``(h, w)``.
+    """
 
     load: Load[Item]
     params: AffinityTraining
@@ -109,9 +114,14 @@ class AffinitySample(Generic[Item]):
     def __call__(self, item: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The crop that the generator draws."""
         rgb_u8, seeds = self.load(item)
-        rgb_u8 = jittered(rgb_u8, self.params.jitter, generator)
         params = self.params
-        return random_crop(rgb_u8, seeds, params.crop, params.scale, generator, self.to_input, params.interpolation)
+        rgb_u8 = jittered(rgb_u8, params.jitter, generator)
+        view = random_view((rgb_u8.shape[0], rgb_u8.shape[1]), params.crop, params.scale, generator)
+        crop = view.photo(rgb_u8, self.to_input, params.interpolation, params.border)
+        if not isinstance(seeds, SeedScores):
+            return crop, view.labels(seeds)
+        positions = cell_labels(view.maps(seeds.low), view.maps(seeds.high), params.stride)
+        return crop, torch.from_numpy(to_class_ids(positions, seeds.class_ids))
 
 
 def train_affinity(
@@ -134,8 +144,8 @@ def train_affinity(
     Args:
         net: the network.
         items: what to load, by image id.
-        load: gives the ``(H, W, 3)`` uint8 photograph and the ``(H, W)`` uint8 seeds of an item; picklable, for
-            several devices.
+        load: gives the ``(H, W, 3)`` uint8 photograph and the seeds of an item, ``(H, W)`` uint8 or scores;
+            picklable, for several devices.
         params: steps, batch, crop, rates, reach of the pairs.
         run_seed: seed of the run.
         fabric: the devices that train.

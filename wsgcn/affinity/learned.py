@@ -10,6 +10,7 @@ from pydantic import Field
 
 from wsgcn.affinity.base import AffinityKind
 from wsgcn.sections import (
+    Border,
     Crf,
     Factor,
     Interpolation,
@@ -50,6 +51,7 @@ class AffinityTraining(NetworkTraining):
     seeds: Seeds
     scale: Range
     interpolation: Interpolation
+    border: Border
     jitter: Jitter | None
     backbone_lr_factor: Factor
     offset_share: Annotated[float, Field(gt=0, le=1)]
@@ -78,6 +80,17 @@ class LearnedAffinity(AffinityKind):
 
     def confident_labels(self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Positions among the image's K classes, 255 = ignored, ``(H, W)``, from CAMs ``(K-1, H, W)``."""
+        raise NotImplementedError
+
+    @property
+    def pooled_seeds(self) -> bool:
+        """Labels of a crop's cells follow from :meth:`seed_scores` averaged over the cells' pixels."""
+        return False
+
+    def seed_scores(
+        self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Two ``(K, H, W)`` maps from CAMs ``(K-1, H, W)``: the first finds foreground, the second background."""
         raise NotImplementedError
 
     def network(self, backbone: Backbone, *, freeze: bool) -> AffinityNetwork:

@@ -153,6 +153,12 @@ class AffinityNet(AffinityNetwork):
         self.branches = nn.ModuleList(nn.Conv2d(one, out, 1, bias=False) for one, out in reduced)
         self.last = nn.Conv2d(sum(SEMANTIC_CHANNELS), sum(SEMANTIC_CHANNELS), 1, bias=False)
 
+    def draw_heads(self) -> None:
+        """New weights as PSA draws them: Kaiming's normal ones; of the last layer Xavier's, four times as large."""
+        for weight in self.branches.parameters():
+            nn.init.kaiming_normal_(weight)
+        nn.init.xavier_uniform_(self.last.weight, gain=4)
+
     def node_features(self, taps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """``(B, 448, h, w)`` > -1."""
         # PSA resizes before the convolution; of one cell and without a bias, it commutes with that.

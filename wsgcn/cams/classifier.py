@@ -36,6 +36,7 @@ class ClassifierTraining(NetworkTraining):
     long_side: Range | None
     interpolation: Interpolation
     jitter: Jitter | None
+    head_init: Literal["pytorch", "normal", "xavier"]
     head_lr_factor: Size
     freeze_norm: FreezeNorm
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,14 @@ NETWORK = "cams"
 """What its checkpoints say they hold."""
 
 
+DRAW: dict[str, Callable[[Tensor], object]] = {
+    "pytorch": lambda weight: None,
+    "normal": partial(nn.init.normal_, std=0.01),
+    "xavier": nn.init.xavier_uniform_,
+}
+"""How the classifier's new weights are drawn: as PyTorch does for a convolution, IRNet; small; or Xavier's, PSA."""
+
+
 class CamNet(nn.Module):
     """Backbone, dropout of whole channels, global average pooling, and one linear layer without bias.
 
@@ -33,7 +42,6 @@ class CamNet(nn.Module):
         self.backbone = backbone
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(backbone.channels[-1], foreground_classes, 1, bias=False)
-        nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
@@ -54,7 +62,9 @@ def build_cam_net(params: ClassifierTraining, classes: int, *, pretrained: bool)
         pretrained: load ``params.weights``; False where a checkpoint follows.
     """
     backbone = build_backbone(params.backbone, params.output_stride, params.weights if pretrained else None)
-    return CamNet(backbone, classes - 1, params.dropout)
+    net = CamNet(backbone, classes - 1, params.dropout)
+    DRAW[params.head_init](net.classifier.weight)
+    return net
 
 
 def net_settings(params: ClassifierTraining, classes: int) -> dict[str, Any]:

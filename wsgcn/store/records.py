@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ def _stretched() -> NDArray[np.int64]:
     return np.array(0)
 
 
-def _check_arrays(record: Cams | Affinity | Scores) -> None:
+def _check_arrays(record: AnyRecord) -> None:
     """A damaged archive may give bytes or text where an array of numbers belongs."""
     for one in fields(record):
         value = getattr(record, one.name)
@@ -122,6 +122,29 @@ class Scores:
         return cls(class_ids, scores, unlabelled, np.empty((0, len(LOSS_NAMES)), dtype=np.float32))
 
 
+@dataclass(frozen=True)
+class SeedScores:
+    """What labels of cells follow from that teach an affinity network: a pixel's probabilities after two CRFs.
+
+    Attributes:
+        class_ids: ``(K,)`` int64, background first.
+        low: ``(K, H, W)`` float16, with a weak background: it finds foreground.
+        high: ``(K, H, W)`` float16, with a strong background: it finds background.
+    """
+
+    class_ids: NDArray[np.int64]
+    low: NDArray[np.float16]
+    high: NDArray[np.float16]
+
+    def __post_init__(self) -> None:
+        _check_arrays(self)
+        for maps in (self.low, self.high):
+            _check(maps.ndim == 3 and len(maps) == len(self.class_ids), f"scores of {maps.shape}")
+            _check(bool(np.isfinite(maps).all()), "scores that are not finite")
+
+
+AnyRecord: TypeAlias = Cams | Affinity | Scores | SeedScores
+
 BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, DataError)
 """What NumPy, zipfile and the records raise for a broken ``.npz``; RuntimeError: flags unknown to zipfile."""
 
@@ -133,14 +156,14 @@ def open_npz(file: BinaryIO) -> np.lib.npyio.NpzFile:
     return arrays
 
 
-Record = TypeVar("Record", Cams, Affinity, Scores)
+Record = TypeVar("Record", Cams, Affinity, Scores, SeedScores)
 
 
-def _has_default(record: Cams | Affinity | Scores, one: Field[Any]) -> bool:
+def _has_default(record: AnyRecord, one: Field[Any]) -> bool:
     return one.default_factory is not MISSING and np.array_equal(getattr(record, one.name), one.default_factory())
 
 
-def save_record(path: Path, record: Cams | Affinity | Scores, fingerprint: str) -> None:
+def save_record(path: Path, record: AnyRecord, fingerprint: str) -> None:
     """Write the arrays of a record as ``.npz`` with the fingerprint of what made them; a default is left out."""
     arrays = {one.name: getattr(record, one.name) for one in fields(record) if not _has_default(record, one)}
     write_atomic(path, lambda file: np.savez(file, **arrays, fingerprint=np.array(fingerprint)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.sections import Interpolation, Jitter
+    from wsgcn.sections import Border, Interpolation, Jitter
 
 
+Number = TypeVar("Number", bound=np.generic)
 ToInput = Callable[[NDArray[np.uint8]], Tensor]
 """``(h, w, 3)`` uint8 to what a backbone takes, ``(3, h, w)``."""
 
@@ -73,25 +75,78 @@ def random_crop(
 
     Source: IRNet's and PSA's training, which scale, mirror and crop with padding in the same way.
     """
-    height, width = rgb_u8.shape[:2]
-    if labels is not None and labels.shape != (height, width):
-        raise ValueError(f"labels {labels.shape} do not fit the photograph {rgb_u8.shape}")
+    size = (rgb_u8.shape[0], rgb_u8.shape[1])
+    view = random_view(size, crop, scale, generator)
+    return view.photo(rgb_u8, to_input, interpolation), None if labels is None else view.labels(labels)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a crop shows of a photograph that is scaled and perhaps mirrored.
+
+    Attributes:
+        crop: side of the crop.
+        whole: rows and columns of the photograph.
+        size: those of the scaled photograph.
+        rows: those that are seen.
+        columns: those that are seen, counted after mirroring.
+        top: rows of the crop above them.
+        left: columns of the crop before them.
+        mirror: whether it is mirrored.
+    """
+
+    crop: int
+    whole: tuple[int, int]
+    size: tuple[int, int]
+    rows: range
+    columns: range
+    top: int
+    left: int
+    mirror: bool
+
+    def photo(
+        self,
+        rgb_u8: NDArray[np.uint8],
+        to_input: ToInput,
+        interpolation: Interpolation,
+        border: Border = "mean",
+    ) -> Tensor:
+        """The crop of an ``(H, W, 3)`` photograph, normalised, ``(3, crop, crop)``; around it mean colour, or black."""
+        part = self._seen(rgb_u8, Image.Resampling[interpolation.upper()])
+        if border == "black":
+            placed = self._placed(part.transpose(2, 0, 1), 0)
+            return to_input(np.ascontiguousarray(placed.transpose(1, 2, 0)))
+        return torch.from_numpy(self._placed(to_input(part).numpy(), 0))
+
+    def labels(self, labels: NDArray[np.uint8]) -> Tensor:
+        """The crop of ``(H, W)`` labels, ``(crop, crop)``, unlabelled around."""
+        return torch.from_numpy(self._placed(self._seen(labels, Image.Resampling.NEAREST), IGNORE))
+
+    def maps(self, maps: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The crop of ``(K, H, W)`` maps, ``(K, crop, crop)`` float32, 0 around."""
+        parts = [self._seen(one.astype(np.float32), Image.Resampling.BILINEAR) for one in maps]
+        return self._placed(np.stack(parts), 0)
+
+    def _seen(self, array: NDArray[Number], method: Image.Resampling) -> NDArray[Number]:
+        if array.shape[:2] != self.whole:
+            raise ValueError(f"{array.shape} do not fit a photograph of {self.whole}")
+        return _scaled_part(array, self.size, self.rows, self.columns, self.mirror, method)
+
+    def _placed(self, array: NDArray[Number], fill: int) -> NDArray[Number]:
+        """Put ``(…, h, w)`` into ``(…, crop, crop)``."""
+        placed = np.full((*array.shape[:-2], self.crop, self.crop), fill, dtype=array.dtype)
+        placed[..., self.top : self.top + array.shape[-2], self.left : self.left + array.shape[-1]] = array
+        return placed
+
+
+def random_view(size: tuple[int, int], crop: int, scale: tuple[float, float], generator: torch.Generator) -> View:
+    """Draw what :func:`random_crop` shows of a photograph of so many rows and columns."""
     draw = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
     factor = scale[0] + (scale[1] - scale[0]) * draw[0]
-    size = max(1, round(height * factor)), max(1, round(width * factor))
-    mirror = draw[1] < 0.5
-    rows, rows_before = _window(size[0], crop, draw[2])
-    columns, columns_before = _window(size[1], crop, draw[3])
-
-    def seen(array: NDArray[np.uint8], method: Image.Resampling) -> NDArray[np.uint8]:
-        return _scaled_part(array, size, rows, columns, mirror, method)
-
-    photo = to_input(seen(rgb_u8, Image.Resampling[interpolation.upper()])).numpy()
-    placed = torch.from_numpy(_place(photo, crop, rows_before, columns_before, 0))
-    if labels is None:
-        return placed, None
-    found = seen(labels, Image.Resampling.NEAREST)
-    return placed, torch.from_numpy(_place(found, crop, rows_before, columns_before, IGNORE))
+    height, width = (max(1, round(side * factor)) for side in size)
+    rows, top = _window(height, crop, draw[2])
+    columns, left = _window(width, crop, draw[3])
+    return View(crop, size, (height, width), rows, columns, top, left, mirror=draw[1] < 0.5)
 
 
 def jittered(rgb_u8: NDArray[np.uint8], params: Jitter | None, generator: torch.Generator) -> NDArray[np.uint8]:
@@ -135,13 +190,13 @@ def _window(size: int, crop: int, draw: float) -> tuple[range, int]:
 
 
 def _scaled_part(
-    array: NDArray[np.uint8],
+    array: NDArray[Number],
     size: tuple[int, int],
     rows: range,
     columns: range,
     mirror: bool,
     method: Image.Resampling,
-) -> NDArray[np.uint8]:
+) -> NDArray[Number]:
     """The rows and columns of an array after it was scaled to ``size`` and mirrored; nothing else is scaled."""
     height, width = size
     left = width - columns.stop if mirror else columns.start
@@ -152,10 +207,3 @@ def _scaled_part(
         (len(columns), len(rows)), method, (left * across, rows.start * down, right, bottom)
     )
     return np.asarray(part)[:, :: -1 if mirror else 1]
-
-
-def _place(array: NDArray[np.generic], crop: int, top: int, left: int, fill: int) -> NDArray[np.generic]:
-    """Put ``(…, h, w)`` into ``(…, crop, crop)``."""
-    placed = np.full((*array.shape[:-2], crop, crop), fill, dtype=array.dtype)
-    placed[..., top : top + array.shape[-2], left : left + array.shape[-1]] = array
-    return placed
