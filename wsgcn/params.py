@@ -24,20 +24,18 @@ from wsgcn.crf.kinds import KINDS as REFINEMENTS
 from wsgcn.dataset.base import Dataset
 from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
+from wsgcn.evaluate.section import Evaluate
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
 from wsgcn.sections import (
     KEYS,
-    Backgrounds,
     Count,
-    Crf,
     Name,
     NetworkTraining,
     OneOf,
     Positive,
     Precision,
     Section,
-    SegMerge,
     Size,
 )
 from wsgcn.segtrain.section import Segtrain
@@ -77,23 +75,6 @@ class MethodNames(Section):
     variant: str
     propagation: str
     crf: str
-
-
-class Evaluate(Section):
-    """Section ``evaluate``."""
-
-    masks: str
-    classes: Annotated[tuple[str, ...], NotEmpty]
-    cam_background: Backgrounds
-    seg_scales: Annotated[tuple[Size, ...], NotEmpty]
-    seg_flip: bool
-    seg_merge: SegMerge
-    seg_crf: Crf
-    panels: Count
-
-    def background_of(self, cams_name: str) -> float:
-        """The constant background score that turns the raw CAMs of a source into labels."""
-        return self.cam_background[cams_name] if isinstance(self.cam_background, dict) else self.cam_background
 
 
 @dataclass(frozen=True)

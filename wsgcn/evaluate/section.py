@@ -1,0 +1,26 @@
+"""Section ``evaluate`` of ``params.yaml``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from wsgcn.sections import Backgrounds, Count, Crf, Section, SegMerge, Size
+
+
+class Evaluate(Section):
+    """What is scored and drawn, and how photographs are segmented."""
+
+    masks: str
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    cam_background: Backgrounds
+    seg_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    seg_flip: bool
+    seg_merge: SegMerge
+    seg_crf: Crf
+    panels: Count
+
+    def background_of(self, cams_name: str) -> float:
+        """The constant background score that turns the raw CAMs of a source into labels."""
+        return self.cam_background[cams_name] if isinstance(self.cam_background, dict) else self.cam_background
