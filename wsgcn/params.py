@@ -41,6 +41,8 @@ from wsgcn.sections import (
 from wsgcn.segtrain.section import Segtrain
 
 NotEmpty = Field(min_length=1)
+SECOND_ROUND = "segtrain/"
+"""Before the name of the method that a variant comes after."""
 
 
 class Runtime(Section):
@@ -63,10 +65,20 @@ class Tracking(Section):
 
 
 class VariantNames(Section):
-    """A variant: names of a CAM source and an affinity."""
+    """A variant: names of a CAM source and an affinity, and what it comes after.
+
+    ``after`` is ``dataset``, or ``segtrain/<method>`` for a second round, whose CAM source starts from that network. It
+    is a folder of ``artifacts``, on which the variant's stages depend in ``dvc.yaml``.
+    """
 
     cams: str
     affinity: str
+    after: str
+
+    @property
+    def teacher(self) -> str | None:
+        """The method whose network it comes after; None in a first round."""
+        return self.after.removeprefix(SECOND_ROUND) if self.after.startswith(SECOND_ROUND) else None
 
 
 class MethodNames(Section):
@@ -85,6 +97,7 @@ class Variant:
         name: of the variant.
         cams: the CAM source.
         affinity: the affinity.
+        after: folder of ``artifacts`` that holds what its CAM source starts from.
         cams_name: name of the CAM source's entry.
         affinity_name: name of the affinity's entry.
     """
@@ -92,6 +105,7 @@ class Variant:
     name: str
     cams: CamSource
     affinity: AffinityKind
+    after: str
     cams_name: str
     affinity_name: str
 
@@ -159,6 +173,25 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _rounds_follow_one_another(self) -> Params:
+        for name, one in self.variants.items():
+            where, second = f"variants.{name}.after", self.cams[one.cams].second_round
+            if one.after != "dataset" and one.teacher not in self.methods:
+                raise ValueError(
+                    f"{where} must be dataset or segtrain/<method>, not {one.after!r}; methods are "
+                    f"{', '.join(self.methods)}"
+                )
+            if second != (one.teacher is not None):
+                wanted = "segtrain/<method>: it starts from a network" if second else "dataset"
+                raise ValueError(f"{where}: cams.{one.cams} comes after {wanted}")
+            before = [name]
+            while (teacher := self.variants[before[-1]].teacher) is not None:
+                before.append(self.methods[teacher].variant)
+                if before[-1] in before[:-1]:
+                    raise ValueError(f"{where}: {' after '.join(before)}, which never begins")
+        return self
+
+    @model_validator(mode="after")
     def _a_photograph_for_each_device(self) -> Params:
         small = [f"{name}.batch: {one.batch}" for name, one in self._trainings() if one.batch < self.runtime.devices]
         if small:
@@ -201,7 +234,9 @@ class Params(Section):
         if name not in self.variants:
             raise UsageError(f"no variant is called {name!r}: params.yaml has {', '.join(self.variants)}")
         names = self.variants[name]
-        return Variant(name, self.cams[names.cams], self.affinity[names.affinity], names.cams, names.affinity)
+        return Variant(
+            name, self.cams[names.cams], self.affinity[names.affinity], names.after, names.cams, names.affinity
+        )
 
     def method(self, name: str) -> Method:
         """A method with what it names.

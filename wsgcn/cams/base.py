@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.sections import TrainedKind
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsgcn.nets.deeplab import DeepLabV2
     from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
     from wsgcn.store.records import Cams
@@ -19,16 +20,38 @@ if TYPE_CHECKING:
 
 
 class CamSource(TrainedKind):
-    """Where class activation maps come from."""
+    """Where class activation maps come from.
+
+    Attributes:
+        second_round: it starts from a segmentation network that another method trained, which its variant comes
+            ``after``; others come after the dataset.
+    """
+
+    second_round: ClassVar[bool] = False
 
     @property
     def backbone(self) -> str | None:
         """Name of the backbone that it trains, from which other networks may start (``weights: cams``); None = none."""
         return None
 
-    def learn(self, job: TrainingJob) -> None:
-        """Train, and write the job's checkpoint and history; here nothing is trained and the history is empty."""
+    def learn(self, job: TrainingJob, after: Path) -> None:
+        """Train, and write the job's checkpoint and history; here nothing is trained and the history is empty.
+
+        Args:
+            job: photographs, seed, devices, files to write.
+            after: folder of what the variant comes after: the dataset, or a method's segmentation network.
+        """
         job.learn_nothing()
+
+    def start_segmentation(self, network: DeepLabV2, checkpoint: Path) -> None:
+        """Let a segmentation network start as the one that :meth:`learn` wrote (``segtrain.weights: cams``).
+
+        Only asked of a source with a :attr:`backbone`.
+
+        Raises:
+            DataError: the checkpoint is missing, broken, or another network's.
+        """
+        raise NotImplementedError
 
     def reads(self, image: ImageRecord, photo: Path) -> list[Path]:
         """The files of one image that decide its maps; the network's is always among what decides them.

@@ -22,6 +22,7 @@ from wsgcn.sections import (
 )
 
 if TYPE_CHECKING:
+    from wsgcn.nets.deeplab import DeepLabV2
     from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
     from wsgcn.store.records import Cams
@@ -72,11 +73,17 @@ class Classifier(CamSource):
         """The kind's and the backbone's."""
         return (*super().modules(), backbone_module(self.train.backbone))
 
-    def learn(self, job: TrainingJob) -> None:
+    def learn(self, job: TrainingJob, after: Path) -> None:
         """Train the classifier."""
         from wsgcn.cams.learn import learn_classifier
 
         learn_classifier(self.train, job)
+
+    def start_segmentation(self, network: DeepLabV2, checkpoint: Path) -> None:
+        """The classifier's backbone, and its class activation maps as the ASPP's scores."""
+        from wsgcn.cams.net import start_deeplab
+
+        start_deeplab(network, checkpoint)
 
     def prepare(self, network: DigestedFile, class_names: Sequence[str], device: str) -> None:
         """Load the classifier.

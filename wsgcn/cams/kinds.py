@@ -1,5 +1,6 @@
 """Every kind of CAM source."""
 
 from wsgcn.cams.classifier import Classifier
+from wsgcn.cams.segmenter import Segmenter
 
-KINDS = (Classifier,)
+KINDS = (Classifier, Segmenter)

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone, on_device
 from wsgcn.nets.build import build_backbone
-from wsgcn.store.checkpoints import load_checkpoint
+from wsgcn.store.checkpoints import load_checkpoint, load_part
 from wsgcn.store.fingerprints import DigestedFile
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wsgcn.cams.classifier import ClassifierTraining
+    from wsgcn.nets.deeplab import DeepLabV2
 
 NETWORK = "cams"
 """What its checkpoints say they hold."""
@@ -82,3 +85,15 @@ def load_cam_net(params: ClassifierTraining, classes: int, network: DigestedFile
     net = build_cam_net(params, classes, pretrained=False)
     load_checkpoint(network.path, NETWORK, net_settings(params, classes), net)
     return on_device(net, device)
+
+
+def start_deeplab(network: DeepLabV2, checkpoint: Path) -> None:
+    """Give a segmentation network the classifier's backbone, and its class activation maps as the ASPP's scores.
+
+    Raises:
+        DataError: the checkpoint is missing, broken, or another network's.
+    """
+    load_part(checkpoint, NETWORK, "backbone.", network.backbone)
+    classifier = nn.Conv2d(network.backbone.channels[-1], network.classes - 1, 1, bias=False)
+    load_part(checkpoint, NETWORK, "classifier.", classifier)
+    network.aspp.start_as(classifier.weight)

@@ -36,7 +36,8 @@ def train_cam_source(params: Params, artifacts: Artifacts, variant: Variant) -> 
             learned=artifacts.learned("cams-train", variant.name),
             section=f"cams.{variant.cams_name}.train",
             label=f"cams-train {variant.name}",
-        )
+        ),
+        artifacts.root / variant.after,
     )
 
 

@@ -191,16 +191,21 @@ def build_deeplab(settings: Mapping[str, Any], weights: str | None) -> DeepLabV2
     return DeepLabV2(backbone, settings["classes"], settings["dilations"])
 
 
-def load_deeplab(checkpoint: Path, device: torch.device) -> DeepLabV2:
+def load_deeplab(checkpoint: Path, device: torch.device, holds: str = NETWORK) -> DeepLabV2:
     """The trained network, set to evaluation, built as the checkpoint says.
+
+    Args:
+        checkpoint: the file.
+        device: where to compute.
+        holds: what the checkpoint says it holds.
 
     Raises:
         DataError: the file is missing or broken, or holds another network.
     """
-    settings = read_settings(checkpoint, NETWORK)
+    settings = read_settings(checkpoint, holds)
     try:
         network = build_deeplab(settings, None)
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise DataError(f"{checkpoint} was made by another version ({error!r}): train it again") from error
-    load_checkpoint(checkpoint, NETWORK, settings, network)
+    load_checkpoint(checkpoint, holds, settings, network)
     return on_device(network, device)

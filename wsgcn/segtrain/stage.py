@@ -7,8 +7,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from wsgcn.errors import DataError
 from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
@@ -18,7 +16,6 @@ from wsgcn.sections import step_count
 from wsgcn.segtrain.fit import SegmentationLoss
 from wsgcn.segtrain.sample import PseudoLabels, SegmentationSample
 from wsgcn.stages import stage_code
-from wsgcn.store.checkpoints import load_part
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.photos import photo_size
@@ -26,6 +23,7 @@ from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Step, Training, fabric_for, train
 
 if TYPE_CHECKING:
+    from wsgcn.cams.base import CamSource
     from wsgcn.params import Method, Params
     from wsgcn.segtrain.section import Segtrain
     from wsgcn.store.paths import Artifacts
@@ -38,7 +36,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
     """Train on the training split's pseudo labels; write the checkpoint and the history when all is done.
 
     New weights and crops depend on the run's seed alone, so that methods are compared on equal terms; with
-    ``weights: cams`` the backbone starts as the variant's classifier left it. An imported network (``trained``) is
+    ``weights: cams`` it starts as the variant's CAM source has it. An imported network (``trained``) is
     taken as it is, with an empty history.
 
     Args:
@@ -78,7 +76,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
     _check_labels(job.images, artifacts, method)
 
     def learn(unfinished: Path) -> None:
-        network = _new_network(structure, settings, params.runtime.seed, start)
+        network = _new_network(structure, settings, params.runtime.seed, method.variant.cams, start)
         training = _training(job, network, settings, labels, unfinished)
         history = _History(training.steps, log)
         trained = train(training, fabric_for(params.runtime), history.add)
@@ -144,15 +142,14 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
             )
 
 
-def _new_network(structure: Mapping[str, Any], params: Segtrain, run_seed: int, start: Path) -> DeepLabV2:
+def _new_network(
+    structure: Mapping[str, Any], params: Segtrain, run_seed: int, cams: CamSource, start: Path
+) -> DeepLabV2:
     from_cams = params.weights == "cams"
     with seeded(run_seed, NETWORK):
         network = build_deeplab(structure, None if from_cams else params.weights)
     if from_cams:
-        load_part(start, "cams", "backbone.", network.backbone)
-        classifier = nn.Conv2d(network.backbone.channels[-1], structure["classes"] - 1, 1, bias=False)
-        load_part(start, "cams", "classifier.", classifier)
-        network.aspp.start_as(classifier.weight)
+        cams.start_segmentation(network, start)
     freeze_stages(network.backbone, params.frozen_stages)
     return network
 

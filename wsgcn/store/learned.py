@@ -11,7 +11,7 @@ from wsgcn.store.paths import Artifacts
 
 
 class Taught(NamedTuple):
-    """The network of a training stage: what it is, on what it is measured, and what follows where it knows nothing."""
+    """The network of a training stage: what it is, what it is measured on, and what follows where it knows nothing."""
 
     network: str
     cases: str
@@ -19,7 +19,7 @@ class Taught(NamedTuple):
 
 
 NETWORKS = {
-    "cams-train": Taught("classifier", "photographs", "its CAMs show nothing, nor will any labels made of them"),
+    "cams-train": Taught("classifier", "tags", "its CAMs show nothing, nor will any labels made of them"),
     "affinity-train": Taught("affinity network", "pairs of cells", "its labels will be worse than the CAMs"),
     "segtrain": Taught("segmentation network", "pixels", "it does not know the pseudo labels that it was shown"),
 }
