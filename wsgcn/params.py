@@ -98,6 +98,7 @@ class Variant:
         cams: the CAM source.
         affinity: the affinity.
         after: folder of ``artifacts`` that holds what its CAM source starts from.
+        rounds: names of the variants of the rounds before it, the first one first, and its own.
         cams_name: name of the CAM source's entry.
         affinity_name: name of the affinity's entry.
     """
@@ -106,6 +107,7 @@ class Variant:
     cams: CamSource
     affinity: AffinityKind
     after: str
+    rounds: tuple[str, ...]
     cams_name: str
     affinity_name: str
 
@@ -234,9 +236,9 @@ class Params(Section):
         if name not in self.variants:
             raise UsageError(f"no variant is called {name!r}: params.yaml has {', '.join(self.variants)}")
         names = self.variants[name]
-        return Variant(
-            name, self.cams[names.cams], self.affinity[names.affinity], names.after, names.cams, names.affinity
-        )
+        cams, affinity = self.cams[names.cams], self.affinity[names.affinity]
+        before = () if names.teacher is None else self.variant(self.methods[names.teacher].variant).rounds
+        return Variant(name, cams, affinity, names.after, (*before, name), names.cams, names.affinity)
 
     def method(self, name: str) -> Method:
         """A method with what it names.
@@ -249,6 +251,11 @@ class Params(Section):
         names = self.methods[name]
         propagation, crf = self.propagate[names.propagation], self.crf[names.crf]
         return Method(name, self.variant(names.variant), propagation, crf, names.propagation, names.crf)
+
+    def earlier(self, method: Method) -> list[Method]:
+        """The methods of the rounds before it, from whose networks it was made; none in a first round."""
+        teacher = self.variants[method.variant.name].teacher
+        return [] if teacher is None else [*self.earlier(self.method(teacher)), self.method(teacher)]
 
     def all_methods(self) -> list[Method]:
         """Every method, in the order of ``params.yaml``."""

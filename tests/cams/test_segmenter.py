@@ -17,6 +17,7 @@ from wsgcn.store.index import load_index
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Cams, load_record
+from wsgcn.tracking.parameters import flat_params
 
 SEGMENTER = {
     "kind": "segmenter",
@@ -144,3 +145,19 @@ def test_a_third_round_follows_a_second(params):
     third = changed(params, {"variants": more | {"I3": more["I2"] | {"after": "segtrain/WSGCN-I2"}}})
     assert third.variants["I3"].teacher == "WSGCN-I2"
     assert third.variants["I"].teacher is None
+
+
+def test_later_rounds_know_those_before_them(params):
+    assert params.variant("I2").rounds == ("I", "I2")
+    assert params.variant("P").rounds == ("P",)
+    assert [one.name for one in params.earlier(params.method("WSGCN-I2"))] == ["WSGCN-I"]
+    assert params.earlier(params.method("PSA")) == []
+
+
+def test_a_run_of_a_later_round_has_the_parameters_of_those_before_it(params):
+    """Another first round makes another second one, which the comparison of runs must see."""
+    flat = flat_params(params, params.method("WSGCN-I2"))
+    assert flat["method.after"] == "segtrain/WSGCN-I"
+    assert {"cams.segmenter.kind", "cams.irnet.train.lr"} <= flat.keys()
+    assert not any(name.startswith("cams.psa") for name in flat)
+    assert flat != flat_params(changed(params, {"cams.irnet.train.lr": 0.123}), params.method("WSGCN-I2"))

@@ -36,9 +36,9 @@ WALK = Propagation("random-walk", baseline=True)
 SMOOTH = Propagation("smooth")
 
 
-def method(name, variant, propagation):
+def method(name, variant, propagation, before=()):
     entry = f"{propagation.kind}-{variant.lower()}"
-    return Method(name, SimpleNamespace(name=variant), propagation, entry)
+    return Method(name, SimpleNamespace(name=variant, rounds=(*before, variant)), propagation, entry)
 
 
 SHIPPED = (

@@ -69,6 +69,17 @@ def test_methods_of_a_variant_are_compared_and_a_baseline_comes_second(artifacts
     ]
 
 
+def test_a_later_round_is_compared_with_those_before_it(artifacts):
+    later = method("WSGCN-I2", "I2", GCN.propagation, before=("I",))
+    for one in (IRNET, GCN, later, METHODS["PSA"]):
+        write(artifacts, one, pseudo=made(0.6))
+    assert taken(label_differences((IRNET, GCN, METHODS["PSA"], later), artifacts, {})) == [
+        ("WSGCN-I2", "WSGCN-I", "pseudo"),
+        ("WSGCN-I2", "IRNet", "pseudo"),
+        ("WSGCN-I", "IRNet", "pseudo"),
+    ]
+
+
 def test_differences_are_those_of_the_counts(artifacts):
     ours, base, best = made(0.7, 0.1), made(0.6), made(0.65)
     write(artifacts, GCN, pseudo=ours)

@@ -1,4 +1,4 @@
-"""How far the labels of two methods of one variant lie apart, with an interval over photographs."""
+"""How far the labels of two methods of one variant, or of its rounds, lie apart, with an interval over photographs."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Difference(NamedTuple):
 def label_differences(
     methods: Iterable[Method], artifacts: Artifacts, left_out: Mapping[str, Sequence[str]]
 ) -> list[Difference]:
-    """Compare every two methods of one variant whose labels were scored on the same photographs and classes.
+    """Compare every two methods of one variant, or of rounds that follow one another, scored on the same photographs.
 
     Args:
-        methods: which to compare; of two, a baseline comes second.
+        methods: which to compare; of two, that of an earlier round comes second, and a baseline.
         artifacts: where their counts are.
         left_out: by method, words of the stages whose results are not to be used.
 
@@ -53,9 +53,9 @@ def label_differences(
     """
     there = [one for one in methods if _is_evaluated(artifacts, one.name)]
     used = [one for one in there if LABELS_PART.stage not in left_out.get(one.name, ())]
-    used.sort(key=lambda one: one.propagation.baseline)
+    used.sort(key=lambda one: (-len(one.variant.rounds), one.propagation.baseline))
     counts = {one.name: load_counts(artifacts.photographs(one.name)) for one in used}
-    pairs = [(one, other) for one, other in combinations(used, 2) if one.variant.name == other.variant.name]
+    pairs = [(one, other) for one, other in combinations(used, 2) if other.variant.name in one.variant.rounds]
     return [
         Difference(one.name, other.name, step, miou)
         for one, other in pairs

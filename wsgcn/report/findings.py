@@ -48,16 +48,15 @@ def findings(
 
 
 def _against_baselines(results: Sequence[MethodResult]) -> list[str]:
-    """Only methods of one variant, which share CAMs and affinity, differ in their propagation alone."""
-    sentences = []
-    for variant in dict.fromkeys(one.method.variant.name for one in results):
-        alike = [one for one in results if one.method.variant.name == variant]
-        baselines = [one for one in alike if one.method.propagation.baseline]
-        others = [one for one in alike if not one.method.propagation.baseline]
-        for one in others:
-            for baseline in baselines:
-                sentences += _compare(one, baseline)
-    return sentences
+    """Methods of one variant, which differ in their propagation alone, and of a later round, which began with it."""
+    return [
+        sentence
+        for one in results
+        for baseline in results
+        if baseline.method.propagation.baseline and not one.method.propagation.baseline
+        if baseline.method.variant.name in one.method.variant.rounds
+        for sentence in _compare(one, baseline)
+    ]
 
 
 def _untaught(results: Sequence[MethodResult]) -> list[str]:

@@ -23,8 +23,8 @@ COMPARED = ("variants", "methods")
 def flat_params(params: Params, method: Method) -> dict[str, str]:
     """The parameters that decide a method's result, as MLflow keeps them.
 
-    Of ``cams``, ``affinity``, ``propagate`` and ``crf`` only the entries that the method uses are there, so that
-    another method or entry in ``params.yaml`` makes no new run of this one.
+    Of ``cams``, ``affinity``, ``propagate`` and ``crf`` only the entries that the method uses are there, and those that
+    the rounds before it used, so that another method or entry in ``params.yaml`` makes no new run of this one.
 
     Args:
         params: the whole of ``params.yaml``.
@@ -37,11 +37,12 @@ def flat_params(params: Params, method: Method) -> dict[str, str]:
     content = params.model_dump(mode="json", exclude={"tracking": True})
     content["runtime"] = {name: value for name, value in content["runtime"].items() if name not in WITHOUT_INFLUENCE}
     entries = _entries(method)
-    for section, entry in entries.items():
-        content[section] = {entry: content[section][entry]}
+    for section in entries:
+        used = [_entries(one)[section] for one in (*params.earlier(method), method)]
+        content[section] = {entry: content[section][entry] for entry in dict.fromkeys(used)}
     content["evaluate"]["cam_background"] = params.evaluate.background_of(method.variant.cams_name)
     content = {name: value for name, value in content.items() if name not in COMPARED}
-    content["method"] = {"variant": method.variant.name, **_renamed(entries)}
+    content["method"] = {"variant": method.variant.name, "after": method.variant.after, **_renamed(entries)}
     return {
         param_name(name): (value if isinstance(value, str) else json.dumps(value))[:MAX_VALUE]
         for name, value in flatten(content, ".")
