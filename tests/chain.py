@@ -134,7 +134,7 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
     if content["dataset"]["kind"] == "demo":
         content["dataset"] |= {"train_images": 8, "val_images": 4, "height": 48, "width": 64}
     for entry in (*content["cams"].values(), *content["affinity"].values()):
-        if entry["train"] is not None:
+        if "steps" in (entry["train"] or {}):
             entry["train"] |= {"steps": "1 epochs", "batch": 4, "crop": 32, "warmup_steps": 0}
             if "freeze_norm" in entry["train"]:
                 entry["train"]["freeze_norm"] = "none"  # many tests start from new weights

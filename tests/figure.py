@@ -20,6 +20,7 @@ from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.labels import PseudoLabels, load_pseudo_labels
 from wsgcn.evaluate.panels import draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.evaluate.truth import at_cells
+from wsgcn.ops.iou import class_ious
 from wsgcn.params import load_params
 from wsgcn.store.counts import load_counts
 from wsgcn.store.index import ImageRecord, load_index
@@ -29,10 +30,9 @@ from wsgcn.store.paths import Artifacts
 def per_photograph(artifacts: Artifacts, method: str) -> tuple[tuple[str, ...], np.ndarray]:
     """Ids, and the mean IoU of each photograph's own classes."""
     counts = load_counts(artifacts.photographs(method))
-    found, there, predicted = np.moveaxis(counts.steps["pseudo_crf"].astype(float), 2, 0)
-    shown = there > 0
-    union = np.where(shown, there + predicted - found, 1)
-    return counts.ids, np.where(shown, found / union, 0).sum(axis=1) / shown.sum(axis=1)
+    found = counts.steps["pseudo_crf"]
+    ious = np.where(found[..., 1] > 0, class_ious(found), np.nan)
+    return counts.ids, np.nanmean(ious, axis=1)
 
 
 def chosen(differences: np.ndarray) -> list[int]:
@@ -49,7 +49,7 @@ def row(evaluations: dict[str, Evaluation], image: ImageRecord, caption: str) ->
 
     def partial(labels: PseudoLabels) -> np.ndarray:
         assert labels.partial is not None
-        return at_cells(labels.partial, rgb_u8.shape[:2])
+        return at_cells(labels.partial, rgb_u8.shape[:2], 1 / labels.stride if labels.stride else 0)
 
     shown = {
         "partial labels": partial(gcn),

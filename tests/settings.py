@@ -1,12 +1,13 @@
 """Scores a method's labels with other settings of its propagation and CRF, on a list of one's own.
 
     python -m tests.settings PROJECT --method WSGCN-I --set dataset.root=COPY --list choose \
-        --try "" --try "propagate.gcn-i.entropy_weight=0" --try "propagate.gcn-i.bias=true propagate.gcn-i.dropout=0"
+        --masks COPY/SegmentationClassAug --try "" --try "propagate.gcn-i.entropy_weight=0"
 
 CAMs, affinities and networks are PROJECT's and stay as they are; what is done anew lies in PROJECT/settings. ``--list``
-is propagated and scored (see ``tests.lists`` for lists that settings are chosen on), against the masks in
-``--masks``. ``--set`` holds for all rows, ``--try`` for one. Prints labels / after the CRF in % mIoU, and with
-``--against METHOD`` how far the row is above that method's labels, with 95 % intervals.
+is propagated, and scored by the masks in ``--masks`` (see ``tests.lists`` for lists that settings are chosen on).
+``--set`` holds for all rows, ``--try`` for one; it may hold several values, with blanks between them. Prints labels /
+after the CRF in % mIoU, and with ``--against METHOD`` how far the row is above that method's labels, with 95 %
+intervals.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m tests.sizes VOC2012 weights.pth FOLDER --size 60 --size 150 --size 450 --size 1000
 
 Each size gets a project in FOLDER with so many photographs of the list ``trainaug``, a larger one all those of a
-smaller one, which are trained on by their tags and then scored by the masks of SegmentationClassAug. Prints how well
-each network does on photographs that did not train it, and the scores of every method.
+smaller one, which are trained on by their tags and then scored by the masks of SegmentationClassAug; the first round
+alone. Prints how well each network does on photographs that did not train it, and the scores of every method.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ def make_project(folder: Path, devkit: Path, weights: Path, size: int, seed: int
     content = yaml.safe_load((ROOT / "wsgcn/presets/voc12-mobile.yaml").read_text())
     content["dataset"] |= {"root": str(folder / "VOC2012"), "score_split": "trainaug"}
     content["evaluate"] |= {"masks": str(folder / "VOC2012/SegmentationClassAug"), "classes": list(CLASSES)}
-    for entry in content["cams"].values():
-        entry["train"]["weights"] = str(weights.absolute())
+    content["cams"]["mobile"]["train"]["weights"] = str(weights.absolute())
+    first = {name for name, one in content["variants"].items() if one["after"] == "dataset/index.json"}
+    content["variants"] = {name: content["variants"][name] for name in first}
+    content["methods"] = {name: one for name, one in content["methods"].items() if one["variant"] in first}
     return changed(chain.write_params(folder, content), values)
 
 

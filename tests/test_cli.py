@@ -206,7 +206,7 @@ def test_a_fork_server_starts_for_a_stage_with_workers_and_for_no_other(here, re
 
 def test_any_names_arrive(here, received, tracked):
     content = chain.shrunk(real_content())
-    content["variants"]["X-2"] = {"cams": "psa", "affinity": "boundary", "after": "dataset"}
+    content["variants"]["X-2"] = {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}
     content["methods"]["my_method"] = {"variant": "X-2", "propagation": "walk-i", "crf": "gcn"}
     params = chain.write_params(here, content)
     for words in (["--method", "my_method"], ["--variant", "X-2", "--propagation", "random-walk"]):

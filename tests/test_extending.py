@@ -29,7 +29,7 @@ from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.paths import Artifacts
 
 MADE_OF_EXISTING_PARTS = {
-    "variants": {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset"}},
+    "variants": {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}},
     "methods": {"WSGCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn"}},
 }
 

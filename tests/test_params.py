@@ -210,7 +210,7 @@ def test_any_number_of_variants_methods_and_entries():
     content["cams"] = {f"c{number}": content["cams"]["psa"] for number in range(5)}
     content["affinity"] = {"only": content["affinity"]["boundary"]}
     content["variants"] = {
-        f"v{number}": {"cams": f"c{number}", "affinity": "only", "after": "dataset"} for number in range(5)
+        f"v{number}": {"cams": f"c{number}", "affinity": "only", "after": "dataset/index.json"} for number in range(5)
     }
     content["methods"] = {
         f"{variant}-{entry}": {"variant": variant, "propagation": entry, "crf": "walk"}
@@ -227,7 +227,7 @@ def test_any_number_of_variants_methods_and_entries():
 
 def test_one_of_everything_is_enough():
     content = copy.deepcopy(CONTENT)
-    content["variants"] = {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset"}}
+    content["variants"] = {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}}
     content["methods"] = {"XY": {"variant": "X", "propagation": "walk-i", "crf": "gcn"}}
     for section, only in (("cams", "psa"), ("affinity", "boundary"), ("propagate", "walk-i"), ("crf", "gcn")):
         content[section] = {only: content[section][only]}
@@ -405,7 +405,7 @@ def test_every_variant_of_an_affinity_counts():
     def change(content):
         content["cams"]["large"] = copy.deepcopy(content["cams"]["psa"])
         content["cams"]["large"]["train"]["backbone"] = "resnet-38"
-        content["variants"]["X"] = {"cams": "large", "affinity": "boundary", "after": "dataset"}
+        content["variants"]["X"] = {"cams": "large", "affinity": "boundary", "after": "dataset/index.json"}
 
     assert _mistake(change).startswith("affinity.boundary.train.weights: cams means that its backbone, resnet-small, ")
 

@@ -6,6 +6,7 @@ in its file; this is the one module that knows all kinds.
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,8 +42,8 @@ from wsgcn.sections import (
 from wsgcn.segtrain.section import Segtrain
 
 NotEmpty = Field(min_length=1)
-SECOND_ROUND = "segtrain/"
-"""Before the name of the method that a variant comes after."""
+FIRST_ROUND, SECOND_ROUND = "dataset/index.json", re.compile(r"segtrain/([^/]+)/checkpoint\.pt")
+"""What a variant comes after, below ``artifacts``."""
 
 
 class Runtime(Section):
@@ -67,8 +68,8 @@ class Tracking(Section):
 class VariantNames(Section):
     """A variant: names of a CAM source and an affinity, and what it comes after.
 
-    ``after`` is ``dataset``, or ``segtrain/<method>`` for a second round, whose CAM source starts from that network. It
-    is a folder of ``artifacts``, on which the variant's stages depend in ``dvc.yaml``.
+    ``after`` is ``dataset/index.json``, or ``segtrain/<method>/checkpoint.pt`` for a second round, whose CAM source
+    starts from that network. It is a file of ``artifacts``, on which ``cams-train`` depends in ``dvc.yaml``.
     """
 
     cams: str
@@ -78,7 +79,8 @@ class VariantNames(Section):
     @property
     def teacher(self) -> str | None:
         """The method whose network it comes after; None in a first round."""
-        return self.after.removeprefix(SECOND_ROUND) if self.after.startswith(SECOND_ROUND) else None
+        found = SECOND_ROUND.fullmatch(self.after)
+        return found[1] if found else None
 
 
 class MethodNames(Section):
@@ -97,7 +99,7 @@ class Variant:
         name: of the variant.
         cams: the CAM source.
         affinity: the affinity.
-        after: folder of ``artifacts`` that holds what its CAM source starts from.
+        after: file below ``artifacts`` that its CAM source starts from.
         rounds: names of the variants of the rounds before it, the first one first, and its own.
         cams_name: name of the CAM source's entry.
         affinity_name: name of the affinity's entry.
@@ -178,13 +180,13 @@ class Params(Section):
     def _rounds_follow_one_another(self) -> Params:
         for name, one in self.variants.items():
             where, second = f"variants.{name}.after", self.cams[one.cams].second_round
-            if one.after != "dataset" and one.teacher not in self.methods:
+            if one.after != FIRST_ROUND and one.teacher not in self.methods:
                 raise ValueError(
-                    f"{where} must be dataset or segtrain/<method>, not {one.after!r}; methods are "
+                    f"{where} must be {FIRST_ROUND} or segtrain/<method>/checkpoint.pt, not {one.after!r}; methods are "
                     f"{', '.join(self.methods)}"
                 )
             if second != (one.teacher is not None):
-                wanted = "segtrain/<method>: it starts from a network" if second else "dataset"
+                wanted = "segtrain/<method>/checkpoint.pt: it starts from a network" if second else FIRST_ROUND
                 raise ValueError(f"{where}: cams.{one.cams} comes after {wanted}")
             before = [name]
             while (teacher := self.variants[before[-1]].teacher) is not None:

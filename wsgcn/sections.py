@@ -115,7 +115,7 @@ def step_count(steps: int | str, photographs: int, batch: int) -> int:
 
     Args:
         steps: a number of updates, or ``<number> epochs``.
-        photographs: of the training split.
+        photographs: of the training split, those that are held out too.
         batch: photographs an update.
     """
     if isinstance(steps, int):

@@ -104,7 +104,8 @@ def _chosen(params: Params, stage: str, name: str) -> MadeOf:
     if stage == "crf":
         return MadeOf(params.method(name).crf.modules(), params.method(name).crf.files())
     if stage == "segtrain":
-        return MadeOf((backbone_module(params.segtrain.backbone),), params.segtrain.files())
+        start = params.method(name).variant.cams.start_modules() if params.segtrain.weights == "cams" else ()
+        return MadeOf((backbone_module(params.segtrain.backbone), *start), params.segtrain.files())
     if stage == "evaluate":
         return MadeOf((backbone_module(params.segtrain.backbone),))
     return MadeOf()

@@ -16,6 +16,9 @@ BACKGROUND = 0
 IGNORE = 255
 """Value of an unlabelled pixel in a label map, and of "do not score" in a ground-truth mask."""
 
+CAM_NETWORK = "cams"
+"""What the checkpoints of CAM sources say they hold."""
+
 LOSS_NAMES = ("total", "fg", "bg", "ent", "lap")
 """The GCN's losses, in the order of eq. (2)."""
 

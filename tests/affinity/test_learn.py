@@ -87,7 +87,7 @@ def test_name_of_the_variant_seeds_the_network_and_that_of_the_entry_does_not(ma
 
 def test_cams_of_another_grid_teach_and_the_graph_has_the_affinitys_own(made, params, tiny_index):
     variants = params.model_dump(mode="json")["variants"] | {
-        "X": {"cams": "psa", "affinity": "boundary", "after": "dataset"}
+        "X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}
     }
     mixed = changed(params, {"variants": variants})
     for stage in ("cams-train", "cams"):

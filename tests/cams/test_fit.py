@@ -72,4 +72,7 @@ def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(tiny_params):
     found = loss.measured(sum(loss.counts([logits[part], shown[part]]) for part in (slice(2), slice(2, 3))))
     # with the first class 1 of 2, without it 0 of 1; with the second 1 of 1, without it 2 of 2
     assert found.accuracy == pytest.approx((1 / 2 + 0 + 1 + 1) / 4)
+    assert found.chance == 0.5
+    everywhere = loss.measured(loss.counts([logits, torch.tensor([[1.0, 0.0, 0.0]]).expand(3, 3)]))
+    assert everywhere.chance == 1  # whoever says yes to the first class is right
     assert found.loss == pytest.approx(float(functional.binary_cross_entropy_with_logits(logits, shown)), abs=1e-6)

@@ -8,16 +8,19 @@ import torch
 
 from tests import chain
 from tests.conftest import changed
-from wsgcn.cams.segment import photo_maps, start_deeplab, take_over
+from wsgcn.cams.segment import photo_maps, take_over
+from wsgcn.cams.start import start_as_network
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.deeplab import build_deeplab, load_deeplab, predict_probs
 from wsgcn.ops.resize import resize_maps
+from wsgcn.stages import stage_code
 from wsgcn.store.checkpoints import read_settings
 from wsgcn.store.index import load_index
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Cams, load_record
 from wsgcn.tracking.parameters import flat_params
+from wsgcn.tracking.recorded import no_part_of
 
 SEGMENTER = {
     "kind": "segmenter",
@@ -26,7 +29,7 @@ SEGMENTER = {
 }
 
 
-def second_round(params, after="segtrain/WSGCN-I"):
+def second_round(params, after="segtrain/WSGCN-I/checkpoint.pt"):
     content = params.model_dump(mode="json")
     content["cams"]["segmenter"] = SEGMENTER
     content["variants"]["I2"] = {"cams": "segmenter", "affinity": "boundary", "after": after}
@@ -96,7 +99,7 @@ def test_a_network_of_other_classes_or_structure_is_refused(taught, params, tmp_
     checkpoint = taught.checkpoint("cams-train", "I2")
     settings = read_settings(checkpoint, "cams")
     with pytest.raises(DataError, match="does not fit"):
-        start_deeplab(build_deeplab(settings | {"dilations": [1]}, None), checkpoint)
+        start_as_network(build_deeplab(settings | {"dilations": [1]}, None), checkpoint)
 
 
 def test_a_missing_network_is_named(made, params):
@@ -121,13 +124,20 @@ def test_a_class_that_is_nowhere_has_an_empty_map(taught, tiny_index):
 @pytest.mark.parametrize(
     ("after", "message"),
     [
-        ("dataset", r"variants\.I2\.after: cams\.segmenter comes after segtrain/<method>: it starts from a network"),
         (
-            "segtrain/none",
-            r"variants\.I2\.after must be dataset or segtrain/<method>, not 'segtrain/none'; methods are",
+            "dataset/index.json",
+            r"variants\.I2\.after: cams\.segmenter comes after segtrain/<method>/checkpoint\.pt: it st",
         ),
-        ("crf/WSGCN-I", r"variants\.I2\.after must be dataset or segtrain/<method>"),
-        ("segtrain/WSGCN-I2", r"variants\.I2\.after: I2 after I2, which never begins"),
+        (
+            "segtrain/none/checkpoint.pt",
+            r"variants\.I2\.after must be dataset/index\.json or segtrain/<method>",
+        ),
+        ("segtrain/WSGCN-I", r"variants\.I2\.after must be dataset/index\.json or segtrain/<method>"),
+        (
+            "crf/WSGCN-I/checkpoint.pt",
+            r"variants\.I2\.after must be dataset/index\.json or segtrain/<method>",
+        ),
+        ("segtrain/WSGCN-I2/checkpoint.pt", r"variants\.I2\.after: I2 after I2, which never begins"),
     ],
 )
 def test_what_a_round_comes_after_is_checked(tiny_params, after, message):
@@ -136,13 +146,13 @@ def test_what_a_round_comes_after_is_checked(tiny_params, after, message):
 
 
 def test_a_first_round_comes_after_the_dataset(tiny_params):
-    with pytest.raises(UsageError, match=r"variants\.I\.after: cams\.irnet comes after dataset"):
-        changed(tiny_params, {"variants.I.after": "segtrain/PSA"})
+    with pytest.raises(UsageError, match=r"variants\.I\.after: cams\.irnet comes after dataset/index\.json"):
+        changed(tiny_params, {"variants.I.after": "segtrain/PSA/checkpoint.pt"})
 
 
 def test_a_third_round_follows_a_second(params):
     more = params.model_dump(mode="json")["variants"]
-    third = changed(params, {"variants": more | {"I3": more["I2"] | {"after": "segtrain/WSGCN-I2"}}})
+    third = changed(params, {"variants": more | {"I3": more["I2"] | {"after": "segtrain/WSGCN-I2/checkpoint.pt"}}})
     assert third.variants["I3"].teacher == "WSGCN-I2"
     assert third.variants["I"].teacher is None
 
@@ -157,7 +167,18 @@ def test_later_rounds_know_those_before_them(params):
 def test_a_run_of_a_later_round_has_the_parameters_of_those_before_it(params):
     """Another first round makes another second one, which the comparison of runs must see."""
     flat = flat_params(params, params.method("WSGCN-I2"))
-    assert flat["method.after"] == "segtrain/WSGCN-I"
+    assert flat["method.after"] == "segtrain/WSGCN-I/checkpoint.pt"
     assert {"cams.segmenter.kind", "cams.irnet.train.lr"} <= flat.keys()
     assert not any(name.startswith("cams.psa") for name in flat)
+    assert no_part_of("labels", params, params.method("WSGCN-I")) == (
+        *no_part_of("labels", params, params.method("WSGCN-I2")),
+        "segtrain.",
+    )
     assert flat != flat_params(changed(params, {"cams.irnet.train.lr": 0.123}), params.method("WSGCN-I2"))
+
+
+def test_the_code_that_starts_a_network_is_part_of_its_stage(params):
+    """Only where it starts so: a change in it must train the networks again."""
+    assert params.cams["segmenter"].start_modules() == params.cams["irnet"].start_modules() == ("wsgcn.cams.start",)
+    plain = stage_code(params, "segtrain", "WSGCN-I2")
+    assert stage_code(changed(params, {"segtrain.weights": "cams"}), "segtrain", "WSGCN-I2") != plain

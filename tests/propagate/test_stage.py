@@ -244,7 +244,9 @@ def test_a_kind_is_given_what_it_declares_and_seeds_by_method_and_image(tmp_path
 
 
 def test_cams_of_another_grid_are_resized_to_the_affinitys(tmp_path, tiny_index, tiny_params):
-    params = _with(tiny_params, "variants", {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset"}})
+    params = _with(
+        tiny_params, "variants", {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}}
+    )
     own = {
         "GCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn"},
         "Walk-X": {"variant": "X", "propagation": "walk-i", "crf": "walk"},

@@ -155,7 +155,6 @@ def test_two_halves_accumulate_to_the_whole_batch(params):
 def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(params):
     """Of crops at the logits' resolution, with cells that are not labelled."""
     loss = SegmentationLoss(network(), params.model_copy(update={"input_scales": (1.0,)}))
-    assert loss.chance == pytest.approx(1 / 3)
     generator = torch.Generator().manual_seed(0)
     photos = torch.rand(3, 3, 32, 32, generator=generator)
     labels = torch.randint(0, 3, (3, 32, 32), generator=generator).to(torch.uint8)
@@ -170,3 +169,6 @@ def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(params):
     assert found.loss == pytest.approx(float(expected), rel=1e-5)
     recalls = [(logits.argmax(1) == cells)[there & (cells == one)].float().mean() for one in range(3)]
     assert found.accuracy == pytest.approx(float(torch.stack(recalls).mean()))
+    assert found.chance == pytest.approx(1 / 3)
+    one_class = loss.measured(loss.counts([photos, torch.zeros_like(labels)]))
+    assert one_class.chance == 1

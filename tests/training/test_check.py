@@ -28,7 +28,7 @@ class WatchedLine(Line):
         return torch.stack([(self.shift[0] - 1.2).abs() * len(batch[0]), torch.tensor(float(len(batch[0])))])
 
     def measured(self, counts):
-        return Measured(float(counts[0] / counts[1]), 0.75)
+        return Measured(float(counts[0] / counts[1]), 0.75, 0.5)
 
 
 def train(params, unfinished, one, steps=200, net=None, items=ITEMS, each=None):
@@ -66,6 +66,17 @@ def test_where_none_is_held_out_all_train_and_some_of_them_measure():
 
 def test_a_single_photograph_trains_and_measures():
     assert watched({"a": 1.0}, check(0.9), 0) == ({"a": 1.0}, {"a": 1.0})
+
+
+@pytest.mark.parametrize(("count", "held_out"), [(2, 0.75), (3, 0.9), (10, 0.99)])
+def test_at_least_one_photograph_trains(count, held_out):
+    trains, measures = watched(dict(list(ITEMS.items())[:count]), check(held_out), 0)
+    assert (len(trains), len(measures)) == (1, count - 1)
+
+
+def test_what_a_single_photograph_says_is_not_called_held_out(params, tmp_path):
+    _, trained = train(params, tmp_path / "kept", check(0.5), steps=2, items={"a": 1.0})
+    assert (trained.learned["photographs"], trained.learned["held_out"]) == (1, False)
 
 
 def test_the_seed_and_the_ids_choose_and_not_the_order():

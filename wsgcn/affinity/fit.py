@@ -55,6 +55,7 @@ class AffinityLoss(TrainingLoss):
         super().__init__()
         self.net = net.train()
         self.params, self.grid, self.offsets, self.seed_names = params, grid, offsets, seed_names
+        self.measured_offsets = self._draw("check")
         self.begin(0)
 
     def groups(self) -> list[ParameterGroup]:
@@ -69,9 +70,11 @@ class AffinityLoss(TrainingLoss):
 
     def begin(self, update: int) -> None:
         """Draw the offsets of this update, alike in every process."""
+        self.drawn = self._draw(str(update))
+
+    def _draw(self, name: str) -> list[tuple[int, int]]:
         run_seed, *names = self.seed_names
-        generator = generator_for(run_seed, *names, str(update))
-        self.drawn = _some(self.offsets, self.params.offset_share, generator)
+        return _some(self.offsets, self.params.offset_share, generator_for(run_seed, *names, name))
 
     def forward(self, x: Tensor, seeds: Tensor) -> Tensor:
         """Loss of ``(B, 3, crop, crop)`` crops with uint8 seeds of pixels or cells, over the update's offsets."""
@@ -83,10 +86,10 @@ class AffinityLoss(TrainingLoss):
         return loss
 
     def counts(self, batch: Sequence[Tensor]) -> Tensor:
-        """:func:`~wsgcn.affinity.pairs.pair_counts` over all offsets."""
+        """:func:`~wsgcn.affinity.pairs.pair_counts` over as many offsets as an update has, always the same."""
         x, seeds = batch
         maps = self.net.affinity_maps(self.net.node_features(self.net.taps(x), self.grid))
-        return pair_counts(maps, self._cells(seeds), self.net.affinity, self.offsets)
+        return pair_counts(maps, self._cells(seeds), self.net.affinity, self.measured_offsets)
 
     def measured(self, counts: Tensor) -> Measured:
         """The loss of the pairs, and the mean share of right affinities between equal and between different labels."""
@@ -94,7 +97,7 @@ class AffinityLoss(TrainingLoss):
         loss = (costs / number.clamp(min=1) * number.new_tensor(GROUP_SHARES)).sum()
         alike, different = counts[:2].sum(0), counts[2]
         pairs = torch.stack([alike, different])
-        return Measured(float(loss), mean_recall(pairs[:, 2], pairs[:, 0]))
+        return Measured(float(loss), mean_recall(pairs[:, 2], pairs[:, 0]), chance=0.5)
 
     def _cells(self, seeds: Tensor) -> Tensor:
         return functional.interpolate(seeds[:, None].float(), size=self.grid, mode="nearest-exact")[:, 0]

@@ -20,6 +20,7 @@ from wsgcn.store.checkpoints import load_part
 from wsgcn.store.fingerprints import DigestedFile, require_fingerprint
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import fabric_for
+from wsgcn.vocabulary import CAM_NETWORK
 
 if TYPE_CHECKING:
     from wsgcn.affinity.learned import LearnedAffinity
@@ -102,7 +103,7 @@ def _new_network(kind: LearnedAffinity, run_seed: int, variant: str, start: Path
         weights = None if params.weights == "cams" else params.weights
         backbone = build_backbone(params.backbone, params.output_stride, weights)
         if params.weights == "cams":
-            load_part(start, "cams", "backbone.", backbone)
+            load_part(start, CAM_NETWORK, "backbone.", backbone)
         net = kind.network(backbone, freeze=params.backbone_lr_factor == 0)
     freeze_stages(backbone, params.frozen_stages)
     return net

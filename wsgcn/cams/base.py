@@ -39,9 +39,13 @@ class CamSource(TrainedKind):
 
         Args:
             job: photographs, seed, devices, files to write.
-            after: folder of what the variant comes after: the dataset, or a method's segmentation network.
+            after: what the variant comes after: the dataset's index, or the checkpoint of a method's network.
         """
         job.learn_nothing()
+
+    def start_modules(self) -> tuple[str, ...]:
+        """Dotted names of the modules whose code decides what :meth:`start_segmentation` does."""
+        return ()
 
     def start_segmentation(self, network: DeepLabV2, checkpoint: Path) -> None:
         """Let a segmentation network start as the one that :meth:`learn` wrote (``segtrain.weights: cams``).

@@ -79,11 +79,15 @@ class Classifier(CamSource):
 
         learn_classifier(self.train, job)
 
+    def start_modules(self) -> tuple[str, ...]:
+        """The file that does it."""
+        return ("wsgcn.cams.start",)
+
     def start_segmentation(self, network: DeepLabV2, checkpoint: Path) -> None:
         """The classifier's backbone, and its class activation maps as the ASPP's scores."""
-        from wsgcn.cams.net import start_deeplab
+        from wsgcn.cams.start import start_as_classifier
 
-        start_deeplab(network, checkpoint)
+        start_as_classifier(network, checkpoint)
 
     def prepare(self, network: DigestedFile, class_names: Sequence[str], device: str) -> None:
         """Load the classifier.

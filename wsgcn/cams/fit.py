@@ -62,7 +62,10 @@ class ClassifierLoss(TrainingLoss):
         shown, found, others, left = counts[:, :4].T
         known = shown > 0  # of a class that no photograph shows nothing can be said
         loss = counts[:, 4].sum() / (shown + others).sum()
-        return Measured(float(loss), mean_recall(torch.cat([found, left[known]]), torch.cat([shown, others[known]])))
+        right, cases = torch.cat([found, left[known]]), torch.cat([shown, others[known]])
+        # One answer for all photographs is right about those with a class or about those without it, if there are any.
+        chance = int(known.sum()) / max(1, int((cases > 0).sum()))
+        return Measured(float(loss), mean_recall(right, cases), chance)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.cams.fit import train_classifier
-from wsgcn.cams.net import NETWORK, build_cam_net, net_settings
+from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.nets.base import freeze_stages
 from wsgcn.runtime.seeds import seeded
 from wsgcn.store.photos import load_photo
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import fabric_for
+from wsgcn.vocabulary import CAM_NETWORK
 
 if TYPE_CHECKING:
     from wsgcn.cams.classifier import ClassifierTraining
@@ -36,7 +37,7 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
     settings = net_settings(params, classes)
     if params.trained is not None:
         net = build_cam_net(params, classes, pretrained=False)
-        job.take_imported(params.trained, NETWORK, settings, net)
+        job.take_imported(params.trained, CAM_NETWORK, settings, net)
         return
 
     def learn(unfinished: Path) -> None:
@@ -58,7 +59,7 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
             section=job.section,
             unfinished=unfinished,
         )
-        job.save(NETWORK, settings, net, trained)
+        job.save(CAM_NETWORK, settings, net, trained)
 
     weights = [] if params.weights is None else [Path(params.weights)]
     numbers = params.model_dump(mode="json", exclude={"weights", "trained"})

@@ -11,17 +11,12 @@ from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone, on_device
 from wsgcn.nets.build import build_backbone
-from wsgcn.store.checkpoints import load_checkpoint, load_part
+from wsgcn.store.checkpoints import load_checkpoint
 from wsgcn.store.fingerprints import DigestedFile
+from wsgcn.vocabulary import CAM_NETWORK
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wsgcn.cams.classifier import ClassifierTraining
-    from wsgcn.nets.deeplab import DeepLabV2
-
-NETWORK = "cams"
-"""What its checkpoints say they hold."""
 
 
 DRAW: dict[str, Callable[[Tensor], object]] = {
@@ -83,17 +78,5 @@ def load_cam_net(params: ClassifierTraining, classes: int, network: DigestedFile
         DataError: the checkpoint is missing, broken, or another network's.
     """
     net = build_cam_net(params, classes, pretrained=False)
-    load_checkpoint(network.path, NETWORK, net_settings(params, classes), net)
+    load_checkpoint(network.path, CAM_NETWORK, net_settings(params, classes), net)
     return on_device(net, device)
-
-
-def start_deeplab(network: DeepLabV2, checkpoint: Path) -> None:
-    """Give a segmentation network the classifier's backbone, and its class activation maps as the ASPP's scores.
-
-    Raises:
-        DataError: the checkpoint is missing, broken, or another network's.
-    """
-    load_part(checkpoint, NETWORK, "backbone.", network.backbone)
-    classifier = nn.Conv2d(network.backbone.channels[-1], network.classes - 1, 1, bias=False)
-    load_part(checkpoint, NETWORK, "classifier.", classifier)
-    network.aspp.start_as(classifier.weight)

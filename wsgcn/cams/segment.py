@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsgcn.cams.net import NETWORK
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
 from wsgcn.ops.resize import grid_size, resize_maps
 from wsgcn.ops.scores import to_probs
-from wsgcn.store.checkpoints import load_part, read_settings
+from wsgcn.store.checkpoints import read_settings
 from wsgcn.store.fingerprints import DigestedFile
 from wsgcn.store.photos import load_photo
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Trained
-from wsgcn.vocabulary import BACKGROUND
+from wsgcn.vocabulary import BACKGROUND, CAM_NETWORK
 
 
 def take_over(job: TrainingJob, checkpoint: Path, backbone: str) -> None:
@@ -38,16 +37,7 @@ def take_over(job: TrainingJob, checkpoint: Path, backbone: str) -> None:
     network = load_deeplab(checkpoint, torch.device("cpu"))
     if network.backbone.name != backbone:
         raise UsageError(f"{job.section}.backbone is {backbone}, but {checkpoint} has {network.backbone.name}")
-    job.save(NETWORK, read_settings(checkpoint, "segtrain"), network, Trained([], {}))
-
-
-def start_deeplab(network: DeepLabV2, checkpoint: Path) -> None:
-    """Give a segmentation network the weights of the first round's.
-
-    Raises:
-        DataError: the checkpoint is missing, broken, or of another structure.
-    """
-    load_part(checkpoint, NETWORK, "", network)
+    job.save(CAM_NETWORK, read_settings(checkpoint, "segtrain"), network, Trained([], {}))
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +47,7 @@ def load_segmenter(network: DigestedFile, classes: int, device: str) -> DeepLabV
     Raises:
         DataError: the checkpoint is missing, broken, or knows other classes.
     """
-    net = load_deeplab(network.path, torch.device(device), NETWORK)
+    net = load_deeplab(network.path, torch.device(device), CAM_NETWORK)
     if net.classes != classes:
         raise DataError(f"{network.path} knows {net.classes} classes, the dataset has {classes}: train it again")
     return net

@@ -60,13 +60,17 @@ class Segmenter(CamSource):
         """Take the network over."""
         from wsgcn.cams.segment import take_over
 
-        take_over(job, after / "checkpoint.pt", self.train.backbone)
+        take_over(job, after, self.train.backbone)
+
+    def start_modules(self) -> tuple[str, ...]:
+        """The file that does it."""
+        return ("wsgcn.cams.start",)
 
     def start_segmentation(self, network: DeepLabV2, checkpoint: Path) -> None:
         """The first round's network itself."""
-        from wsgcn.cams.segment import start_deeplab
+        from wsgcn.cams.start import start_as_network
 
-        start_deeplab(network, checkpoint)
+        start_as_network(network, checkpoint)
 
     def prepare(self, network: DigestedFile, class_names: Sequence[str], device: str) -> None:
         """Load the network.

@@ -73,7 +73,7 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
     heat = resize_maps(cams.finest, size).max(axis=0)
-    found = foregrounds(method, cams, scores.class_ids, maps, size)
+    found = {} if truth is None else foregrounds(method, cams, scores.class_ids, maps, size)
     return PseudoLabels(truth, steps, partial, heat, found, grid.stride)
 
 

@@ -44,7 +44,7 @@ def label_differences(
     """Compare every two methods of one variant, or of rounds that follow one another, scored on the same photographs.
 
     Args:
-        methods: which to compare; of two, that of an earlier round comes second, and a baseline.
+        methods: which to compare; of two, the one of an earlier round comes second; in one round, the baseline.
         artifacts: where their counts are.
         left_out: by method, words of the stages whose results are not to be used.
 

@@ -29,7 +29,6 @@ class SegmentationLoss(TrainingLoss):
         self.network = network.train()
         self.params = params
         freeze_norms(network, params.freeze_norm)
-        self.chance = 1 / network.classes
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""
@@ -53,7 +52,8 @@ class SegmentationLoss(TrainingLoss):
     def measured(self, counts: Tensor) -> Measured:
         """The mean cross-entropy of the cells, and the mean over the classes of their share of right cells."""
         number, right, costs = counts.T
-        return Measured(float(costs.sum() / number.sum().clamp(min=1)), mean_recall(right, number))
+        loss = costs.sum() / number.sum().clamp(min=1)
+        return Measured(float(loss), mean_recall(right, number), 1 / max(1, int((number > 0).sum())))
 
 
 def parameter_groups(network: DeepLabV2, params: Segtrain) -> list[ParameterGroup]:

@@ -78,8 +78,9 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
     def learn(unfinished: Path) -> None:
         network = _new_network(structure, settings, params.runtime.seed, method.variant.cams, start)
         training = _training(job, network, settings, labels, unfinished)
-        history = _History(training.steps, log)
+        history = _History(log)
         trained = train(training, fabric_for(params.runtime), history.add)
+        history.flush()
         job.save(NETWORK, structure, network, trained, history.rows)
 
     files = [] if settings.weights is None else [start if settings.weights == "cams" else Path(settings.weights)]
@@ -157,16 +158,20 @@ def _new_network(
 class _History:
     """A row for every ten updates: how many there were so far, their mean loss and the last one's rate."""
 
-    def __init__(self, updates: int, log: LogMetrics):
-        self.updates, self.log = updates, log
+    def __init__(self, log: LogMetrics):
+        self.log = log
         self.rows: list[tuple[int, float, float]] = []
-        self._losses: list[float] = []
+        self._steps: list[Step] = []
 
     def add(self, step: Step) -> None:
-        self._losses.append(step.loss)
-        done = step.number + 1
-        if done % LOG_EVERY == 0 or done == self.updates:
-            loss = fmean(self._losses)
-            self._losses.clear()
-            self.log({"seg_loss": loss, "seg_lr": step.lr}, done)
-            self.rows.append((done, loss, step.lr))
+        self._steps.append(step)
+        if (step.number + 1) % LOG_EVERY == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is left into a row of its own: a training may end at any update."""
+        if self._steps:
+            done, loss, lr = self._steps[-1].number + 1, fmean(one.loss for one in self._steps), self._steps[-1].lr
+            self._steps.clear()
+            self.log({"seg_loss": loss, "seg_lr": lr}, done)
+            self.rows.append((done, loss, lr))

@@ -16,10 +16,16 @@ RECORDED = "recorded"
 """Tag with the digest of the files that the run holds completely, for each part: ``labels=… network=…``."""
 
 NO_PART_OF = {
-    LABELS: ("segtrain.", "evaluate.seg_", "dataset.val_split"),
+    LABELS: ("evaluate.seg_", "dataset.val_split"),
     NETWORK: ("evaluate.cam_background", "dataset.score_split"),
 }
 """Beginnings of the parameters that do not decide a part: its files stay as they are when one of them changes."""
+
+
+def no_part_of(part: str, params: Params, method: Method) -> tuple[str, ...]:
+    """:data:`NO_PART_OF`, and for the labels of a first round, which no network decides, section ``segtrain``."""
+    first_labels = part == LABELS and not params.earlier(method)
+    return (*NO_PART_OF[part], *(["segtrain."] if first_labels else []))
 
 
 def recorded_parts(tags: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +56,8 @@ def parts_of_others(params: Params, method: Method, digests: Mapping[str, str]) 
 
     def is_of_others(part: str) -> bool:
         holders = [run.params for run in own if recorded_parts(run.tags).get(part) == digests[part]]
-        alike = [one for one in holders if without(one, NO_PART_OF[part]) == without(wanted, NO_PART_OF[part])]
+        ignored = no_part_of(part, params, method)
+        alike = [one for one in holders if without(one, ignored) == without(wanted, ignored)]
         return bool(holders) and not alike
 
     return tuple(part for part in digests if is_of_others(part))

@@ -23,10 +23,17 @@ Item = TypeVar("Item")
 
 
 class Measured(NamedTuple):
-    """What some photographs say of a network: their loss, and the balanced accuracy (mean recall) in [0, 1]."""
+    """What some photographs say of a network.
+
+    Attributes:
+        loss: mean, as it is trained.
+        accuracy: balanced accuracy, the mean recall, in [0, 1].
+        chance: balanced accuracy of a network that knows nothing of these photographs.
+    """
 
     loss: float
     accuracy: float
+    chance: float
 
 
 def watched(items: Mapping[str, Item], check: Check, run_seed: int) -> tuple[dict[str, Item], dict[str, Item]]:
@@ -42,7 +49,8 @@ def watched(items: Mapping[str, Item], check: Check, run_seed: int) -> tuple[dic
     ids = sorted(items)
     order = torch.randperm(len(ids), generator=generator_for(run_seed, "check")).tolist()
     held_out = check.held_out > 0 and len(ids) > 1
-    count = min(check.photographs, max(1, round(check.held_out * len(ids))) if held_out else len(ids))
+    wanted = min(max(1, round(check.held_out * len(ids))), len(ids) - 1) if held_out else len(ids)
+    count = min(check.photographs, wanted)
     chosen = {ids[place] for place in order[:count]}
     trains = {name: item for name, item in items.items() if not (held_out and name in chosen)}
     return trains, {name: item for name, item in items.items() if name in chosen}
@@ -109,14 +117,14 @@ class BestWeights:
         self._weights = dict(state["weights"])
 
 
-def learned(history: Sequence[Step], check: Check, photographs: int, chance: float) -> dict[str, Any]:
+def learned(history: Sequence[Step], stopped: bool, photographs: int, held_out: bool) -> dict[str, Any]:
     """What the measurements say of the weights that are kept, for people and for MLflow.
 
     Args:
         history: every update; some with a measurement.
-        check: the best measurement counts where it has ``stop``, else the last one.
+        stopped: the best measurement counts, else the last one.
         photographs: how many measured.
-        chance: balanced accuracy of a network that knows nothing.
+        held_out: they did not train.
 
     Returns:
         ``updates`` (all of them), ``kept`` (those of the kept weights), ``photographs`` that measured, whether they
@@ -124,13 +132,13 @@ def learned(history: Sequence[Step], check: Check, photographs: int, chance: flo
     """
     measured = [(step, step.measured) for step in history if step.measured is not None]
     last = measured[-1]
-    step, found = last if check.stop is None else min(measured, key=lambda one: one[1].loss)
+    step, found = min(measured, key=lambda one: one[1].loss) if stopped else last
     return {
         "updates": len(history),
         "kept": step.number + 1,
         "photographs": photographs,
-        "held_out": check.held_out > 0,
+        "held_out": held_out,
         "loss": found.loss,
         "balanced_accuracy": found.accuracy,
-        "chance": chance,
+        "chance": found.chance,
     }

@@ -63,13 +63,7 @@ class Trained(NamedTuple):
 
 
 class TrainingLoss(nn.Module):
-    """A network together with its loss: ``forward`` takes the tensors of a batch and gives a scalar.
-
-    Attributes:
-        chance: balanced accuracy of a network that knows nothing.
-    """
-
-    chance: float = 0.5
+    """A network together with its loss: ``forward`` takes the tensors of a batch and gives a scalar."""
 
     def groups(self) -> list[ParameterGroup]:
         """What learns, with the rate of the first update."""
@@ -183,8 +177,9 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
     training.loss.to(fabric.device).eval()
     if training.check is None:
         return Trained(history, {})
-    _, measures = watched(training.items, training.check, training.run_seed)
-    return Trained(history, learned(history, training.check, len(measures), training.loss.chance))
+    trains, measures = watched(training.items, training.check, training.run_seed)
+    held_out = not trains.keys() & measures.keys()
+    return Trained(history, learned(history, training.check.stop is not None, len(measures), held_out))
 
 
 class Descent:
