@@ -77,6 +77,24 @@ def test_outputs_do_not_overlap():
     assert len(set(made)) == len(made)
 
 
+def test_a_second_round_depends_on_the_network_that_it_starts_from(tmp_path):
+    content = real_content()
+    content["cams"]["segmenter"] = {"kind": "segmenter", "train": {"backbone": "resnet-small"}, "infer": {}}
+    network = "segtrain/PSA/checkpoint.pt"
+    content["variants"]["P2"] = {"cams": "segmenter", "affinity": "affinitynet", "after": network}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    deps = {(one.stage, one.name): one.deps for one in chain.entries(params=tmp_path / "params.yaml")}
+    assert f"artifacts/{network}" in deps["cams-train", "P2"]
+    assert "artifacts/dataset/index.json" in deps["cams-train", "P"]
+    assert "artifacts/cams-train/P2" in deps["cams", "P2"]
+
+
+def test_masks_are_no_part_of_what_other_stages_depend_on():
+    masks = PARAMS.evaluate.masks
+    depending = {one.stage for one in ENTRIES for dep in one.deps if f"{masks}/".startswith(f"{dep}/")}
+    assert depending == {"evaluate-labels", "evaluate"}
+
+
 # ---------------------------------------------------------------- code
 
 
