@@ -284,7 +284,7 @@ def test_recorder_notes_values_dumps_and_what_methods_read():
     assert recorder.variant("P").affinity.graph_settings()["stride"] == 8
     assert recorder.segtrain.model_dump(exclude={"lr"}) == params.segtrain.model_dump(exclude={"lr"})
     others = set(type(params.segtrain).model_fields) - {"lr"}
-    names = {"variants.P.cams", "variants.P.affinity", "cams.psa.infer.stride"}
+    names = {"variants.P.cams", "variants.P.affinity", "variants.P.after", "cams.psa.infer.stride"}
     graph = {f"affinity.affinitynet.{one}" for one in ("kind", "infer.radius", "infer.whole_cells", "train.stride")}
     below = {f"segtrain.optimiser.{one}" for one in params.segtrain.optimiser.model_dump()}
     below |= {f"segtrain.check.{one}" for one in params.segtrain.check.model_dump()}

@@ -243,15 +243,12 @@ def report() -> None:
     """Compare the methods: a table here, a page in artifacts/report, runs in MLflow."""
     from wsgcn.report.differences import difference_metrics, label_differences
     from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER
-    from wsgcn.report.stage import write_report
+    from wsgcn.report.stage import evaluated_methods, write_report
     from wsgcn.tracking.complete import add_numbers, complete_run
     from wsgcn.tracking.finished import differing_only_in, finished_runs
 
     params, artifacts = _project()
-    stages = ("evaluate-labels", "evaluate")
-    evaluated = [
-        method for method in params.all_methods() if any(artifacts.scores(one, method.name).exists() for one in stages)
-    ]
+    evaluated = evaluated_methods(params, artifacts)
     left_out = {method.name: complete_run(params, artifacts, method, _warn) for method in evaluated}
     differences = label_differences(evaluated, artifacts, left_out)
     for method in evaluated:
@@ -384,11 +381,9 @@ def _say_learned(artifacts: Artifacts, stage: str, name: str) -> None:
     """Tell whether a network learned, and warn where it did not."""
     from wsgcn.store.learned import read_learned, sentence, untaught
 
-    record = read_learned(artifacts, stage, name)
-    if record:
+    if record := read_learned(artifacts, stage, name):
         _say(sentence(stage, name, record))
-        warning = untaught(stage, name, record)
-        if warning is not None:
+        if warning := untaught(stage, name, record):
             _warn(warning)
 
 

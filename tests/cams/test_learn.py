@@ -59,7 +59,8 @@ def test_names_of_source_and_variant_decide_nothing(made, fresh, params, monkeyp
         params,
         {
             "cams": content["cams"] | {"renamed": content["cams"]["irnet"]},
-            "variants": content["variants"] | {"J": {"cams": "renamed", "affinity": "boundary"}},
+            "variants": content["variants"]
+            | {"J": {"cams": "renamed", "affinity": "boundary", "after": "dataset/index.json"}},
         },
     )
     assert train(renamed, fresh, "J") == outputs(made)

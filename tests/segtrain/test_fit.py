@@ -159,7 +159,7 @@ def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(params):
     photos = torch.rand(3, 3, 32, 32, generator=generator)
     labels = torch.randint(0, 3, (3, 32, 32), generator=generator).to(torch.uint8)
     labels[:, :8] = 255
-    loss.eval()
+    loss.eval().requires_grad_(False)
     with torch.no_grad():
         logits = loss.network(photos)
         found = loss.measured(sum(loss.counts([photos[part], labels[part]]) for part in (slice(2), slice(2, 3))))

@@ -33,6 +33,15 @@ PANEL_WIDTH = 1500  # pixels; the page shows at most 1200, and many panels must 
 JPEG_QUALITY = 82
 
 
+def evaluated_methods(params: Params, artifacts: Artifacts) -> list[Method]:
+    """The methods whose labels or network were evaluated."""
+    return [
+        one
+        for one in params.all_methods()
+        if any(artifacts.scores(part.stage, one.name).exists() for part in REPORT_PARTS)
+    ]
+
+
 def write_report(
     params: Params,
     artifacts: Artifacts,

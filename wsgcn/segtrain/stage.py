@@ -23,7 +23,6 @@ from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Step, Training, fabric_for, train
 
 if TYPE_CHECKING:
-    from wsgcn.cams.base import CamSource
     from wsgcn.params import Method, Params
     from wsgcn.segtrain.section import Segtrain
     from wsgcn.store.paths import Artifacts
@@ -76,7 +75,10 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
     _check_labels(job.images, artifacts, method)
 
     def learn(unfinished: Path) -> None:
-        network = _new_network(structure, settings, params.runtime.seed, method.variant.cams, start)
+        network = _new_network(structure, settings, params.runtime.seed)
+        if settings.weights == "cams":
+            method.variant.cams.start_segmentation(network, start)
+        freeze_stages(network.backbone, settings.frozen_stages)
         training = _training(job, network, settings, labels, unfinished)
         history = _History(log)
         trained = train(training, fabric_for(params.runtime), history.add)
@@ -143,16 +145,9 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
             )
 
 
-def _new_network(
-    structure: Mapping[str, Any], params: Segtrain, run_seed: int, cams: CamSource, start: Path
-) -> DeepLabV2:
-    from_cams = params.weights == "cams"
+def _new_network(structure: Mapping[str, Any], params: Segtrain, run_seed: int) -> DeepLabV2:
     with seeded(run_seed, NETWORK):
-        network = build_deeplab(structure, None if from_cams else params.weights)
-    if from_cams:
-        cams.start_segmentation(network, start)
-    freeze_stages(network.backbone, params.frozen_stages)
-    return network
+        return build_deeplab(structure, None if params.weights == "cams" else params.weights)
 
 
 class _History:
