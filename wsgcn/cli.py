@@ -254,9 +254,8 @@ def report() -> None:
     for method in evaluated:
         add_numbers(params, method, difference_metrics(differences, method.name), _warn)
     runs = finished_runs(params, _warn) if evaluated else []
-    label_runs = differing_only_in(runs, params, LABELS_MAY_DIFFER)
-    network_runs = differing_only_in(runs, params, NETWORKS_MAY_DIFFER)
-    Console().print(write_report(params, artifacts, label_runs, network_runs, left_out))
+    alike = [differing_only_in(runs, params, changes) for changes in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER)]
+    Console().print(write_report(params, artifacts, *alike, left_out))
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
 
 
