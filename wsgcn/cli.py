@@ -254,10 +254,8 @@ def report() -> None:
     for method in evaluated:
         add_numbers(params, method, difference_metrics(differences, method.name), _warn)
     runs = finished_runs(params, _warn) if evaluated else []
-    label_runs, network_runs = (
-        differing_only_in(runs, params, one) for one in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER)
-    )
-    Console().print(write_report(params, artifacts, label_runs, network_runs, left_out))
+    labels, networks = (differing_only_in(runs, params, one) for one in (LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER))
+    Console().print(write_report(params, artifacts, labels, networks, left_out))
     _say(f"Pictures and per-class tables: {artifacts.root / 'report' / 'index.html'}; compare runs with `mlflow ui`.")
 
 
