@@ -1,9 +1,9 @@
-"""Scores a method's labels with other settings of its propagation and CRF, on a list of one's own.
+"""Scores a method's labels with other settings of its graph, propagation and CRF, on a list of one's own.
 
     python -m tests.settings PROJECT --method WSGCN-I --set dataset.root=COPY --list choose \
         --masks COPY/SegmentationClassAug --try "" --try "propagate.gcn-i.entropy_weight=0"
 
-CAMs, affinities and networks are PROJECT's and stay as they are; what is done anew lies in PROJECT/settings. ``--list``
+CAMs and affinity networks are PROJECT's and stay as they are; what is done anew lies in PROJECT/settings. ``--list``
 is propagated, and scored by the masks in ``--masks`` (see ``tests.lists`` for lists that settings are chosen on).
 ``--set`` holds for all rows, ``--try`` for one; it may hold several values, with blanks between them. Prints labels /
 after the CRF in % mIoU, and with ``--against METHOD`` how far the row is above that method's labels, with 95 %
@@ -29,7 +29,7 @@ from wsgcn.report.differences import points, span
 from wsgcn.store.counts import load_counts
 from wsgcn.store.paths import Artifacts
 
-READ = ("cams-train", "cams", "affinity-train", "affinity")
+READ = ("cams-train", "cams", "affinity-train")
 STAGES = ("propagate", "crf", "evaluate-labels")
 
 
@@ -47,6 +47,7 @@ def scored(params: Params, project: Path, method: str, name: str) -> tuple[Artif
             (root / stage).symlink_to((project / "artifacts" / stage).absolute())
     artifacts = Artifacts(root)
     chain.run_stage("dataset", None, params, artifacts)
+    chain.run_stage("affinity", params.methods[method].variant, params, artifacts)
     results = [chain.run_stage(stage, method, params, artifacts) for stage in STAGES]
     return artifacts, results[-1]
 
