@@ -69,7 +69,10 @@ def test_name_of_the_variant_seeds_the_network_and_that_of_the_entry_does_not(ma
         {
             "affinity": content["affinity"] | {"renamed": content["affinity"]["boundary"]},
             "variants": content["variants"]
-            | {"I": {"cams": "irnet", "affinity": "renamed"}, "J": {"cams": "irnet", "affinity": "boundary"}},
+            | {
+                name: {"cams": "irnet", "affinity": affinity, "after": "dataset/index.json"}
+                for name, affinity in (("I", "renamed"), ("J", "boundary"))
+            },
         },
     )
     before = outputs(made)

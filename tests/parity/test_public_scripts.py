@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.parity import scripts
+from tests.parity.public import MARKS, PUBLIC, ours, photo, scrambled
 from tests.parity.steps import (
     IDS,
     PARAMS,
@@ -23,14 +24,13 @@ from tests.parity.steps import (
     their_steps,
     thinned,
 )
-from tests.parity.test_public_modules import PUBLIC, ours, photo, pytestmark, scrambled
 from wsgcn.affinity.infer import affinity_of_photo
 from wsgcn.cams.cam import photo_maps
 from wsgcn.nets.base import to_input
 from wsgcn.ops.resize import upsample_labels
 from wsgcn.propagate.walk import graph_of, random_walk_scores
 
-__all__ = ["pytestmark"]
+pytestmark = MARKS
 SIZE, CLASS_IDS = (75, 101), (3, 12)
 
 
