@@ -265,7 +265,8 @@ def test_report_completes_the_methods_that_have_scores(here, tracked, monkeypatc
         Artifacts().scores(stage, name).write_text("{}")
     params = load_params(Path("params.yaml"))
     alike = flat_params(params, params.method("WSGCN-I"))
-    changes = [{}, {"propagate.gcn-i.entropy_weight": "0.0"}, {"segtrain.min_confidence": "0.5"}, {"propagate.gcn-i.steps": "1"}]
+    values = {"propagate.gcn-i.entropy_weight": "0.0", "segtrain.min_confidence": "0.5", "propagate.gcn-i.steps": "1"}
+    changes = [{}, *({name: value} for name, value in values.items())]
     assert all(change.keys() <= alike.keys() for change in changes)
     tracked.runs = [FinishedRun("WSGCN-I", alike | change, {}) for change in changes]
     done = CliRunner().invoke(cli.app, ["report"], catch_exceptions=False)
