@@ -17,9 +17,8 @@ import numpy as np
 from PIL import Image
 
 from wsgcn.evaluate.evaluation import Evaluation
-from wsgcn.evaluate.labels import PseudoLabels, load_pseudo_labels
+from wsgcn.evaluate.labels import load_pseudo_labels
 from wsgcn.evaluate.panels import draw_panel, find_legend, heat_overlay, label_overlay
-from wsgcn.evaluate.truth import at_cells
 from wsgcn.ops.iou import class_ious
 from wsgcn.params import load_params
 from wsgcn.store.counts import load_counts
@@ -45,17 +44,13 @@ def chosen(differences: np.ndarray) -> list[int]:
 def row(evaluations: dict[str, Evaluation], image: ImageRecord, caption: str) -> Image.Image:
     """One photograph, from the CAM to the ground truth."""
     walk, gcn, second = (load_pseudo_labels(evaluations[name], image) for name in ("walk", "gcn", "second"))
-    rgb_u8 = evaluations["walk"].photo(image)
-
-    def partial(labels: PseudoLabels) -> np.ndarray:
-        assert labels.partial is not None
-        return at_cells(labels.partial, rgb_u8.shape[:2], 1 / labels.stride if labels.stride else 0)
+    rgb_u8, size = evaluations["walk"].photo(image), (image.height, image.width)
 
     shown = {
-        "partial labels": partial(gcn),
+        "partial labels": gcn.partial_at(size),
         "walk": walk.steps["pseudo_crf"],
         "GCN": gcn.steps["pseudo_crf"],
-        "2nd partial labels": partial(second),
+        "2nd partial labels": second.partial_at(size),
         "2nd round": second.steps["pseudo_crf"],
         "ground truth": walk.truth,
     }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.crf.base import Refinement
-from wsgcn.ops.grid import Grid
+from wsgcn.ops.grid import covering_scores
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.stages import stage_code
 from wsgcn.store.fingerprints import file_digest, require_fingerprint
@@ -67,10 +67,8 @@ class RefineScores(PerImage[NDArray[np.uint8]]):
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
         """``(H, W)`` class ids."""
         record, rgb_u8 = load_record(self._scores(image), Scores), load_photo(Path(self.root) / image.photo)
-        height, width = record.scores.shape[1:]
-        grid = Grid((height, width), (rgb_u8.shape[0], rgb_u8.shape[1]), int(record.stride))
-        logarithmic = bool(record.logarithmic)
-        scores = grid.covering(record.scores, logarithmic)
+        size, logarithmic = (rgb_u8.shape[0], rgb_u8.shape[1]), bool(record.logarithmic)
+        scores = covering_scores(record.scores, size, int(record.stride), logarithmic)
         return self.kind.labels(record.class_ids, scores, rgb_u8, logarithmic)
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:

@@ -14,7 +14,7 @@ from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.evaluate.sweep import Foreground, foregrounds
 from wsgcn.evaluate.truth import at_cells, load_checked
-from wsgcn.ops.grid import Grid
+from wsgcn.ops.grid import covering_scores
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
 from wsgcn.store.index import ImageRecord
@@ -44,6 +44,11 @@ class PseudoLabels:
     foregrounds: dict[str, Foreground]
     stride: int
 
+    def partial_at(self, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """The partial labels as ``(*size)`` pixels of the photograph; None where there are none."""
+        a_pixel = 1 / self.stride if self.stride else 0
+        return None if self.partial is None else at_cells(self.partial, size, a_pixel)
+
 
 def cam_labels(cams: Cams, background: float, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Raw CAMs as ``(*size)`` labels, where background has the constant score ``background`` everywhere."""
@@ -61,9 +66,8 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     truth = evaluation.truth(image)
     cams = _load(evaluation, "cams", method.variant.name, image.id, Cams)
     scores = _load(evaluation, "propagate", method.name, image.id, Scores)
-    height, width = scores.scores.shape[1:]
-    grid, logarithmic = Grid((height, width), size, int(scores.stride)), bool(scores.logarithmic)
-    maps = grid.covering(scores.scores, logarithmic)
+    stride, logarithmic = int(scores.stride), bool(scores.logarithmic)
+    maps, cam_maps = covering_scores(scores.scores, size, stride, logarithmic), resize_maps(cams.finest, size)
     refined = evaluation.artifacts.label_map("crf", method.name, image.id)
     background = evaluation.params.evaluate.background_of(method.variant.cams_name)
     steps = {
@@ -72,9 +76,8 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
         "pseudo_crf": load_checked(refined, size, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
-    heat = resize_maps(cams.finest, size).max(axis=0)
-    found = {} if truth is None else foregrounds(method, cams, scores.class_ids, maps, size)
-    return PseudoLabels(truth, steps, partial, heat, found, grid.stride)
+    found = {} if truth is None else foregrounds(method, cams.class_ids, cam_maps, scores.class_ids, maps)
+    return PseudoLabels(truth, steps, partial, cam_maps.max(axis=0), found, stride)
 
 
 def _load(evaluation: Evaluation, stage: str, name: str, image_id: str, kind: type[Record]) -> Record:
@@ -89,9 +92,8 @@ def draw_labels(evaluation: Evaluation, image: ImageRecord, labels: PseudoLabels
     """Photograph, CAM, partial labels, labels before and after the CRF, ground truth; those that there are."""
     rgb_u8 = evaluation.photo(image)
     shown: dict[str, NDArray[np.uint8]] = {}
-    if labels.partial is not None:
-        a_pixel = 1 / labels.stride if labels.stride else 0
-        shown["partial labels"] = at_cells(labels.partial, rgb_u8.shape[:2], a_pixel)
+    if (partial := labels.partial_at((rgb_u8.shape[0], rgb_u8.shape[1]))) is not None:
+        shown["partial labels"] = partial
     shown |= {"propagated": labels.steps["pseudo"], "after CRF": labels.steps["pseudo_crf"]}
     if labels.truth is not None:
         shown["ground truth"] = labels.truth

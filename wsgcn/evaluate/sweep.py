@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.ops.resize import resize_maps
-from wsgcn.store.records import Cams
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
@@ -38,19 +37,24 @@ class Foreground:
 
 
 def foregrounds(
-    method: Method, cams: Cams, class_ids: NDArray[np.int64], scores: NDArray[np.float32], size: tuple[int, int]
+    method: Method,
+    cam_ids: NDArray[np.int64],
+    cam_maps: NDArray[np.float32],
+    class_ids: NDArray[np.int64],
+    scores: NDArray[np.float32],
 ) -> dict[str, Foreground]:
     """Of the raw CAM, and of the propagated labels (``pseudo``) where the kind's background can be set afterwards.
 
     Args:
         method: asked for what another background would label.
-        cams: raw CAMs.
+        cam_ids: ``(K-1,)`` classes of the raw CAMs.
+        cam_maps: ``(K-1, H, W)`` raw CAMs of every pixel.
         class_ids: ``(K,)``, background first.
         scores: ``(K, h, w)`` over the whole photograph.
-        size: rows and columns of the photograph.
     """
-    cam_maps, maps = resize_maps(cams.finest, size), resize_maps(scores, size)
-    found = {"cam": Foreground(_best(cams.class_ids, cam_maps), cam_maps.max(axis=0))}
+    height, width = cam_maps.shape[1:]
+    maps = resize_maps(scores, (height, width))
+    found = {"cam": Foreground(_best(cam_ids, cam_maps), cam_maps.max(axis=0))}
     limits = method.propagation.background_limits(maps)
     if limits is not None:
         found["pseudo"] = Foreground(_best(class_ids[1:], maps[1:]), limits)

@@ -60,3 +60,11 @@ class Grid:
         """An ``(H, W, 3)`` photograph at the grid's resolution; its border goes on where cells jut out."""
         below, beside = (whole - side for whole, side in zip(self.covered, self.size))
         return downscale_rgb(np.pad(rgb_u8, ((0, below), (0, beside), (0, 0)), mode="edge"), self.cells)
+
+
+def covering_scores(
+    scores: NDArray[np.float32], size: tuple[int, int], stride: int, logarithmic: bool
+) -> NDArray[np.float32]:
+    """The scores of a propagation, ``(K, h, w)`` on a grid, as they cover a photograph: :meth:`Grid.covering`."""
+    rows, columns = scores.shape[1:]
+    return Grid((rows, columns), size, stride).covering(scores, logarithmic)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsgcn.errors import DataError
-from wsgcn.ops.grid import Grid
+from wsgcn.ops.grid import covering_scores
 from wsgcn.ops.resize import enlarge_scores
 from wsgcn.ops.scores import to_probs
 from wsgcn.store.index import ImageRecord, Index
@@ -67,10 +67,9 @@ def confident(labels: NDArray[np.uint8], record: Scores, min_confidence: float) 
         ``(H, W)`` class ids, 255 = unlabelled.
     """
     height, width = labels.shape
-    rows, columns = record.scores.shape[1:]
-    grid, logarithmic = Grid((rows, columns), (height, width), int(record.stride)), bool(record.logarithmic)
-    covering = grid.covering(record.scores, logarithmic)
-    probs = to_probs(enlarge_scores(covering, (height, width), logarithmic))  # (K, h, w) -> (K, H, W)
+    size, logarithmic = (height, width), bool(record.logarithmic)
+    covering = covering_scores(record.scores, size, int(record.stride), logarithmic)
+    probs = to_probs(enlarge_scores(covering, size, logarithmic))  # (K, h, w) -> (K, H, W)
     position = np.zeros(IGNORE + 1, dtype=np.intp)
     position[record.class_ids] = np.arange(len(record.class_ids))
     share = np.take_along_axis(probs, position[labels][None], axis=0)[0]
