@@ -268,7 +268,8 @@ class NetworkTraining(Section):
     """What every training by gradient descent with a poly schedule has.
 
     ``weights`` is a file, ``package:<name>`` for one that ships here, None for a new network, or ``cams``, where
-    another network may start as the CAM source's.
+    another network may start as the CAM source's. ``average`` is the decay of an exponential moving average of the
+    weights, which is then what gets measured and kept; with 0 the weights themselves are.
     """
 
     backbone: BackboneName
@@ -283,6 +284,7 @@ class NetworkTraining(Section):
     optimiser: Annotated[Optimiser, OneOf((Sgd, AdamW))]
     warmup_steps: Count
     poly_power: Factor
+    average: BelowOne
     check: Check | None
 
     def files(self) -> tuple[str, ...]:

@@ -114,6 +114,17 @@ def test_without_a_stop_it_is_measured_at_its_end_alone(params, tmp_path):
     assert (learned["updates"], learned["kept"], learned["photographs"], learned["held_out"]) == (7, 7, 20, False)
 
 
+def test_averaged_weights_are_measured_and_kept(params, tmp_path):
+    """The average comes later to where the shift is best, and stands there as the weights themselves do."""
+    stop = check(stop=Stop(every=1, patience=3))
+    _, plain = train(params, tmp_path / "plain", stop)
+    net, late = train(changed(params, {"segtrain.average": 0.9}), tmp_path / "late", stop)
+    assert late.learned["kept"] > plain.learned["kept"]
+    assert abs(net.shift.item() - 1.2) == pytest.approx(late.learned["loss"], abs=1e-6)
+    net, last = train(changed(params, {"segtrain.average": 0.9}), tmp_path / "last", check(0), steps=7)
+    assert abs(net.shift.item() - 1.2) == pytest.approx(last.learned["loss"], abs=1e-6)
+
+
 def test_measuring_changes_no_update(params, tmp_path):
     _, plain = train(params, tmp_path / "plain", None, steps=9)
     _, measured = train(params, tmp_path / "measured", check(0, stop=Stop(every=2, patience=99)), steps=9)
@@ -121,7 +132,9 @@ def test_measuring_changes_no_update(params, tmp_path):
     assert [step.loss for step in measured.history] == [step.loss for step in plain.history]
 
 
-def test_what_was_interrupted_keeps_its_best_weights(params, tmp_path, monkeypatch):
+@pytest.mark.parametrize("average", [0, 0.5])
+def test_what_was_interrupted_keeps_its_best_weights(average, params, tmp_path, monkeypatch):
+    params = changed(params, {"segtrain.average": average})
     one = check(stop=Stop(every=1, patience=3))
     whole, told = train(params, tmp_path / "whole", one)
     kept_at = told.learned["kept"] + 1  # the best weights are behind it, and the end before it

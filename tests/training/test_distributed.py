@@ -31,7 +31,7 @@ SGD = {"kind": "sgd", "momentum": 0.9, "weight_decay": 1.0e-4}
 SHARED = {
     "cams.irnet.train": {"freeze_norm": "all", "batch": 3},
     "affinity.boundary.train": {"batch": 2, "displacement": True},
-    "segtrain": {"freeze_norm": "all", "steps": 3, "accumulate": 2},
+    "segtrain": {"freeze_norm": "all", "steps": 3, "accumulate": 2, "average": 0.75},
 }
 VALUES = [{f"{section}.{key}": value for key, value in (values | {"optimiser": SGD}).items()}
           for section, values in SHARED.items()]  # fmt: skip

@@ -59,6 +59,23 @@ def test_an_update_follows_the_mean_gradient_of_its_batches(params):
     assert parts.shift.item() == pytest.approx(whole.shift.item(), rel=1e-5)
 
 
+def test_averaged_weights_are_those_that_count(params):
+    """Of the first update its weights; then m ← 0.75 m + 0.25 w."""
+    x, y = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([3.0, 1.0, 0.0])
+    plain, line = Line(), Line()
+    alone, ours = descent(plain, params, 6), descent(line, params.model_copy(update={"average": 0.75}), 6)
+    expected = None
+    for _ in range(4):
+        assert alone.update([(x, y)]) == ours.update([(x, y)])
+        weights = torch.cat([plain.slope, plain.shift]).detach()
+        expected = weights if expected is None else 0.75 * expected + 0.25 * weights
+        kept = ours.kept
+        assert torch.cat([kept.slope, kept.shift]).tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+        assert torch.cat([line.slope, line.shift]).tolist() == weights.tolist()
+    ours.settle()
+    assert torch.cat([line.slope, line.shift]).tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+
+
 class Hungry(Line):
     def forward(self, x, y):
         raise torch.OutOfMemoryError("CUDA out of memory")

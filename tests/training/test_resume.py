@@ -23,11 +23,12 @@ each_training = pytest.mark.parametrize(("stage", "name"), TRAININGS, ids=[" ".j
 
 @pytest.fixture
 def params(tiny_params, tmp_path):
-    """Trainings of seven updates with all that could be lost: moments, dropout, norms that learn, several batches."""
+    """Trainings of seven updates with all that could be lost: moments, averages, dropout, norms that learn, batches."""
     adamw = {"kind": "adamw", "weight_decay": 0.01}
     sections = ["cams.irnet.train", "affinity.boundary.train", "affinity.affinitynet.train", "segtrain"]
     values = {f"{section}.steps": 7 for section in sections} | {f"{section}.warmup_steps": 2 for section in sections}
     values |= {"cams.irnet.train.dropout": 0.5, "cams.irnet.train.freeze_norm": "none", "segtrain.freeze_norm": "none"}
+    values |= {"cams.irnet.train.average": 0.75, "affinity.affinitynet.train.average": 0.5, "segtrain.average": 0.9}
     values |= {"segtrain.optimiser": adamw, "segtrain.accumulate": 2, "runtime.store": str(tmp_path / "store")}
     return changed(tiny_params, values)
 

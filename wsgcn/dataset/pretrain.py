@@ -97,7 +97,7 @@ def pretrained(items: Mapping[str, Portrait], steps: int, unfinished: Path) -> B
     params = NetworkTraining(
         backbone="resnet-small", weights=None, trained=None, output_stride=16, frozen_stages=0, steps=steps, batch=32,
         crop=CROP, lr=3e-3, optimiser=AdamW(kind="adamw", weight_decay=0.01), warmup_steps=50, poly_power=0.9,
-        check=None,
+        average=0, check=None,
     )  # fmt: skip
     with seeded(SEED, "pretrain"):
         loss = FigureLoss(build_backbone(params.backbone, params.output_stride, None), params.lr)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wsgcn.errors import UsageError
 from wsgcn.nets.base import on_device
@@ -187,7 +188,7 @@ class Descent:
 
     Args:
         objective: the network and its loss.
-        params: optimiser, warm-up and power of the schedule.
+        params: optimiser, warm-up, power of the schedule and average of the weights.
         fabric: launched, where there are several processes.
         steps: updates after which the rates would be 0.
         section: of the parameters, for an error.
@@ -204,6 +205,8 @@ class Descent:
         self._objective = on_device(objective, fabric.device)
         self._optimizer = params.optimiser.build(objective.groups())
         self._schedule = poly_schedule(self._optimizer, steps, params.poly_power, params.warmup_steps)
+        average = get_ema_multi_avg_fn(params.average)
+        self._averaged = AveragedModel(objective, multi_avg_fn=average, use_buffers=True) if params.average else None
         self.loss_of, self._stepper = fabric.setup(objective, self._optimizer)
         self._fabric, self._section = fabric, section
         self.history: list[Step] = []
@@ -230,13 +233,24 @@ class Descent:
         lr = float(self._schedule.get_last_lr()[0])
         self._stepper.step()
         self._schedule.step()
+        if self._averaged is not None:
+            self._averaged.update_parameters(self._objective)
         self.history.append(Step(number, value, lr))
         return self.history[-1]
 
+    @property
+    def kept(self) -> TrainingLoss:
+        """The network that counts, with its loss: of averaged weights, where they are averaged."""
+        return self._objective if self._averaged is None else cast("TrainingLoss", self._averaged.module)
+
+    def settle(self) -> None:
+        """Give the network the weights of :attr:`kept`."""
+        self._objective.load_state_dict(self.kept.state_dict())
+
     def measure(self, some: Sequence[Sequence[Tensor]]) -> Measured:
-        """Measure the network as it is by some batches, every process by all of them."""
-        with evaluating(self._objective), self._fabric.autocast():
-            counts = torch.stack([self._objective.counts(self.to_device(batch)).double() for batch in some]).sum(0)
+        """Measure the network that counts by some batches, every process by all of them."""
+        with evaluating(self.kept), self._fabric.autocast():
+            counts = torch.stack([self.kept.counts(self.to_device(batch)).double() for batch in some]).sum(0)
         # The mean is the same in every process to the last bit, and so is what follows from it.
         return self._objective.measured(cast("Tensor", self._fabric.all_reduce(counts)).cpu())
 
@@ -249,6 +263,7 @@ class Descent:
         return {
             "history": [[*step[:3], step.measured and [*step.measured]] for step in self.history],
             "network": self._objective.state_dict(),
+            "averaged": self._averaged and self._averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "precision": self._fabric.strategy.precision.state_dict(),
         }
@@ -256,6 +271,8 @@ class Descent:
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state`."""
         self._objective.load_state_dict(state["network"])
+        if self._averaged is not None:
+            self._averaged.load_state_dict(state["averaged"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._fabric.strategy.precision.load_state_dict(state["precision"])
         self.history = [
@@ -303,6 +320,7 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
             if fabric.is_global_zero and time.monotonic() - kept > KEEP_SECONDS:
                 save_unfinished(training.unfinished, descent.state() | {"best": watch.best.state()})
                 kept = time.monotonic()
+        descent.settle()
         watch.best.give(training.loss)
     except torch.OutOfMemoryError as error:
         raise UsageError(
@@ -337,7 +355,7 @@ class _Watch:
         if due and self._batches:
             found = self._descent.measure(self._batches)
             history[-1] = history[-1]._replace(measured=found)
-            self.best.seen(found.loss, self._training.loss)
+            self.best.seen(found.loss, self._descent.kept)
 
 
 def _stack(samples: Sequence[Sequence[Tensor]], pinned: bool) -> tuple[Tensor, ...]:
