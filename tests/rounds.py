@@ -20,7 +20,7 @@ from typing import Any
 
 from tests import chain
 from tests.conftest import changed
-from tests.settings import values
+from tests.settings import row_name, values
 from wsgcn.ops.iou import miou_difference
 from wsgcn.params import Params, load_params
 from wsgcn.report.differences import points, span
@@ -90,9 +90,9 @@ def main() -> None:
     lists = {"dataset.train_split": asked.list, "dataset.score_split": asked.list, "evaluate.masks": asked.masks}
     base = None
     for one in asked.tries:
-        name = f"{asked.method} {asked.list} {one}".strip().replace("/", "-")
         own = changed(params, values(one.split()))
         affinity_of = asked.affinity_of or params.methods[asked.method].variant
+        name = row_name(asked.method, asked.list, f"{affinity_of} {one}")
         artifacts, found = next_round(project, own, lists, asked.method, affinity_of, name)
         counts = load_counts(artifacts.photographs(asked.method))
         base = base or counts

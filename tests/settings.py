@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ STAGES = ("propagate", "crf", "evaluate-labels")
 def values(pairs: Sequence[str]) -> dict[str, Any]:
     """``a.b=1`` as YAML values by dotted key."""
     return {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in pairs)}
+
+
+def row_name(method: str, listed: str, tried: str) -> str:
+    """A folder for a row, whose settings may be longer than a file's name."""
+    return f"{method}-{listed}-{sha256(tried.encode()).hexdigest()[:8]}"
 
 
 def scored(params: Params, project: Path, method: str, name: str) -> tuple[Artifacts, Mapping[str, Any]]:
@@ -70,11 +76,13 @@ def main() -> None:
     base = None
     if asked.against:
         base = load_counts(
-            scored(params, project, asked.against, f"{asked.against} {asked.list}")[0].photographs(asked.against)
+            scored(params, project, asked.against, row_name(asked.against, asked.list, ""))[0].photographs(
+                asked.against
+            )
         )
     for method in asked.method:
         for one in asked.tries or [""]:
-            name = f"{method} {asked.list} {one}".strip().replace("/", "-")
+            name = row_name(method, asked.list, one)
             artifacts, found = scored(changed(params, values(one.split())), project, method, name)
             row = f"{method} {one or 'as set'}: {100 * found['pseudo_miou']:.1f} / {100 * found['pseudo_miou_crf']:.1f}"
             if base is not None:
