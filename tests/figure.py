@@ -45,7 +45,6 @@ def row(evaluations: dict[str, Evaluation], image: ImageRecord, caption: str) ->
     """One photograph, from the CAM to the ground truth."""
     walk, gcn, second = (load_pseudo_labels(evaluations[name], image) for name in ("walk", "gcn", "second"))
     rgb_u8, size = evaluations["walk"].photo(image), (image.height, image.width)
-
     shown = {
         "partial labels": gcn.partial_at(size),
         "walk": walk.steps["pseudo_crf"],

@@ -17,26 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-import yaml
-
 from tests import chain
 from tests.conftest import changed
+from tests.rows import borrow, row_artifacts, values
 from wsgcn.params import Params, load_params
 from wsgcn.store.paths import Artifacts
 
 READ = ("cams-train", "propagate", "crf")
 SCORES = ("seg_miou", "seg_miou_crf")
-
-
-def folder_for(project: Path, name: str) -> Artifacts:
-    """Artifacts of their own, with links to what the project made before."""
-    artifacts = project / "networks" / name
-    artifacts.mkdir(parents=True, exist_ok=True)
-    for stage in READ:
-        link = artifacts / stage
-        if not link.is_symlink():
-            link.symlink_to((project / "artifacts" / stage).absolute())
-    return Artifacts(artifacts)
 
 
 def network_scores(params: Params, artifacts: Artifacts, method: str) -> list[float]:
@@ -65,7 +53,6 @@ def main() -> None:
     parser.add_argument("--seed", action="append", type=int, required=True)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     asked = parser.parse_args()
-    values = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in asked.set)}
     os.chdir(asked.project)
     params, project = load_params(Path("params.yaml")), Path.cwd()
     write_row("method", "seed", "segmentation", "+ CRF")
@@ -73,9 +60,10 @@ def main() -> None:
     for method in asked.method:
         found = []
         for seed in asked.seed:
-            own = changed(params, values | {"runtime.seed": seed})
-            name = "_".join([method, str(seed), *(one.replace("/", "-") for one in asked.set)])
-            artifacts = folder_for(project, name)
+            own = changed(params, values(asked.set) | {"runtime.seed": seed})
+            artifacts = row_artifacts(project, "networks", method, [str(seed), *asked.set])
+            for stage in READ:
+                borrow(project, artifacts, stage)
             chain.run_stage("dataset", None, own, artifacts)
             found.append(network_scores(own, artifacts, method))
             write_row(method, seed, *(f"{one:.1f}" for one in found[-1]))

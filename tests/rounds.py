@@ -20,57 +20,29 @@ from typing import Any
 
 from tests import chain
 from tests.conftest import changed
-from tests.settings import row_name, values
-from wsgcn.ops.iou import miou_difference
+from tests.rows import above, borrow, row_artifacts, values
 from wsgcn.params import Params, load_params
-from wsgcn.report.differences import points, span
-from wsgcn.store.counts import PhotographCounts, load_counts
+from wsgcn.store.counts import load_counts
 from wsgcn.store.files import read_json
 from wsgcn.store.paths import Artifacts
 
-ROUND = ("cams", "affinity", "propagate", "crf", "evaluate-labels")
+ROUND = ("dataset", "cams-train", "cams", "affinity", "propagate", "crf", "evaluate-labels")
+SCORES = ("cam_miou_best", "pseudo_miou", "pseudo_miou_crf")
 
 
-def borrow(project: Path, artifacts: Artifacts, stage: str, name: str, as_name: str) -> None:
-    """Link a folder of the project's artifacts."""
-    link = artifacts.folder(stage, as_name)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to((Artifacts(project / "artifacts").folder(stage, name)).absolute())
-
-
-def next_round(
-    project: Path, params: Params, lists: dict[str, Any], method: str, affinity_of: str, name: str
-) -> tuple[Artifacts, dict[str, Any]]:
-    """Train, ask the network for its maps of the list's photographs, propagate, refine, score."""
-    artifacts = Artifacts(project / "rounds" / name)
+def next_round(project: Path, artifacts: Artifacts, params: Params, lists: dict[str, Any], method: str) -> str:
+    """Train, ask the network for its maps of the list's photographs, propagate, refine, score; what is found."""
     variant = params.methods[method].variant
     teacher = params.variants[variant].teacher
     if teacher is None:
         sys.exit(f"{method} comes after no other method")
-    for stage in ("propagate", "crf"):
-        borrow(project, artifacts, stage, teacher, teacher)
-    borrow(project, artifacts, "cams-train", params.methods[teacher].variant, params.methods[teacher].variant)
-    borrow(project, artifacts, "affinity-train", affinity_of, variant)
-    chain.run_stage("dataset", None, params, artifacts)
-    chain.run_stage("segtrain", teacher, params, artifacts)
-    listed = changed(params, lists)
-    chain.run_stage("dataset", None, listed, artifacts)
-    chain.run_stage("cams-train", variant, listed, artifacts)
-    for stage in ROUND[:2]:
-        chain.run_stage(stage, variant, listed, artifacts)
-    results = [chain.run_stage(stage, method, listed, artifacts) for stage in ROUND[2:]]
-    return artifacts, results[-1] | {"kept": read_json(artifacts.learned("segtrain", teacher)).get("kept")}
-
-
-def row(found: dict[str, Any], counts: PhotographCounts, base: PhotographCounts) -> str:
-    """What a network is worth."""
-    names = ("cam_miou_best", "pseudo_miou", "pseudo_miou_crf")
-    text = f"update {found['kept']}: " + " / ".join(f"{100 * found[one]:.1f}" for one in names)
-    for step in () if base is counts else ("pseudo", "pseudo_crf"):
-        miou = miou_difference(counts.steps[step], base.steps[step])
-        text += f"; {points(miou.value)} ({span(miou)})"
-    return text
+    for folder in (f"propagate/{teacher}", f"crf/{teacher}", f"cams-train/{params.methods[teacher].variant}"):
+        borrow(project, artifacts, folder)
+    chain.run_stages(("dataset", "segtrain"), params, artifacts, teacher)
+    chain.run_stages(ROUND, changed(params, lists), artifacts, method)
+    kept = read_json(artifacts.learned("segtrain", teacher)).get("kept")
+    scores = read_json(artifacts.scores("evaluate-labels", method))
+    return f"update {kept}: " + " / ".join(f"{100 * scores[one]:.1f}" for one in SCORES)
 
 
 def main() -> None:
@@ -88,15 +60,19 @@ def main() -> None:
     project = Path.cwd()
     params = changed(load_params(Path("params.yaml")), {"evaluate.panels": 0} | values(asked.set))
     lists = {"dataset.train_split": asked.list, "dataset.score_split": asked.list, "evaluate.masks": asked.masks}
+    variant = params.methods[asked.method].variant
+    affinity_of = asked.affinity_of or variant
     base = None
     for one in asked.tries:
-        own = changed(params, values(one.split()))
-        affinity_of = asked.affinity_of or params.methods[asked.method].variant
-        name = row_name(asked.method, asked.list, f"{affinity_of} {one}")
-        artifacts, found = next_round(project, own, lists, asked.method, affinity_of, name)
+        artifacts = row_artifacts(project, "rounds", asked.method, [asked.list, affinity_of, *asked.set, one])
+        borrow(project, artifacts, f"affinity-train/{variant}", f"affinity-train/{affinity_of}")
+        row = next_round(project, artifacts, changed(params, values(one.split())), lists, asked.method)
         counts = load_counts(artifacts.photographs(asked.method))
-        base = base or counts
-        sys.stdout.write(f"{asked.method} {one or 'as set'}: {row(found, counts, base)}\n")
+        if base is None:
+            base = counts
+        else:
+            row += above(counts, base)
+        sys.stdout.write(f"{asked.method} {one or 'as set'}: {row}\n")
         sys.stdout.flush()
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from tests import chain
 from tests.conftest import ROOT, changed
+from tests.rows import values
 from wsgcn.params import Params
 from wsgcn.store.files import read_json
 from wsgcn.store.paths import Artifacts
@@ -35,7 +36,7 @@ def subset(devkit: Path, size: int, seed: int) -> list[str]:
     return sorted(ids[:size])
 
 
-def make_project(folder: Path, devkit: Path, weights: Path, size: int, seed: int, values: dict[str, object]) -> Params:
+def make_project(folder: Path, devkit: Path, weights: Path, size: int, seed: int, others: dict[str, object]) -> Params:
     """A project with a list ``trainaug`` of its own."""
     lists = folder / "VOC2012" / "ImageSets" / "Segmentation"
     lists.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def make_project(folder: Path, devkit: Path, weights: Path, size: int, seed: int
     first = {name for name, one in content["variants"].items() if one["after"] == "dataset/index.json"}
     content["variants"] = {name: content["variants"][name] for name in first}
     content["methods"] = {name: one for name, one in content["methods"].items() if one["variant"] in first}
-    return changed(chain.write_params(folder, content), values)
+    return changed(chain.write_params(folder, content), others)
 
 
 def main() -> None:
@@ -65,11 +66,10 @@ def main() -> None:
     parser.add_argument("--lists-seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     asked = parser.parse_args()
-    values = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in asked.set)}
     devkit, weights, home = asked.devkit.absolute(), asked.weights.absolute(), asked.folder.absolute()
     for size in asked.size:
         folder = home / str(size)
-        params = make_project(folder, devkit, weights, size, asked.lists_seed, values)
+        params = make_project(folder, devkit, weights, size, asked.lists_seed, values(asked.set))
         os.chdir(folder)
         artifacts = Artifacts()
         chain.run_stages(STAGES, params, artifacts)

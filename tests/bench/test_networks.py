@@ -23,7 +23,7 @@ from wsgcn.nets.build import backbone_class
 from wsgcn.params import load_params
 from wsgcn.project import PRESET_FOLDER
 from wsgcn.store.photos import load_photo
-from wsgcn.training.loop import Descent
+from wsgcn.training.descent import Descent
 
 SIZE = (24, 32)
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "voc-animals" / "VOCdevkit" / "VOC2012" / "JPEGImages"

@@ -10,7 +10,7 @@ from wsgcn.errors import UsageError
 from wsgcn.nets.base import norms
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.segtrain.fit import SegmentationLoss, parameter_groups, segmentation_loss
-from wsgcn.training.loop import Descent
+from wsgcn.training.descent import Descent
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
 

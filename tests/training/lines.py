@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from wsgcn.params import load_params
 from wsgcn.store.files import read_table
 from wsgcn.store.paths import Artifacts
-from wsgcn.training.loop import Step, Training, TrainingLoss, fabric_for, train
+from wsgcn.training.descent import Step, TrainingLoss
+from wsgcn.training.loop import Training, fabric_for, train
 
 
 class Line(TrainingLoss):

@@ -115,7 +115,7 @@ def test_without_a_stop_it_is_measured_at_its_end_alone(params, tmp_path):
 
 
 def test_averaged_weights_are_measured_and_kept(params, tmp_path):
-    """The average comes later to where the shift is best, and stands there as the weights themselves do."""
+    """The average reaches the best shift later, and it is the average that is left, with a stop and without."""
     stop = check(stop=Stop(every=1, patience=3))
     _, plain = train(params, tmp_path / "plain", stop)
     net, late = train(changed(params, {"segtrain.average": 0.9}), tmp_path / "late", stop)

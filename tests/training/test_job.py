@@ -15,8 +15,9 @@ from wsgcn.store.checkpoints import load_checkpoint
 from wsgcn.store.files import read_json, read_table
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.paths import Artifacts
+from wsgcn.training.descent import Step
 from wsgcn.training.job import TrainingJob
-from wsgcn.training.loop import Step, Trained
+from wsgcn.training.loop import Trained
 
 SETTINGS = {"lr": 0.1, "steps": "2 epochs"}
 LEARNED = {"balanced_accuracy": 0.75, "chance": 0.5}

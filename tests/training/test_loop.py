@@ -12,7 +12,8 @@ from tests.conftest import ROOT, changed
 from tests.training.lines import Line, line_sample, losses, weights
 from wsgcn.errors import UsageError
 from wsgcn.sections import Sgd
-from wsgcn.training.loop import Descent, Training, fabric_for, train
+from wsgcn.training.descent import Descent
+from wsgcn.training.loop import Training, fabric_for, train
 
 CPU = Fabric(accelerator="cpu", devices=1)
 
@@ -59,7 +60,7 @@ def test_an_update_follows_the_mean_gradient_of_its_batches(params):
     assert parts.shift.item() == pytest.approx(whole.shift.item(), rel=1e-5)
 
 
-def test_averaged_weights_are_those_that_count(params):
+def test_averaged_weights_are_the_result(params):
     """Of the first update its weights; then m ← 0.75 m + 0.25 w."""
     x, y = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([3.0, 1.0, 0.0])
     plain, line = Line(), Line()
@@ -69,8 +70,8 @@ def test_averaged_weights_are_those_that_count(params):
         assert alone.update([(x, y)]) == ours.update([(x, y)])
         weights = torch.cat([plain.slope, plain.shift]).detach()
         expected = weights if expected is None else 0.75 * expected + 0.25 * weights
-        kept = ours.kept
-        assert torch.cat([kept.slope, kept.shift]).tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+        left = ours.result
+        assert torch.cat([left.slope, left.shift]).tolist() == pytest.approx(expected.tolist(), rel=1e-6)
         assert torch.cat([line.slope, line.shift]).tolist() == weights.tolist()
     ours.settle()
     assert torch.cat([line.slope, line.shift]).tolist() == pytest.approx(expected.tolist(), rel=1e-6)

@@ -16,6 +16,7 @@ from tests.training.lines import Line, weights
 from wsgcn.store.checkpoints import read_unfinished, save_unfinished
 from wsgcn.training import loop
 from wsgcn.training.check import BestWeights
+from wsgcn.training.descent import Descent
 
 TRAININGS = [("cams-train", "I"), ("affinity-train", "I"), ("affinity-train", "P"), ("segtrain", "WSGCN-I")]
 each_training = pytest.mark.parametrize(("stage", "name"), TRAININGS, ids=[" ".join(one) for one in TRAININGS])
@@ -23,7 +24,10 @@ each_training = pytest.mark.parametrize(("stage", "name"), TRAININGS, ids=[" ".j
 
 @pytest.fixture
 def params(tiny_params, tmp_path):
-    """Trainings of seven updates with all that could be lost: moments, averages, dropout, norms that learn, batches."""
+    """Trainings of seven updates with all that could be lost.
+
+    That is moments, averages, dropout, norms that learn, and several batches an update.
+    """
     adamw = {"kind": "adamw", "weight_decay": 0.01}
     sections = ["cams.irnet.train", "affinity.boundary.train", "affinity.affinitynet.train", "segtrain"]
     values = {f"{section}.steps": 7 for section in sections} | {f"{section}.warmup_steps": 2 for section in sections}
@@ -34,7 +38,7 @@ def params(tiny_params, tmp_path):
 
 
 def left(made, stage, name):
-    return made.checkpoint(stage, name).read_bytes(), made.history(stage, name).read_bytes()
+    return tuple(file(stage, name).read_bytes() for file in (made.checkpoint, made.history, made.learned))
 
 
 def interrupt_after(monkeypatch, updates):
@@ -107,7 +111,7 @@ def test_updates_of_an_earlier_run_are_told_first(params, tmp_path):
         name="line", label="line", section="line", unfinished=tmp_path / "unfinished",
     )  # fmt: skip
     fabric = loop.fabric_for(params.runtime)
-    descent = loop.Descent(Line(), params.segtrain, fabric=fabric, steps=6, section="line")
+    descent = Descent(Line(), params.segtrain, fabric=fabric, steps=6, section="line")
     for _ in range(4):
         descent.update([(torch.tensor([1.0]), torch.tensor([2.0]))])
     save_unfinished(training.unfinished, descent.state() | {"best": BestWeights(None).state()})

@@ -23,7 +23,8 @@ from wsgcn.sections import step_count
 from wsgcn.store.records import SeedScores
 from wsgcn.training.augment import ToInput, jittered, random_view
 from wsgcn.training.check import Measured, mean_recall
-from wsgcn.training.loop import Trained, Training, TrainingLoss, train
+from wsgcn.training.descent import TrainingLoss
+from wsgcn.training.loop import Trained, Training, train
 from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from wsgcn.segtrain.fit import SegmentationLoss
 from wsgcn.segtrain.section import Segtrain
 from wsgcn.segtrain.stage import network_structure
 from wsgcn.store.photos import load_photo
-from wsgcn.training.loop import TrainingLoss
+from wsgcn.training.descent import TrainingLoss
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

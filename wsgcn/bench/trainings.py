@@ -18,7 +18,8 @@ from wsgcn.bench.networks import EntryNetwork
 from wsgcn.nets.build import backbone_class
 from wsgcn.store.photos import load_photo
 from wsgcn.training.augment import random_crop
-from wsgcn.training.loop import Descent, Training, TrainingLoss, fabric_for, train
+from wsgcn.training.descent import Descent, TrainingLoss
+from wsgcn.training.loop import Training, fabric_for, train
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -18,8 +18,9 @@ from wsgcn.nets.base import freeze_norms
 from wsgcn.sections import step_count
 from wsgcn.training.augment import ToInput, jittered, random_crop
 from wsgcn.training.check import Measured, mean_recall
+from wsgcn.training.descent import TrainingLoss
 from wsgcn.training.distributed import shared_count
-from wsgcn.training.loop import Trained, Training, TrainingLoss, train
+from wsgcn.training.loop import Trained, Training, train
 from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:

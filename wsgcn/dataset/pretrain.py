@@ -30,7 +30,8 @@ from wsgcn.runtime.seeds import seeded
 from wsgcn.sections import AdamW, NetworkTraining
 from wsgcn.store.files import write_atomic
 from wsgcn.training.augment import ToInput, random_crop
-from wsgcn.training.loop import Training, TrainingLoss, train
+from wsgcn.training.descent import TrainingLoss
+from wsgcn.training.loop import Training, train
 from wsgcn.training.optimiser import ParameterGroup
 
 SEED = 1  # of pictures and weights

@@ -12,8 +12,8 @@ from torch.nn import functional
 from wsgcn.nets.base import freeze_norms
 from wsgcn.nets.deeplab import DeepLabV2, multi_scale_logits
 from wsgcn.training.check import Measured, mean_recall
+from wsgcn.training.descent import TrainingLoss
 from wsgcn.training.distributed import shared_count
-from wsgcn.training.loop import TrainingLoss
 from wsgcn.training.optimiser import ParameterGroup
 from wsgcn.vocabulary import IGNORE
 

@@ -19,8 +19,9 @@ from wsgcn.stages import stage_code
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.photos import photo_size
+from wsgcn.training.descent import Step
 from wsgcn.training.job import TrainingJob
-from wsgcn.training.loop import Step, Training, fabric_for, train
+from wsgcn.training.loop import Training, fabric_for, train
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params

@@ -17,7 +17,7 @@ from wsgcn.runtime.seeds import generator_for
 
 if TYPE_CHECKING:
     from wsgcn.sections import Check
-    from wsgcn.training.loop import Step
+    from wsgcn.training.descent import Step
 
 Item = TypeVar("Item")
 

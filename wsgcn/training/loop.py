@@ -1,4 +1,4 @@
-"""Gradient descent as every training here does it: groups with their own rates, a poly schedule, several devices.
+"""Gradient descent as every training here does it, on several devices.
 
 A training that was killed goes on where it was last kept, and ends with the weights of one that was not: what an update
 draws depends on the run's seed and the update's number, and what it starts from is kept exactly.
@@ -13,22 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
 from wsgcn.errors import UsageError
-from wsgcn.nets.base import on_device
 from wsgcn.runtime.devices import pick_device, pick_precision
-from wsgcn.runtime.memory import keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 from wsgcn.runtime.seeds import generator_for, seeded
 from wsgcn.store.checkpoints import read_unfinished, save_unfinished
 from wsgcn.training.batches import batches
-from wsgcn.training.check import BestWeights, Measured, evaluating, learned, watched
-from wsgcn.training.optimiser import ParameterGroup, finite, poly_schedule
+from wsgcn.training.check import BestWeights, learned, watched
+from wsgcn.training.descent import Descent, Step, TrainingLoss
 from wsgcn.training.processes import train_apart
 
 if TYPE_CHECKING:
@@ -47,39 +44,11 @@ KEEP_SECONDS = 30
 logging.getLogger("lightning_fabric.utilities").setLevel(logging.WARNING)
 
 
-class Step(NamedTuple):
-    """One gradient update: its number from 0, its loss, the first group's learning rate, what was measured after it."""
-
-    number: int
-    loss: float
-    lr: float
-    measured: Measured | None = None
-
-
 class Trained(NamedTuple):
     """Every update of a training, and what :func:`~wsgcn.training.check.learned` says of it; empty without a check."""
 
     history: list[Step]
     learned: dict[str, Any]
-
-
-class TrainingLoss(nn.Module):
-    """A network together with its loss: ``forward`` takes the tensors of a batch and gives a scalar."""
-
-    def groups(self) -> list[ParameterGroup]:
-        """What learns, with the rate of the first update."""
-        raise NotImplementedError
-
-    def begin(self, update: int) -> None:
-        """Called before each update, for what is drawn alike in every process; here nothing is."""
-
-    def counts(self, batch: Sequence[Tensor]) -> Tensor:
-        """What a batch adds to a measurement, of a shape of the loss's own; those of all batches are added up."""
-        raise NotImplementedError
-
-    def measured(self, counts: Tensor) -> Measured:
-        """The measurement that added-up :meth:`counts` are."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -90,7 +59,7 @@ class Training(Generic[Item]):
         loss: in the mode and with the frozen parameters that it trains with.
         items: what to make samples of, by image id.
         sample: makes the tensors of one item; its generator depends on (seed, name, epoch, image id).
-        params: batch, optimiser, warm-up and power of the schedule.
+        params: batch, optimiser, warm-up and power of the schedule, average of the weights.
         steps: updates, after which the rates would be 0.
         accumulate: batches of one update.
         run_seed: seed of the run.
@@ -183,109 +152,6 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
     return Trained(history, learned(history, training.check.stop is not None, len(measures), held_out))
 
 
-class Descent:
-    """The updates of one network, which is changed in place.
-
-    Args:
-        objective: the network and its loss.
-        params: optimiser, warm-up, power of the schedule and average of the weights.
-        fabric: launched, where there are several processes.
-        steps: updates after which the rates would be 0.
-        section: of the parameters, for an error.
-
-    Attributes:
-        history: the updates so far.
-        loss_of: the network and its loss on the device, in the precision of the training.
-    """
-
-    def __init__(
-        self, objective: TrainingLoss, params: NetworkTraining, *, fabric: Fabric, steps: int, section: str
-    ) -> None:
-        keep_freed_memory()
-        self._objective = on_device(objective, fabric.device)
-        self._optimizer = params.optimiser.build(objective.groups())
-        self._schedule = poly_schedule(self._optimizer, steps, params.poly_power, params.warmup_steps)
-        average = get_ema_multi_avg_fn(params.average)
-        self._averaged = AveragedModel(objective, multi_avg_fn=average, use_buffers=True) if params.average else None
-        self.loss_of, self._stepper = fabric.setup(objective, self._optimizer)
-        self._fabric, self._section = fabric, section
-        self.history: list[Step] = []
-
-    def update(self, some: Sequence[tuple[Tensor, ...]]) -> Step:
-        """One update, which follows the mean gradient of some batches, of every process its own part.
-
-        Returns:
-            The update, with the mean loss over the processes; one that ``16-mixed`` leaves out, as its gradient
-            overflows, counts too.
-
-        Raises:
-            UsageError: the loss is not finite.
-        """
-        number, value = len(self.history), 0.0
-        self._objective.begin(number)
-        self._stepper.zero_grad()
-        for left, batch in zip(reversed(range(len(some))), some):
-            with self._fabric.no_backward_sync(self.loss_of, enabled=left > 0):
-                loss = self.loss_of(*self.to_device(batch)) / len(some)
-                mean = cast("Tensor", self._fabric.all_reduce(loss.detach().clone()))
-                value += finite(mean, self._section, number)
-                self._fabric.backward(loss)
-        lr = float(self._schedule.get_last_lr()[0])
-        self._stepper.step()
-        self._schedule.step()
-        if self._averaged is not None:
-            self._averaged.update_parameters(self._objective)
-        self.history.append(Step(number, value, lr))
-        return self.history[-1]
-
-    @property
-    def kept(self) -> TrainingLoss:
-        """The network that counts, with its loss: of averaged weights, where they are averaged."""
-        return self._objective if self._averaged is None else cast("TrainingLoss", self._averaged.module)
-
-    def settle(self) -> None:
-        """Give the network the weights of :attr:`kept`."""
-        self._objective.load_state_dict(self.kept.state_dict())
-
-    def measure(self, some: Sequence[Sequence[Tensor]]) -> Measured:
-        """Measure the network that counts by some batches, every process by all of them."""
-        with evaluating(self.kept), self._fabric.autocast():
-            counts = torch.stack([self.kept.counts(self.to_device(batch)).double() for batch in some]).sum(0)
-        # The mean is the same in every process to the last bit, and so is what follows from it.
-        return self._objective.measured(cast("Tensor", self._fabric.all_reduce(counts)).cpu())
-
-    def to_device(self, batch: Sequence[Tensor]) -> list[Tensor]:
-        """The tensors of a batch as the network wants them."""
-        return [_channels_last(part) for part in self._fabric.to_device(tuple(batch))]
-
-    def state(self) -> dict[str, Any]:
-        """All that the next update depends on, as plain values and tensors."""
-        return {
-            "history": [[*step[:3], step.measured and [*step.measured]] for step in self.history],
-            "network": self._objective.state_dict(),
-            "averaged": self._averaged and self._averaged.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "precision": self._fabric.strategy.precision.state_dict(),
-        }
-
-    def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state`."""
-        self._objective.load_state_dict(state["network"])
-        if self._averaged is not None:
-            self._averaged.load_state_dict(state["averaged"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._fabric.strategy.precision.load_state_dict(state["precision"])
-        self.history = [
-            Step(number, loss, lr, measured and Measured(*measured)) for number, loss, lr, measured in state["history"]
-        ]
-        self._schedule.last_epoch = len(self.history)
-        self._schedule._last_lr = [float(group["lr"]) for group in self._optimizer.param_groups]
-
-
-def _channels_last(part: Tensor) -> Tensor:
-    return part.contiguous(memory_format=torch.channels_last) if part.dim() == 4 else part
-
-
 def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None]) -> None:
     """What each process does: train on its part of the batches."""
     state = read_unfinished(training.unfinished)  # before the others are heard of, who may keep a later one
@@ -321,7 +187,7 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
                 save_unfinished(training.unfinished, descent.state() | {"best": watch.best.state()})
                 kept = time.monotonic()
         descent.settle()
-        watch.best.give(training.loss)
+        watch.best.give(training.loss)  # the best look, where looks choose, instead of the last average
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"{training.section}: the memory of {fabric.device} is too small: choose a smaller batch or crop, "
@@ -355,7 +221,7 @@ class _Watch:
         if due and self._batches:
             found = self._descent.measure(self._batches)
             history[-1] = history[-1]._replace(measured=found)
-            self.best.seen(found.loss, self._descent.kept)
+            self.best.seen(found.loss, self._descent.result)
 
 
 def _stack(samples: Sequence[Sequence[Tensor]], pinned: bool) -> tuple[Tensor, ...]:

@@ -21,7 +21,8 @@ from wsgcn.errors import UsageError, WsgcnError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from wsgcn.training.loop import Step, Training
+    from wsgcn.training.descent import Step
+    from wsgcn.training.loop import Training
 
 Work = Callable[["Fabric", "Training[Any]", Callable[["Step"], None]], None]
 """Trains on one process's part of the batches, and tells of every update."""
