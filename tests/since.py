@@ -37,6 +37,7 @@ TRAININGS = {
 ALIKE: dict[str, dict[str, object]] = {
     "batch": {"segtrain": 8},
     "crop": {"segtrain": 257},
+    "scale": {"segtrain": "[0.5, 1.0]"},
     "frozen_stages": {"segtrain": 0},
     "aspp_dilations": {"segtrain": "[3, 6, 9, 12]"},
 }
