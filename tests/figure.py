@@ -1,9 +1,9 @@
-"""Six photographs on their way through two rounds, chosen by a rule: what the second round mends and what it spoils.
+"""Six photographs in a first round and in a later one, chosen by a rule: what the later one mends and what it spoils.
 
-    python -m tests.figure PROJECT FILE.png --walk IRNet --gcn WSGCN-I --second WSGCN-I2
+    python -m tests.figure PROJECT FILE.png --walk IRNet --gcn WSGCN-I --later WSGCN-I3
 
 All three methods must be scored by ``evaluate-labels``. Photographs are sorted by the mean IoU, over the classes that a
-photograph shows, of the second round's labels after the CRF less that of the walk's; the two best, the two in the
+photograph shows, of the later round's labels after the CRF less that of the walk's; the two best, the two in the
 middle and the two worst are drawn, with that difference in points.
 """
 
@@ -43,17 +43,21 @@ def chosen(differences: np.ndarray) -> list[int]:
 
 def row(evaluations: dict[str, Evaluation], image: ImageRecord, caption: str) -> Image.Image:
     """One photograph, from the CAM to the ground truth."""
-    walk, gcn, second = (load_pseudo_labels(evaluations[name], image) for name in ("walk", "gcn", "second"))
+    walk, gcn, later = (load_pseudo_labels(evaluations[name], image) for name in ("walk", "gcn", "later"))
     rgb_u8, size = evaluations["walk"].photo(image), (image.height, image.width)
     shown = {
         "partial labels": gcn.partial_at(size),
         "walk": walk.steps["pseudo_crf"],
         "GCN": gcn.steps["pseudo_crf"],
-        "2nd partial labels": second.partial_at(size),
-        "2nd round": second.steps["pseudo_crf"],
+        "later partial labels": later.partial_at(size),
+        "later round": later.steps["pseudo_crf"],
         "ground truth": walk.truth,
     }
-    tiles = [(caption, rgb_u8), ("CAM", heat_overlay(rgb_u8, gcn.heat)), ("2nd CAM", heat_overlay(rgb_u8, second.heat))]
+    tiles = [
+        (caption, rgb_u8),
+        ("CAM", heat_overlay(rgb_u8, gcn.heat)),
+        ("later CAM", heat_overlay(rgb_u8, later.heat)),
+    ]
     tiles += [(name, label_overlay(rgb_u8, labels)) for name, labels in shown.items()]
     return draw_panel(tiles, find_legend(shown.values(), evaluations["walk"].index.class_names))
 
@@ -63,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path)
     parser.add_argument("file", type=Path)
-    for name in ("walk", "gcn", "second"):
+    for name in ("walk", "gcn", "later"):
         parser.add_argument(f"--{name}", required=True)
     asked = parser.parse_args()
     file = asked.file.absolute()
@@ -71,7 +75,7 @@ def main() -> None:
     params, artifacts = load_params(Path("params.yaml")), Artifacts()
     index = load_index(artifacts.index)
     masks = Path(params.evaluate.masks)
-    methods = {name: params.method(getattr(asked, name)) for name in ("walk", "gcn", "second")}
+    methods = {name: params.method(getattr(asked, name)) for name in ("walk", "gcn", "later")}
     evaluations = {
         name: Evaluation(params, artifacts, method, index, "evaluate-labels", masks) for name, method in methods.items()
     }
