@@ -45,11 +45,14 @@ def row(evaluations: dict[str, Evaluation], image: ImageRecord, caption: str) ->
     """One photograph, from the CAM to the ground truth."""
     walk, gcn, later = (load_pseudo_labels(evaluations[name], image) for name in ("walk", "gcn", "later"))
     rgb_u8, size = evaluations["walk"].photo(image), (image.height, image.width)
+    partial, later_partial = gcn.partial_at(size), later.partial_at(size)
+    assert partial is not None
+    assert later_partial is not None
     shown = {
-        "partial labels": gcn.partial_at(size),
+        "partial labels": partial,
         "walk": walk.steps["pseudo_crf"],
         "GCN": gcn.steps["pseudo_crf"],
-        "later partial labels": later.partial_at(size),
+        "later partial labels": later_partial,
         "later round": later.steps["pseudo_crf"],
         "ground truth": walk.truth,
     }
