@@ -83,7 +83,7 @@ def main() -> None:
         name: Evaluation(params, artifacts, method, index, "evaluate-labels", masks) for name, method in methods.items()
     }
     ids, before = per_photograph(artifacts, asked.walk)
-    _, after = per_photograph(artifacts, asked.second)
+    _, after = per_photograph(artifacts, asked.later)
     images = {image.id: image for image in index.images}
     rows = [
         row(evaluations, images[ids[one]], f"{ids[one]} {100 * (after - before)[one]:+.0f}")
