@@ -13,15 +13,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from tests import chain
 from tests.conftest import ROOT, real_content
 from wsgcn import __version__, cli, project
+from wsgcn.cli import init, tools
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.nets.registry import BACKBONES
 from wsgcn.params import load_params
+from wsgcn.preset import PRESETS
 from wsgcn.stages import STAGES as ALL_STAGES
 from wsgcn.store.counts import PhotographCounts, save_counts
 from wsgcn.store.finished import FinishedWork
@@ -29,6 +32,7 @@ from wsgcn.store.index import save_index
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking.finished import FinishedRun
 from wsgcn.tracking.parameters import flat_params
+from wsgcn.vocabulary import PRESET_FOLDER
 from wsgcn.weights.names import NETWORKS
 
 GROUP = get_command(cli.app).commands
@@ -115,19 +119,19 @@ def test_every_command_and_option_explains_itself(command):
 
 
 def test_choices_are_those_of_the_registries():
-    assert list(cli.PresetName) == list(project.PRESETS)
-    assert list(cli.PublishedName) == [*(one for entry in BACKBONES.values() for one in entry.published), *NETWORKS]
+    assert list(init.PresetName) == list(PRESETS)
+    assert list(tools.PublishedName) == [*(one for entry in BACKBONES.values() for one in entry.published), *NETWORKS]
     shown = {
         name: CliRunner().invoke(cli.app, [*name.split(), "--help"], env={"COLUMNS": "1000"}).output
         for name in COMMANDS
     }
-    assert f"<{'|'.join(cli.PresetName)}>" in shown["init"]
-    assert f"<{'|'.join(cli.PublishedName)}>" in shown["weights import"]
+    assert f"<{'|'.join(init.PresetName)}>" in shown["init"]
+    assert f"<{'|'.join(tools.PublishedName)}>" in shown["weights import"]
 
 
-@pytest.mark.parametrize("preset", project.PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_there(preset):
-    assert (project.PRESET_FOLDER / f"{preset}.yaml").is_file()
+    assert (PRESET_FOLDER / f"{preset}.yaml").is_file()
 
 
 @pytest.mark.parametrize("command", GROUP)
@@ -240,12 +244,61 @@ def test_init_tells_what_is_missing_and_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(project, "_dvc", lambda folder, *words: (folder / ".dvc").mkdir())
     done = CliRunner().invoke(cli.app, ["init", str(tmp_path / "made"), "--preset", "voc12"], catch_exceptions=False)
     assert done.exit_code == 0
-    assert done.stdout == f"{tmp_path / 'made'} is made: cd {tmp_path / 'made'} && dvc repro\n"
+    go_on = f"cd {tmp_path / 'made'} && dvc repro"
+    assert done.stdout == f"{tmp_path / 'made'} is made, but 4 things are missing (see above) before {go_on}\n"
     lines = done.stderr.splitlines()
     assert all(line.startswith("warning: ") for line in lines)
     for part in ("data/VOCdevkit/VOC2012 is missing", "weights/resnet-38.pt is missing", "is in no git repository"):
         assert sum(part in line for line in lines) == 1
     assert "ready" not in done.output
+
+
+@pytest.fixture
+def photographs(tmp_path, monkeypatch):
+    """Two cats and two dogs, in a folder each, and a quick ``dvc init``."""
+    monkeypatch.setattr(project, "_dvc", lambda folder, *words: (folder / ".dvc").mkdir())
+    for number, name in enumerate(("cat/a", "cat/b", "dog/c", "dog/d")):
+        path = tmp_path / "photographs" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 6), (number, 0, 0)).save(path)
+    return tmp_path / "photographs"
+
+
+def test_init_shows_what_it_found_among_own_photographs_and_makes_a_project(photographs, tmp_path):
+    words = ["init", str(tmp_path / "made"), "--images", str(photographs), "--copy"]
+    done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "cat (2), dog (2)" in " ".join(done.stdout.split())
+    params = load_params(tmp_path / "made" / "params.yaml")
+    assert params.dataset.classes == ("background", "cat", "dog")
+    rows = (tmp_path / "made" / "photographs.csv").read_text().splitlines()
+    assert rows[0] == "image,labels,splits"
+    assert sorted(row.rpartition(",")[2] for row in rows[1:]) == ["train", "train", "train", "val"]
+    copied = sorted(path.name for path in (tmp_path / "made" / params.dataset.root).rglob("*.png"))
+    assert copied == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_init_makes_nothing_of_photographs_that_contradict_themselves(photographs, tmp_path):
+    (photographs / "dog" / "d.png").write_bytes((photographs / "cat" / "a.png").read_bytes())
+    done = CliRunner().invoke(cli.app, ["init", str(tmp_path / "made"), "--images", str(photographs)])
+    assert isinstance(done.exception, DataError)
+    assert str(done.exception).startswith("nothing was made; mend this first: copies with other labels (1): keep one")
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "choose --preset, one of demo, voc12, voc12-mobile, or give --images of your own"),
+        (["--labels", "x.csv", "--preset", "demo"], "go with --images"),
+        (["--images", "x", "--data", "y"], "two datasets"),
+    ],
+)
+def test_init_refuses_what_does_not_go_together(tmp_path, words, message):
+    done = CliRunner().invoke(cli.app, ["init", str(tmp_path / "made"), *words])
+    assert isinstance(done.exception, UsageError)
+    assert message in str(done.exception)
+    assert not (tmp_path / "made").exists()
 
 
 def test_warnings_of_the_dataset_are_shown_and_are_no_error(here, received):

@@ -22,7 +22,8 @@ from tests.conftest import ROOT
 from wsgcn import cli
 from wsgcn.errors import UsageError
 from wsgcn.params import Params, parse_params
-from wsgcn.project import PRESET_FOLDER, PRESETS, pipeline_text
+from wsgcn.preset import PRESETS, pipeline_text
+from wsgcn.vocabulary import PRESET_FOLDER
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MAX_README_WORDS = 1200
@@ -280,7 +281,7 @@ GOOD = """
     wsgcn init DIR --preset voc12 --data DIR
 
 See [above](#its-good), [Python](https://python.org), `wsgcn weights
-import`, `wsgcn/cli.py`: `main`, `dataset.root`, `cams.<entry>.train: null` and `dataset.md`.
+import`, `wsgcn/cli/__init__.py`: `main`, `dataset.root`, `cams.<entry>.train: null` and `dataset.md`.
 
 ```yaml
 methods:
@@ -321,7 +322,7 @@ def test_what_is_so_is_no_problem():
         ("[there](docs/none.md)", "no such file"),
         ("[there](#none)", "no such heading"),
         ("`wsgcn/none.py`", "no such file"),
-        ("`wsgcn/cli.py`: `main`, `nothing`", "no nothing in it"),
+        ("`wsgcn/cli/__init__.py`: `main`, `nothing`", "no nothing in it"),
     ],
 )
 def test_what_is_not_so_is_found(text, said):

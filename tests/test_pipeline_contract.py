@@ -10,15 +10,16 @@ from typer.testing import CliRunner
 
 from tests import chain
 from tests.conftest import ROOT, real_content
-from wsgcn import project
 from wsgcn.affinity.base import AffinityKind
 from wsgcn.cams.base import CamSource
 from wsgcn.cli import app
 from wsgcn.params import Params, load_params, parse_params
+from wsgcn.preset import PRESETS, pipeline_text
 from wsgcn.sections import Section
 from wsgcn.stages import STAGES, write_code
 from wsgcn.store.code import module_versions
 from wsgcn.store.paths import Artifacts
+from wsgcn.vocabulary import PRESET_FOLDER
 
 
 def _leaves(content: object, path: str = "") -> set[str]:
@@ -296,18 +297,18 @@ def test_recorder_notes_values_dumps_and_what_methods_read():
 
 def test_repository_is_what_init_writes(tmp_path):
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "wsgcn" / "presets" / "demo.yaml").read_bytes()
-    assert (ROOT / "dvc.yaml").read_text() == project.pipeline_text("demo")
+    assert (ROOT / "dvc.yaml").read_text() == pipeline_text("demo")
     subprocess.run(["git", "init", "--quiet", tmp_path / "made"], check=True)
     done = CliRunner().invoke(app, ["init", str(tmp_path / "made"), "--preset", "demo"])
     assert done.exit_code == 0, done.output
-    plots = [f".dvc/plots/{path.name}" for path in (project.PRESET_FOLDER / "plots").iterdir()]
+    plots = [f".dvc/plots/{path.name}" for path in (PRESET_FOLDER / "plots").iterdir()]
     for name in ("params.yaml", "dvc.yaml", ".dvcignore", ".dvc/config", *plots):
         assert (ROOT / name).read_text() == (tmp_path / "made" / name).read_text(), name
 
 
-@pytest.mark.parametrize("preset", project.PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_valid_and_explain_every_number(preset):
-    text = (project.PRESET_FOLDER / f"{preset}.yaml").read_text()
+    text = (PRESET_FOLDER / f"{preset}.yaml").read_text()
     params = parse_params(yaml.safe_load(text), preset)
     assert params.dataset.kind == ("demo" if preset == "demo" else "voc")
     assert set(params.evaluate.classes) <= set(params.dataset.classes)

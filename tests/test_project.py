@@ -10,19 +10,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from tests import chain
 from wsgcn import project
 from wsgcn.dataset.demo import DEVKIT
 from wsgcn.errors import UsageError
+from wsgcn.nets.build import build_backbone
 from wsgcn.params import load_params
-from wsgcn.project import init_project, params_text
+from wsgcn.preset import PRESETS, OwnPhotographs, params_text, pipeline_text
+from wsgcn.project import Made, init_project
+from wsgcn.vocabulary import PRESET_FOLDER
 
-OWN_DATA = [preset for preset in project.PRESETS if preset != "demo"]
+OWN_DATA = [preset for preset in PRESETS if preset != "demo"]
 NO_GIT = "is in no git repository, which `dvc exp` needs: after `git init` run `dvc config core.no_scm false`"
 
-each_preset = pytest.mark.parametrize("preset", project.PRESETS)
+each_preset = pytest.mark.parametrize("preset", PRESETS)
 each_own_data = pytest.mark.parametrize("preset", OWN_DATA)
 
 
@@ -60,7 +64,7 @@ def quick(monkeypatch):
 
 
 MADE = {".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml"} | {
-    f".dvc/plots/{path.name}" for path in (project.PRESET_FOLDER / "plots").iterdir()
+    f".dvc/plots/{path.name}" for path in (PRESET_FOLDER / "plots").iterdir()
 }
 """Files of a project that git takes."""
 
@@ -81,15 +85,15 @@ def settings(folder: Path) -> dict[str, dict[str, str]]:
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
-@pytest.mark.parametrize(("preset", "place"), [*zip(project.PRESETS, ("git", "below git", "alone"), strict=True)])
+@pytest.mark.parametrize(("preset", "place"), [*zip(PRESETS, ("git", "below git", "alone"), strict=True)])
 def test_project_is_complete_and_dvc_knows_its_stages(tmp_path, preset, place):
     folder = tmp_path / "repo" / ("deep/down" if place == "below git" else "")
     if place != "alone":
         subprocess.run(["git", "init", "--quiet", tmp_path / "repo"], check=True)
-    missing = init_project(folder, preset, None, None)
-    assert (f"{folder} {NO_GIT}" in missing) == (place == "alone")
-    assert all("\n" not in line for line in missing)
-    assert (missing == []) == (preset == "demo")
+    made = init_project(folder, preset, None, None)
+    assert (made.notes == [f"{folder} {NO_GIT}"]) == (place == "alone")
+    assert all("\n" not in line for line in made.missing)
+    assert (made.missing == []) == (preset == "demo")
     no_git = {"no_scm": "True"} if place == "alone" else {}
     assert settings(folder) == {
         "core": {"analytics": "false", "check_update": "false"} | no_git,
@@ -136,7 +140,7 @@ def test_templates_of_the_plots_are_those_that_the_pipeline_names(without_git):
 
 @each_preset
 def test_only_a_demo_makes_its_pictures(tmp_path, preset):
-    (tmp_path / "dvc.yaml").write_text(project.pipeline_text(preset))
+    (tmp_path / "dvc.yaml").write_text(pipeline_text(preset))
     (tmp_path / "params.yaml").write_text(params_text(preset, None, None))
     members = {one.stage: one for one in chain.entries(tmp_path / "dvc.yaml", tmp_path / "params.yaml")}
     params = load_params(tmp_path / "params.yaml")
@@ -152,28 +156,30 @@ def test_only_a_demo_makes_its_pictures(tmp_path, preset):
 
 
 def test_missing_data_and_weights_are_told(tmp_path, quick):
-    data, *weights, no_git = init_project(tmp_path, "voc12", None, None)
+    made = init_project(tmp_path, "voc12", None, None)
+    data, *weights = made.missing
     assert data == (
         "data/VOCdevkit/VOC2012 is missing: put the dataset there, or name it as dataset.root in params.yaml"
     )
     assert [line.split()[0] for line in weights] == [f"weights/resnet-{size}.pt" for size in (101, 38, 50)]
     assert all("is missing: put weights there (`wsgcn weights import`)" in line for line in weights)
-    assert no_git == f"{tmp_path} {NO_GIT}"
+    assert made.notes == [f"{tmp_path} {NO_GIT}"]
     assert not (tmp_path / "masks").exists()
 
 
 def test_nothing_is_missing_where_everything_is_there(tmp_path, devkit, quick):
     git(tmp_path, "init", "--quiet")
-    (tmp_path / "mobile.pth").touch()
-    assert init_project(tmp_path / "made", "voc12-mobile", devkit, tmp_path / "mobile.pth") == []
+    weights = tmp_path / "mobile.pth"
+    torch.save(build_backbone("mobilenet-v2", 16, None).state_dict(), weights)
+    assert init_project(tmp_path / "made", "voc12-mobile", devkit, weights) == Made()
     assert not (tmp_path / "made" / "masks").exists()
 
 
 def test_a_dataset_without_masks_gets_a_folder_for_them(tmp_path, devkit, quick):
     shutil.rmtree(devkit / "SegmentationClass")
-    missing = init_project(tmp_path / "made", "voc12-mobile", devkit, None)
+    notes = init_project(tmp_path / "made", "voc12-mobile", devkit, None).notes
     masks = tmp_path / "made" / "masks"
-    assert f"the dataset has no masks, so nothing will be scored: put <id>.png into {masks}" in missing
+    assert f"there are no masks, so nothing will be scored: put <id>.png of photographs into {masks}" in notes
     assert load_params(tmp_path / "made" / "params.yaml").evaluate.masks == masks.name
     assert "<id>.png" in (masks / "README.txt").read_text()
     assert {path.name for path in masks.iterdir()} == {"README.txt"}
@@ -183,9 +189,18 @@ def test_masks_of_the_user_stay_as_they_are(tmp_path, devkit, quick):
     shutil.rmtree(devkit / "SegmentationClass")
     (tmp_path / "made" / "masks").mkdir(parents=True)
     (tmp_path / "made" / "masks" / "t0.png").write_bytes(b"mine")
-    missing = init_project(tmp_path / "made", "voc12-mobile", devkit, None)
-    assert not any("no masks" in line for line in missing)
+    notes = init_project(tmp_path / "made", "voc12-mobile", devkit, None).notes
+    assert not any("no masks" in line for line in notes)
     assert contents(tmp_path / "made" / "masks") == {"t0.png": b"mine"}
+
+
+def test_weights_of_another_network_are_told_before_a_training_starts(tmp_path, devkit, quick):
+    torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    for name in ("other.pth", "broken.pth"):
+        (line,) = init_project(tmp_path / f"with {name}", "voc12-mobile", devkit, tmp_path / name).missing
+        assert name in line
+        assert line.endswith("give the right file with --weights, or name it in params.yaml")
 
 
 # ---------------------------------------------------------------- the user's paths
@@ -232,6 +247,66 @@ def test_any_folder_name_survives_yaml(tmp_path, devkit, name):
     odd = devkit.rename(tmp_path / name)
     (tmp_path / "params.yaml").write_text(params_text("voc12-mobile", odd, None))
     assert load_params(tmp_path / "params.yaml").dataset.root == str(odd)
+
+
+# ---------------------------------------------------------------- own photographs
+
+
+def own(tmp_path, **changes):
+    folder = tmp_path / "my photographs"
+    folder.mkdir(exist_ok=True)
+    (folder / "a 1.JPG").write_bytes(b"a photograph")
+    given = {
+        "root": folder,
+        "name": "my photographs",
+        "classes": ("background", "cat", "dog: wild"),
+        "scored": "train",
+        "masks": None,
+        "table": "image,labels,splits\na 1.JPG,cat,train\n",
+        "copies": {},
+    }
+    return OwnPhotographs(**given | changes)
+
+
+@each_own_data
+def test_own_photographs_change_two_sections_and_the_rest_is_the_presets(tmp_path, preset):
+    text = params_text(preset, own(tmp_path), None)
+    (tmp_path / "params.yaml").write_text(text)
+    params = load_params(tmp_path / "params.yaml")
+    assert params.dataset.kind == "tagged"
+    assert params.dataset.classes == params.evaluate.classes == ("background", "cat", "dog: wild")
+    assert (params.dataset.root, params.evaluate.masks) == (str(tmp_path / "my photographs"), "masks")
+    before, after = (yaml.safe_load(one) for one in (params_text(preset, None, None), text))
+    for content in (before, after):
+        del content["dataset"], content["evaluate"]["classes"], content["evaluate"]["masks"]
+    assert after == before
+
+
+def test_a_project_of_own_photographs_depends_on_its_table(tmp_path, quick):
+    masks = tmp_path / "truth"
+    init_project(tmp_path / "made", "voc12-mobile", own(tmp_path, masks=masks, scored="score"), None)
+    made = tmp_path / "made"
+    assert (made / "photographs.csv").read_text() == own(tmp_path).table
+    params = load_params(made / "params.yaml")
+    assert (params.dataset.score_split, params.evaluate.masks) == ("score", str(masks))
+    (stage,) = (one for one in chain.entries(made / "dvc.yaml", made / "params.yaml") if one.stage == "dataset")
+    assert {"photographs.csv", str(tmp_path / "my photographs")} <= {*stage.deps}
+    assert not (made / "data").exists()
+
+
+def test_copies_lie_in_the_project_where_it_was_asked_for(tmp_path, quick):
+    photographs = own(tmp_path)
+    copies = {"deep/a 1.JPG": photographs.root / "a 1.JPG"}
+    init_project(tmp_path / "made", "voc12-mobile", own(tmp_path, root=Path("data/x"), copies=copies), None)
+    assert contents(tmp_path / "made" / "data") == {"x/deep/a 1.JPG": b"a photograph"}
+    assert str(tmp_path) not in (tmp_path / "made" / "params.yaml").read_text()
+
+
+def test_a_table_of_the_user_is_not_overwritten(tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "photographs.csv").write_text("mine")
+    refused("photographs.csv exists", tmp_path / "made", "voc12-mobile", own(tmp_path))
+    refused("makes its own photographs", tmp_path / "my photographs", "demo", own(tmp_path))
 
 
 # ---------------------------------------------------------------- refusals

@@ -21,9 +21,9 @@ from wsgcn.cams.base import CamSource
 from wsgcn.errors import DataError
 from wsgcn.nets.build import backbone_class
 from wsgcn.params import load_params
-from wsgcn.project import PRESET_FOLDER
 from wsgcn.store.photos import load_photo
 from wsgcn.training.descent import Descent
+from wsgcn.vocabulary import PRESET_FOLDER
 
 SIZE = (24, 32)
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "voc-animals" / "VOCdevkit" / "VOC2012" / "JPEGImages"

@@ -13,10 +13,10 @@ from tests.propagate.cases import affinities, labels, normal, picture
 from tests.reference import propagate as reference
 from wsgcn.ops.resize import enlarge_scores
 from wsgcn.params import load_params
-from wsgcn.project import PRESET_FOLDER
 from wsgcn.propagate.graph import to_torch
 from wsgcn.propagate.losses import build_objective, colour_affinity
 from wsgcn.propagate.network import Gcn
+from wsgcn.vocabulary import PRESET_FOLDER
 
 GRID, CLASSES, FEATURES = (6, 8), 21, 9
 PARAMS = load_params(PRESET_FOLDER / "voc12.yaml").propagate["gcn-i"]

@@ -9,12 +9,11 @@ import yaml
 
 from tests.conftest import ROOT
 from wsgcn.params import parse_params
-from wsgcn.project import PRESET_FOLDER
 from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER, citations, paper_tables
 from wsgcn.report.published import REFERENCES, TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from wsgcn.tracking.finished import FinishedRun
 from wsgcn.tracking.parameters import flat_params
-from wsgcn.vocabulary import VOC_CLASSES
+from wsgcn.vocabulary import PRESET_FOLDER, VOC_CLASSES
 
 PROPAGATIONS = {"WSGCN-I": "gcn-i", "WSGCN-P": "gcn-p", "IRNet": "walk-i", "PSA": "walk-p", "mine": "gcn-mine"}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wsgcn.errors import DataError
+from wsgcn.store.photos import SUFFIXES
 
 PHOTOS, SPLITS = "JPEGImages", "ImageSets/Segmentation"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 SET_ROOT = "set dataset.root in params.yaml, or make the project with `wsgcn init --data ROOT`"
 
 
@@ -39,7 +39,7 @@ def read_split(root: Path, split: str, hint: str) -> list[str]:
     Raises:
         DataError: the list is missing or empty, or its name or an id cannot be a file's.
     """
-    if not _is_name(split):
+    if not is_name(split):
         raise DataError(f"{split!r} is no name of a split list: write it without folder and suffix")
     path = root / SPLITS / f"{split}.txt"
     try:
@@ -53,7 +53,7 @@ def read_split(root: Path, split: str, hint: str) -> list[str]:
     if not ids:
         raise DataError(f"the split list {path} is empty: write one image id a line")
     for image_id in ids:
-        if not _is_name(image_id):
+        if not is_name(image_id):
             raise DataError(
                 f"{image_id!r} in the split list {path} is no image id: "
                 "write the photograph's name without folder and suffix"
@@ -61,7 +61,7 @@ def read_split(root: Path, split: str, hint: str) -> list[str]:
     return ids
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Whether it can be a file's name: it becomes one in every later stage and must stay inside their folders."""
     return not text.startswith(".") and text.isprintable() and not set(text) & set("/\\")
 

@@ -10,6 +10,9 @@ from PIL import Image, ImageOps
 
 from wsgcn.errors import DataError
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+"""Of photographs, in lower case."""
+
 _EXIF_ORIENTATION = 0x0112
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for a truncated, damaged or absurdly large picture."""
@@ -42,16 +45,30 @@ def photo_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: the file is missing or no picture.
     """
+    width, height, turn = _header(path)
+    return (width, height) if turn in (5, 6, 7, 8) else (height, width)
+
+
+def photo_turned(path: Path) -> bool:
+    """Whether the file's EXIF data ask for a rotation or a mirror image.
+
+    Raises:
+        DataError: the file is missing or no picture.
+    """
+    return _header(path)[2] != 1
+
+
+def _header(path: Path) -> tuple[int, int, int]:
+    """Width and height as Pillow reports them, and the EXIF orientation that it leaves to us."""
     try:
         with Image.open(path) as image:
-            width, height = image.size
             # Pillow reports a TIFF upright already.
-            turned = image.format != "TIFF" and image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            turn = 1 if image.format == "TIFF" else image.getexif().get(_EXIF_ORIENTATION, 1)
+            return *image.size, turn
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
     except _UNREADABLE as error:
         raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
-    return (width, height) if turned else (height, width)
 
 
 def _from_deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:

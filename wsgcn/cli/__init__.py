@@ -1,0 +1,52 @@
+"""The command line: parses, calls a stage, turns an error into one line.
+
+Nothing here imports torch or mlflow before a stage needs them, so that ``wsgcn --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from wsgcn import __version__
+from wsgcn.cli import init, stages, tools
+from wsgcn.cli.common import say
+from wsgcn.errors import WsgcnError
+
+app = typer.Typer(
+    name="wsgcn",
+    help="From image-level labels to pixel-wise labels and a segmentation network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for part in (init, stages, tools):
+    app.add_typer(part.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"wsgcn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """From image-level labels to pixel-wise labels and a segmentation network."""
+
+
+def main() -> None:
+    """Run the command line; an error that a user can cause is one line, without a traceback."""
+    try:
+        app()
+    except WsgcnError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        sys.exit(error.exit_code)

@@ -1,0 +1,82 @@
+"""What the commands share: options, the project in this folder, and lines for the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from wsgcn.errors import UsageError
+
+if TYPE_CHECKING:
+    from wsgcn.params import Method, Params
+    from wsgcn.store.paths import Artifacts
+
+PARAMS_FILE = Path("params.yaml")
+
+VariantOption = Annotated[str, typer.Option(metavar="NAME", help="A variant of params.yaml, such as I or P.")]
+MethodVariantOption = Annotated[
+    str | None, typer.Option("--variant", metavar="NAME", help="Instead of --method: its variant, such as I or P.")
+]
+PropagationOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Beside --variant: the method's kind of propagation, or its name; without it the one that is no baseline.",
+    ),
+]
+MethodOption = Annotated[
+    str | None, typer.Option("--method", metavar="NAME", help="A method of params.yaml, such as WSGCN-I.")
+]
+
+
+def project(stage: str | None = None) -> tuple[Params, Artifacts]:
+    """The project in this folder; a stage's worker processes get ready while this one imports the stage."""
+    from wsgcn.params import load_params
+    from wsgcn.store.paths import Artifacts
+
+    params = load_params(PARAMS_FILE)
+    if stage is not None:
+        from wsgcn.runtime.cores import start_fork_server
+        from wsgcn.stages import STAGES
+
+        start_fork_server(STAGES[stage].module, params.runtime.workers)
+    return params, Artifacts()
+
+
+def find_method(params: Params, method: str | None, variant: str | None, propagation: str | None) -> Method:
+    """The method that the options name.
+
+    Raises:
+        UsageError: there is none, or the options name none or two.
+    """
+    if method is not None and (variant is not None or propagation is not None):
+        raise UsageError("--method names a method by itself: leave out --variant and --propagation, or --method")
+    if method is not None:
+        return params.method(method)
+    if variant is None:
+        raise UsageError(f"no method is named: give --method, one of {', '.join(params.methods)}, or --variant")
+    return params.find_method(variant, propagation)
+
+
+def say(text: str) -> None:
+    """Show a line; brackets in it are no markup."""
+    Console(soft_wrap=True).print(escape(text))
+
+
+def say_learned(artifacts: Artifacts, stage: str, name: str) -> None:
+    """Tell whether a network learned, and warn where it did not."""
+    from wsgcn.store.learned import read_learned, sentence, untaught
+
+    if record := read_learned(artifacts, stage, name):
+        say(sentence(stage, name, record))
+        if warning := untaught(stage, name, record):
+            warn(warning)
+
+
+def warn(text: str) -> None:
+    """Show a line about something that is no error."""
+    Console(stderr=True, soft_wrap=True).print(f"[yellow]warning:[/] {escape(text)}")
