@@ -18,8 +18,8 @@ from PIL import Image
 
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.labels import load_pseudo_labels
-from wsgcn.evaluate.panels import draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.ops.iou import class_ious
+from wsgcn.ops.panels import draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.params import load_params
 from wsgcn.store.counts import load_counts
 from wsgcn.store.index import ImageRecord, load_index

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wsgcn.evaluate.network import LIKELY, refined_labels
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
+from wsgcn.nets.prediction import LIKELY, labels_of
 from wsgcn.params import load_params
 from wsgcn.runtime.devices import pick_device
 from wsgcn.store.index import load_index
@@ -33,7 +33,7 @@ def main(project: str, method: str) -> None:
     for image in index.split(params.dataset.val_split):
         rgb_u8 = load_photo(index.photo_path(image))
         probs = predict_probs(network, rgb_u8, settings.seg_scales, settings.seg_flip, settings.seg_merge)
-        few, every = (refined_labels(probs, rgb_u8, settings.seg_crf, likely) for likely in (LIKELY, 0))
+        few, every = (labels_of(probs, rgb_u8, settings.seg_crf, likely) for likely in (LIKELY, 0))
         shares.append(np.mean(few != every))
     count = np.count_nonzero(shares)
     sys.stdout.write(f"{100 * np.mean(shares):.3f} % of the pixels, in {count} of {len(shares)} photographs\n")

@@ -5,8 +5,9 @@ import unicodedata
 import pytest
 from PIL import Image
 
-from wsgcn.dataset.tags import Tags, find_photographs, labelled_by_folder, read_tags, table_rows, tables_inside
+from wsgcn.dataset.tags import Tags, labelled_by_folder, read_tags, table_rows, tables_inside
 from wsgcn.errors import DataError
+from wsgcn.store.photos import find_photographs
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Bärbel 1.JPG") for form in ("NFC", "NFD"))
 

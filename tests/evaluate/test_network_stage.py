@@ -13,7 +13,6 @@ from wsgcn.errors import DataError, StageError
 from wsgcn.evaluate import network
 from wsgcn.evaluate.confusion import confusion, label_quality
 from wsgcn.evaluate.network import FOLDERS
-from wsgcn.ops.densecrf import dense_crf
 from wsgcn.store.files import read_json, read_table
 from wsgcn.store.fingerprints import read_fingerprint
 from wsgcn.store.label_maps import load_label_map, save_label_map
@@ -42,31 +41,6 @@ def test_scores_are_those_of_the_label_maps(score_network, artifacts, folder, ti
     assert scores["classes"] == ["background", "disc", "cross"]
     assert not any(name.startswith(("cam_", "pseudo_", "partial", "images")) for name in scores)
     assert json.dumps(scores, allow_nan=False)
-
-
-def test_classes_that_are_likely_nowhere_take_no_part_in_the_crf(tiny_params, monkeypatch):
-    random = np.random.default_rng(0)
-    rgb_u8 = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    logits = random.normal(0, 1, (4, 20, 30)) + np.array([2, -9, 1, -9])[:, None, None]
-    probs = (np.exp(logits) / np.exp(logits).sum(0)).astype(np.float32)
-    whole = network.dense_crf(probs, rgb_u8, tiny_params.evaluate.seg_crf).argmax(axis=0)
-    seen = []
-    monkeypatch.setattr(network, "dense_crf", lambda *some: seen.append(some[0]) or dense_crf(*some))
-    found = network.refined_labels(probs, rgb_u8, tiny_params.evaluate.seg_crf)
-    assert found.dtype == np.uint8
-    assert (found == whole).all()
-    assert set(np.unique(found)) == {0, 2}
-    assert len(seen[0]) == 2
-    assert np.allclose(seen[0].sum(axis=0), 1)
-    network.refined_labels(probs, rgb_u8, tiny_params.evaluate.seg_crf, likely=0)
-    assert len(seen[1]) == 4
-
-
-def test_the_best_class_counts_where_none_is_likely(tiny_params):
-    probs = np.full((40, 4, 5), 0.02, np.float32)
-    probs[7] += 0.01
-    found = network.refined_labels(probs, np.zeros((4, 5, 3), np.uint8), tiny_params.evaluate.seg_crf)
-    assert (found == 7).all()
 
 
 def test_dvc_compares_every_miou(score_network, artifacts):

@@ -7,8 +7,9 @@ import io
 from pathlib import Path
 
 from wsgcn.dataset.survey import Survey, survey
-from wsgcn.dataset.tags import IMAGE, LABELS, SPLITS, find_photographs, table_rows
+from wsgcn.dataset.tags import IMAGE, LABELS, SPLITS, table_rows
 from wsgcn.preset import PHOTOGRAPHS, OwnPhotographs
+from wsgcn.store.photos import find_photographs
 
 SEED = 42
 """Of the validation list: the presets' ``runtime.seed``."""

@@ -22,10 +22,10 @@ from wsgcn.dataset.findings import (
     of_photographs,
     of_splits,
 )
-from wsgcn.dataset.tags import IMAGE, LABELS, Tags, find_photographs, labelled_by_folder, read_tags, tables_inside
+from wsgcn.dataset.tags import IMAGE, LABELS, Tags, labelled_by_folder, read_tags, tables_inside
 from wsgcn.errors import DataError
 from wsgcn.store.fingerprints import file_digest
-from wsgcn.store.photos import load_photo, photo_turned
+from wsgcn.store.photos import find_photographs, load_photo, photo_turned
 
 VAL_SHARE = 0.1
 """Of the photographs of each class."""

@@ -25,8 +25,9 @@ class Tagged(Dataset):
 
     def read(self, folder: Path) -> Index:
         """Photographs of the table that are in one of the lists."""
-        from wsgcn.dataset.tags import IMAGE, LABELS, SPLITS, find_photographs, read_tags
+        from wsgcn.dataset.tags import IMAGE, LABELS, SPLITS, read_tags
         from wsgcn.store.index import Index
+        from wsgcn.store.photos import find_photographs
 
         rows = [one for one in read_tags(Path(self.table), IMAGE, LABELS, SPLITS) if set(one.splits) & {*self.splits}]
         if not rows:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wsgcn.errors import DataError
-from wsgcn.store.photos import SUFFIXES
+from wsgcn.store.photos import photo_id, plain
 
 IMAGE, LABELS, SPLITS = "image", "labels", "splits"
 """Columns of a table of tags; the third is in a project's own table alone."""
@@ -33,8 +32,8 @@ class Tags:
 
     @property
     def id(self) -> str:
-        """The path without suffix, and with ``__`` for what separates folders: it becomes a file's name."""
-        return PurePosixPath(self.image).with_suffix("").as_posix().replace("/", "__")
+        """Name of every file that is made of it."""
+        return photo_id(self.image)
 
 
 def read_tags(path: Path, *columns: str) -> list[Tags]:
@@ -85,31 +84,9 @@ def _parts(cell: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for one in cell.split(SEPARATOR) if (part := plain(one))))
 
 
-def plain(text: str) -> str:
-    """Without blanks around it, and in Unicode's composed form: a file system may have the other one."""
-    return unicodedata.normalize("NFC", text.strip())
-
-
 def table_rows(photographs: Iterable[Tags]) -> list[tuple[str, str, str]]:
     """Rows of a project's own table, with the columns :data:`IMAGE`, :data:`LABELS` and :data:`SPLITS`."""
     return [(one.image, SEPARATOR.join(one.labels), SEPARATOR.join(one.splits)) for one in photographs]
-
-
-def find_photographs(root: Path) -> dict[str, str]:
-    """Paths of all photographs in a folder and below it, POSIX and below the folder, by their composed form.
-
-    Hidden files and folders are left alone.
-
-    Raises:
-        DataError: the folder is missing, or holds none.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root} is no folder: name the one that holds the photographs")
-    paths = (one.relative_to(root) for one in sorted(root.rglob("*")) if one.suffix.lower() in SUFFIXES)
-    found = [one.as_posix() for one in paths if not any(part.startswith(".") for part in one.parts)]
-    if not found:
-        raise DataError(f"{root} holds no photograph with suffix {', '.join(SUFFIXES)}")
-    return {plain(one): one for one in found}
 
 
 def tables_inside(root: Path) -> list[Path]:

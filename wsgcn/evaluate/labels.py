@@ -11,10 +11,10 @@ from PIL import Image
 
 from wsgcn.errors import DataError
 from wsgcn.evaluate.evaluation import Evaluation
-from wsgcn.evaluate.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.evaluate.sweep import Foreground, foregrounds
 from wsgcn.evaluate.truth import at_cells, load_checked
 from wsgcn.ops.grid import covering_scores
+from wsgcn.ops.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
 from wsgcn.store.index import ImageRecord

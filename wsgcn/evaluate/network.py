@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from wsgcn.errors import WsgcnError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
-from wsgcn.ops.densecrf import CrfParams, dense_crf
-from wsgcn.ops.scores import to_probs
+from wsgcn.nets.prediction import labels_of
 from wsgcn.runtime.cores import worker_count
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage
@@ -35,9 +34,6 @@ FOLDERS = {"val": False, "val_crf": True}
 
 SHARED_DEVICE_WORKERS = 4
 """Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""
-
-LIKELY = 0.05
-"""A class that nowhere reaches this probability takes no part in the CRF."""
 
 
 @dataclass(frozen=True)
@@ -132,33 +128,11 @@ class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
         rgb_u8 = self.evaluation.photo(image)
         photo = DigestedFile.of(self.evaluation.index.photo_path(image))
         probs = _probs(self.network, photo, settings.seg_scales, settings.seg_flip, settings.seg_merge)
-        if self.refined:
-            return refined_labels(probs, rgb_u8, settings.seg_crf)
-        return probs.argmax(axis=0).astype(np.uint8)
+        return labels_of(probs, rgb_u8, settings.seg_crf if self.refined else None)
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
         """Write the label map."""
         save_label_map(path, result, mark)
-
-
-def refined_labels(
-    probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: CrfParams, likely: float = LIKELY
-) -> NDArray[np.uint8]:
-    """The label map after the dense CRF, of the classes that the network thinks likely somewhere.
-
-    The CRF's time grows with the classes, and of VOC's 21 a photograph shows two or three.
-
-    Args:
-        probs: ``(C, H, W)``, summing to 1 over C.
-        rgb_u8: ``(H, W, 3)`` photograph.
-        params: the dense CRF's numbers.
-        likely: probability that a class must reach at some pixel; the best class of a pixel always counts.
-
-    Returns:
-        ``(H, W)`` class ids.
-    """
-    shown = np.union1d(np.flatnonzero(probs.max(axis=(1, 2)) >= likely), np.unique(probs.argmax(axis=0)))
-    return shown[dense_crf(to_probs(probs[shown]), rgb_u8, params).argmax(axis=0)].astype(np.uint8)
 
 
 @dataclass(frozen=True)

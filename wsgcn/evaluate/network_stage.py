@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from wsgcn.errors import StageError
 from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.network import FOLDERS, segment_photographs
-from wsgcn.evaluate.panels import draw_panel, find_legend, label_overlay
 from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
 from wsgcn.evaluate.truth import load_checked
+from wsgcn.ops.panels import draw_panel, find_legend, label_overlay
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.learned import measured_networks

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wsgcn.evaluate.confusion import confusion, count_labels, label_quality, labelled_share
 from wsgcn.evaluate.evaluation import Evaluation
-from wsgcn.evaluate.panels import choose
+from wsgcn.ops.panels import choose
 from wsgcn.runtime.workers import EachImage, map_images
 from wsgcn.store.files import write_atomic, write_json, write_table
 from wsgcn.store.index import ImageRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -20,6 +20,16 @@ class Evaluate(Section):
     seg_merge: SegMerge
     seg_crf: Crf
     panels: Count
+
+    @property
+    def segmentation(self) -> dict[str, Any]:
+        """How photographs are segmented, as JSON knows it: ``scales``, ``flip``, ``merge``, ``crf``."""
+        return {
+            "scales": list(self.seg_scales),
+            "flip": self.seg_flip,
+            "merge": self.seg_merge,
+            "crf": self.seg_crf.model_dump(mode="json"),
+        }
 
     def background_of(self, cams_name: str) -> float:
         """The constant background score that turns the raw CAMs of a source into labels."""

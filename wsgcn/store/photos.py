@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import unicodedata
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,3 +76,30 @@ def _from_deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """``(H, W)`` of 16-bit grey (0 … 65535) to ``(H, W, 3)`` of 8 bits, by the high byte."""
     grey = (values.astype(np.float64).clip(0, 65535) / 257).round().astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def plain(text: str) -> str:
+    """Without blanks around it, and in Unicode's composed form: a file system may have the other one."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def find_photographs(root: Path) -> dict[str, str]:
+    """Paths of all photographs in a folder and below it, POSIX and below the folder, by their composed form.
+
+    Hidden files and folders are left alone.
+
+    Raises:
+        DataError: the folder is missing, or holds none.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} is no folder: name the one that holds the photographs")
+    paths = (one.relative_to(root) for one in sorted(root.rglob("*")) if one.suffix.lower() in SUFFIXES)
+    found = [one.as_posix() for one in paths if not any(part.startswith(".") for part in one.parts)]
+    if not found:
+        raise DataError(f"{root} holds no photograph with suffix {', '.join(SUFFIXES)}")
+    return {plain(one): one for one in found}
+
+
+def photo_id(image: str) -> str:
+    """Name of what is made of a photograph: its path without suffix, with ``__`` for what separates folders."""
+    return PurePosixPath(image).with_suffix("").as_posix().replace("/", "__")

@@ -21,7 +21,7 @@ from wsgcn.tracking.run import Run
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
 
-MODEL_NEEDS = ("mlflow", "numpy", "pillow", "rich", "torch")
+MODEL_NEEDS = ("mlflow", "numpy", "pillow", "pydantic", "pydensecrf2", "rich", "torch")
 """What the model's code imports."""
 
 
@@ -129,13 +129,9 @@ def _log_files(run: Run, files: Mapping[str, Path]) -> None:
 
 
 def _model_settings(params: Params) -> dict[str, Any]:
-    """What :mod:`wsgcn.tracking.model` needs besides the checkpoint."""
-    return {
-        "device": params.runtime.device,
-        "scales": list(params.evaluate.seg_scales),
-        "flip": params.evaluate.seg_flip,
-        "merge": params.evaluate.seg_merge,
-    }
+    """What :mod:`wsgcn.tracking.model` and `wsgcn predict` need besides the checkpoint."""
+    classes = list(params.dataset.classes)
+    return {"device": params.runtime.device, "classes": classes, **params.evaluate.segmentation}
 
 
 def _log_model(run: Run, checkpoint: Path, settings: Mapping[str, Any]) -> None:

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
+from wsgcn.nets.prediction import labels_of
 from wsgcn.runtime.devices import pick_device
+from wsgcn.sections import Crf
 from wsgcn.store.photos import load_photo
 
 if TYPE_CHECKING:
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained DeepLabv2 with its test-time augmentation."""
+    """A trained DeepLabv2 with its test-time augmentation and its CRF; `wsgcn predict` labels alike."""
 
     network: DeepLabV2
     scales: Sequence[float]
     flip: bool
     merge: SegMerge
+    crf: Crf
 
     def predict(self, photos: Any) -> list[NDArray[np.uint8]]:
         """Label photographs.
@@ -43,11 +46,13 @@ class Segmenter:
         return [self._segment(Path(path)) for path in np.asarray(photos, dtype=object).ravel()]
 
     def _segment(self, photo: Path) -> NDArray[np.uint8]:
-        probs = predict_probs(self.network, load_photo(photo), self.scales, self.flip, self.merge)
-        return probs.argmax(0).astype(np.uint8)
+        rgb_u8 = load_photo(photo)
+        probs = predict_probs(self.network, rgb_u8, self.scales, self.flip, self.merge)
+        return labels_of(probs, rgb_u8, self.crf)
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Segmenter:
     """What MLflow calls with the checkpoint's path and the settings that were saved beside it."""
     network = load_deeplab(Path(path), pick_device(model_config["device"]))
-    return Segmenter(network, model_config["scales"], model_config["flip"], model_config["merge"])
+    crf = Crf(**model_config["crf"])
+    return Segmenter(network, model_config["scales"], model_config["flip"], model_config["merge"], crf)

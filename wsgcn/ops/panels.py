@@ -56,25 +56,26 @@ def heat_overlay(rgb_u8: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArra
     return mixed
 
 
-def draw_panel(tiles: Sequence[Tile], legend: Sequence[tuple[int, str]]) -> Image.Image:
+def draw_panel(tiles: Sequence[Tile], legend: Sequence[tuple[int, str]], tile_height: int = TILE_HEIGHT) -> Image.Image:
     """Put captioned tiles in a row, with the colours of the classes below.
 
     Args:
         tiles: pictures of one size, left to right.
         legend: class id and name of what the tiles show; 255 is the colour of unlabelled pixels.
+        tile_height: pixels.
     """
     height, width = tiles[0][1].shape[:2]
-    tile_width = max(96, round(width * TILE_HEIGHT / height))
+    tile_width = max(96, round(width * tile_height / height))
     panel_width = MARGIN + len(tiles) * (tile_width + MARGIN)
     entries, lines = _place_legend(legend, panel_width)
-    panel = Image.new("RGB", (panel_width, MARGIN + LINE + TILE_HEIGHT + lines * LINE + 2 * MARGIN), "white")
+    panel = Image.new("RGB", (panel_width, MARGIN + LINE + tile_height + lines * LINE + 2 * MARGIN), "white")
     draw = ImageDraw.Draw(panel)
     for number, (caption, pixels) in enumerate(tiles):
         left = MARGIN + number * (tile_width + MARGIN)
         draw.text((left, MARGIN), caption, fill=TEXT, font=_font())
-        tile = Image.fromarray(pixels).resize((tile_width, TILE_HEIGHT), Image.Resampling.LANCZOS)
+        tile = Image.fromarray(pixels).resize((tile_width, tile_height), Image.Resampling.LANCZOS)
         panel.paste(tile, (left, MARGIN + LINE))
-    _draw_legend(draw, entries, MARGIN + LINE + TILE_HEIGHT + MARGIN)
+    _draw_legend(draw, entries, MARGIN + LINE + tile_height + MARGIN)
     return panel
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgcn.evaluate.panels import TILE_HEIGHT, choose, draw_panel, heat_overlay, label_overlay
 from wsgcn.evaluate.truth import at_cells
+from wsgcn.ops.panels import TILE_HEIGHT, choose, draw_panel, heat_overlay, label_overlay
 from wsgcn.vocabulary import palette
 
 

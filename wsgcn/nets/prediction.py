@@ -1,0 +1,36 @@
+"""Labels from the probabilities of a segmentation network: evaluating, predicting and serving go this one way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsgcn.ops.densecrf import CrfParams, dense_crf
+from wsgcn.ops.scores import to_probs
+
+LIKELY = 0.05
+"""A class that nowhere reaches this probability takes no part in the CRF."""
+
+
+def labels_of(
+    probs: NDArray[np.float32], rgb_u8: NDArray[np.uint8], crf: CrfParams | None, likely: float = LIKELY
+) -> NDArray[np.uint8]:
+    """The label map of a photograph: the likeliest class of each pixel, after the dense CRF if there is one.
+
+    The CRF's time grows with the classes, and of VOC's 21 a photograph shows two or three: those that the network
+    thinks likely somewhere take part.
+
+    Args:
+        probs: ``(C, H, W)``, summing to 1 over C, of :func:`~wsgcn.nets.deeplab.predict_probs`.
+        rgb_u8: ``(H, W, 3)`` photograph.
+        crf: the dense CRF's numbers; None = no CRF.
+        likely: probability that a class must reach at some pixel; the best class of a pixel always counts.
+
+    Returns:
+        ``(H, W)`` uint8 class ids.
+    """
+    best = probs.argmax(axis=0)
+    if crf is None:
+        return best.astype(np.uint8)
+    shown = np.union1d(np.flatnonzero(probs.max(axis=(1, 2)) >= likely), np.unique(best))
+    return shown[dense_crf(to_probs(probs[shown]), rgb_u8, crf).argmax(axis=0)].astype(np.uint8)

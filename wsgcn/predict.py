@@ -1,0 +1,196 @@
+"""Masks of new photographs: a trained segmentation network labels files and folders of anybody's photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsgcn.errors import DataError, UsageError
+from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
+from wsgcn.nets.prediction import labels_of
+from wsgcn.ops.panels import draw_panel, find_legend, label_overlay
+from wsgcn.runtime.cores import worker_count
+from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.workers import EachImage, map_images
+from wsgcn.sections import Crf
+from wsgcn.store.code import code_version
+from wsgcn.store.files import write_atomic, write_table
+from wsgcn.store.fingerprints import DigestedFile, file_digest, fingerprint, read_fingerprint
+from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.photos import find_photographs, load_photo, photo_id
+
+if TYPE_CHECKING:
+    from wsgcn.sections import SegMerge
+
+LABELS, OVERLAYS, PROBABILITIES, CLASSES = "labels", "overlays", "probabilities", "classes.csv"
+"""What lies in the folder of results: a folder of palette PNGs, one of pictures, one of ``.npz``, and the class ids."""
+ON_ACCELERATOR = 4
+"""Processes that share one accelerator."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network, and how its labels are made.
+
+    Attributes:
+        checkpoint: file of the network.
+        class_names: by class id, background first.
+        scales: of the photograph at test, which are merged.
+        flip: average over the photograph and its mirror image.
+        merge: of the scales.
+        crf: numbers of the dense CRF; None = no CRF.
+    """
+
+    checkpoint: Path
+    class_names: tuple[str, ...]
+    scales: tuple[float, ...]
+    flip: bool
+    merge: SegMerge
+    crf: Crf | None
+
+
+def model_of(checkpoint: Path, classes: Sequence[str], settings: Mapping[str, Any], crf: bool) -> Model:
+    """A network with the settings of section ``evaluate``, or with those that were logged beside it.
+
+    Args:
+        checkpoint: file of the network.
+        classes: their names, background first.
+        settings: ``scales``, ``flip``, ``merge`` and ``crf``.
+        crf: labels are those after the CRF.
+    """
+    refined = Crf(**settings["crf"]) if crf else None
+    return Model(checkpoint, tuple(classes), tuple(settings["scales"]), settings["flip"], settings["merge"], refined)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph to label: its file, and the name of its results."""
+
+    id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class PredictPhoto:
+    """Labels one photograph; what has the fingerprint of the same network, settings and file already is left alone.
+
+    Attributes:
+        model: network and settings.
+        network: the checkpoint with its digest.
+        device: name of the device.
+        code: digest of the code.
+        folder: of the results.
+        probabilities: write them too.
+    """
+
+    model: Model
+    network: DigestedFile
+    device: str
+    code: str
+    folder: Path
+    probabilities: bool
+
+    def __call__(self, photo: Photo) -> None:
+        """Write the photograph's files, the label map last.
+
+        Raises:
+            DataError: the photograph is missing or broken.
+        """
+        files = {name: self.folder / name / f"{photo.id}{suffix}" for name, suffix in self._suffixes().items()}
+        mark = fingerprint(self.code, self._settings(), [self.network.digest, file_digest(photo.path)])
+        if read_fingerprint(files[LABELS]) == mark and all(path.is_file() for path in files.values()):
+            return
+        rgb_u8 = load_photo(photo.path)
+        model = self.model
+        probs = predict_probs(_load(self.network, self.device), rgb_u8, model.scales, model.flip, model.merge)
+        labels = labels_of(probs, rgb_u8, model.crf)
+        if self.probabilities:
+            halves, names = probs.astype(np.float16), np.array(model.class_names)
+            write_atomic(files[PROBABILITIES], lambda file: np.savez_compressed(file, probs=halves, class_names=names))
+        overlay = self._overlay(photo, rgb_u8, labels)
+        write_atomic(files[OVERLAYS], lambda file: overlay.save(file, format="PNG"))
+        save_label_map(files[LABELS], labels, mark)
+
+    def _suffixes(self) -> dict[str, str]:
+        wanted = {LABELS: ".png", OVERLAYS: ".png"}
+        return wanted | {PROBABILITIES: ".npz"} if self.probabilities else wanted
+
+    def _settings(self) -> object:
+        model = self.model
+        crf = model.crf and model.crf.model_dump(mode="json")
+        return [model.class_names, model.scales, model.flip, model.merge, crf]
+
+    def _overlay(self, photo: Photo, rgb_u8: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Image.Image:
+        tiles = [(photo.path.name, rgb_u8), ("labels", label_overlay(rgb_u8, labels))]
+        return draw_panel(tiles, find_legend([labels], self.model.class_names), len(rgb_u8))
+
+
+@lru_cache(maxsize=1)
+def _load(network: DigestedFile, device: str) -> DeepLabV2:
+    return load_deeplab(network.path, pick_device(device))
+
+
+def predict_photographs(
+    model: Model, given: Sequence[Path], folder: Path, device: str, workers: int, probabilities: bool
+) -> int:
+    """Label every photograph in worker processes; a run that was stopped goes on where it was.
+
+    Args:
+        model: network and settings.
+        given: files, and folders with photographs in and below them.
+        folder: gets ``labels/``, ``overlays/``, ``classes.csv`` and, asked for, ``probabilities/`` with ``probs``
+            ``(C, H, W)`` float16 that sum to 1 over C. What else lies there stays.
+        device: auto, cpu, cuda or cuda:<n>.
+        workers: processes, 0 = one a core.
+        probabilities: write them too.
+
+    Returns:
+        The number of photographs.
+
+    Raises:
+        UsageError: two photographs would have one name.
+        DataError: the network or a folder is missing or broken, or the network has other classes.
+        StageError: some photographs failed; the others were labelled.
+    """
+    photos = find_photos(given)
+    name = str(pick_device(device))
+    network = DigestedFile(model.checkpoint, file_digest(model.checkpoint))
+    loaded = _load(network, name)  # a broken checkpoint is one error, not one for each photograph
+    if loaded.classes != len(model.class_names):
+        raise DataError(
+            f"{model.checkpoint} knows {loaded.classes} classes, but there are {len(model.class_names)} names: "
+            "dataset.classes of another project?"
+        )
+    write_table(folder / CLASSES, ("id", "name"), enumerate(model.class_names))
+    code = code_version(__name__, type(loaded.backbone).__module__)
+    work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
+    processes = worker_count(workers) if name == "cpu" else min(worker_count(workers), ON_ACCELERATOR)
+    groups = [[photo] for photo in photos]
+    map_images(work, groups, stage="predict", label="predict", workers=processes, preload=__name__)
+    return len(photos)
+
+
+def find_photos(given: Iterable[Path]) -> list[Photo]:
+    """The photographs of files and folders; one in a folder is called by its path there.
+
+    Raises:
+        UsageError: two of them would have one name.
+        DataError: a file or folder is missing, or a folder holds no photograph.
+    """
+    photos: dict[str, Photo] = {}
+    for path in given:
+        names = find_photographs(path) if path.is_dir() else {path.name: path.name}
+        root = path if path.is_dir() else path.parent
+        for name, file in names.items():
+            photo = Photo(photo_id(name), root / file)
+            other = photos.setdefault(photo.id, photo)
+            if other.path != photo.path:
+                raise UsageError(f"{other.path} and {photo.path} would have one name: give them two --out folders")
+    return list(photos.values())
