@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from wsgcn import cli
 from wsgcn.errors import UsageError
 from wsgcn.params import Params, parse_params
-from wsgcn.preset import PRESETS, pipeline_text
+from wsgcn.preset import OWN_PRESET, PRESETS, OwnPhotographs, params_text, pipeline_text
 from wsgcn.vocabulary import PRESET_FOLDER
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,8 +69,8 @@ class Page:
 
     @cached_property
     def projects(self) -> list[dict[str, Any]]:
-        """The presets, each with what the page's own YAML adds."""
-        projects = [_preset(name) for name in PRESETS]
+        """The presets and a project of own photographs, each with what the page's own YAML adds."""
+        projects = [*map(_preset, PRESETS), copy.deepcopy(_loaded(params_text(OWN_PRESET, OWN, None)))]
         own = [yaml.safe_load(code) for language, code in self.blocks if language == "yaml"]
         for content in projects:
             for one in own:
@@ -94,6 +94,9 @@ def _split(words: list[str]) -> Iterator[list[str]]:
         elif found[-1] or not re.match(r"[A-Z_]+=", word):
             found[-1].append(word)
     yield from (one for one in found if one)
+
+
+OWN = OwnPhotographs(Path("photographs"), "pets", ("background", "cat", "dog"), "train", None, "", {})
 
 
 def _preset(name: str) -> dict[str, Any]:
