@@ -25,6 +25,7 @@ from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.nets.registry import BACKBONES
 from wsgcn.params import load_params
 from wsgcn.preset import PRESETS
+from wsgcn.runtime.progress import QUIET
 from wsgcn.stages import STAGES as ALL_STAGES
 from wsgcn.store.counts import PhotographCounts, save_counts
 from wsgcn.store.finished import FinishedWork
@@ -116,6 +117,9 @@ def test_every_command_and_option_explains_itself(command):
     assert one.help
     assert one.help.splitlines()[0] in " ".join(done.output.split())
     assert all(parameter.help for parameter in one.params)
+    shown, _, example = one.help.rpartition("\n\nExample: ")
+    assert shown
+    assert example.startswith(f"wsgcn {command}")
 
 
 def test_choices_are_those_of_the_registries():
@@ -351,14 +355,41 @@ def test_evaluated_labels_are_compared_with_what_is_there(here, received, tracke
     write_labels("IRNet", 60)
     write_labels("PSA", 60)
     command = ["evaluate-labels", "--method", "WSGCN-I"]
-    assert CliRunner().invoke(cli.app, command).output == ""
+    told = "artifacts/evaluate-labels/WSGCN-I is complete after 0 s; next: wsgcn segtrain --method WSGCN-I\n"
+    assert CliRunner().invoke(cli.app, command).output == told
     write_labels("WSGCN-I", 85)
-    assert CliRunner().invoke(cli.app, command).output == f"{SENTENCE} (+31.1 to +31.1), which excludes 0.\n"
-    assert CliRunner().invoke(cli.app, ["evaluate-labels", "--method", "PSA"]).output == ""
+    assert CliRunner().invoke(cli.app, command).output == f"{told}{SENTENCE} (+31.1 to +31.1), which excludes 0.\n"
+    assert CliRunner().invoke(cli.app, ["evaluate-labels", "--method", "PSA"]).output == told.replace("WSGCN-I", "PSA")
     Artifacts().photographs("IRNet").write_bytes(b"no archive")
     done = CliRunner().invoke(cli.app, command)
     assert done.exit_code == 0  # what this stage made is whole
     assert done.stderr.startswith(f"warning: {Artifacts().photographs('IRNet')} is broken")
+
+
+def test_dvc_knows_what_comes_next_and_quiet_says_nothing(here, received, tracked, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(here))
+    done = CliRunner().invoke(cli.app, ["crf", "--variant", "I"])
+    assert done.output == "artifacts/crf/WSGCN-I is complete after 0 s\n"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(QUIET, "")  # the option sets it for the whole process
+        assert CliRunner().invoke(cli.app, ["-q", "crf", "--variant", "I"]).output == ""
+
+
+def test_verbose_shows_where_an_error_was_raised(here, monkeypatch, capsys):
+    def fail(*given):
+        raise DataError("x.png is broken")
+
+    monkeypatch.setattr("wsgcn.crf.stage.write_pseudo_labels", fail)
+    monkeypatch.setenv(cli.VERBOSE, "")
+    code, out, err = run_main(monkeypatch, capsys, "-v", "crf", "--variant", "I")
+    assert (code, out) == (1, "")
+    assert "in fail" in err
+    assert err.endswith("error: x.png is broken\n")
+
+
+def test_completion_can_be_installed():
+    done = CliRunner().invoke(cli.app, ["--help"])
+    assert "--install-completion" in done.output
 
 
 def test_differences_are_added_to_the_runs(here, tracked, monkeypatch):

@@ -5,6 +5,7 @@ Nothing here imports torch or mlflow before a stage needs them, so that ``wsgcn 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -16,12 +17,15 @@ from wsgcn import __version__
 from wsgcn.cli import init, predict, stages, tools
 from wsgcn.cli.common import say
 from wsgcn.errors import WsgcnError
+from wsgcn.runtime.progress import QUIET
+
+VERBOSE = "WSGCN_VERBOSE"
+"""Environment variable that works as option ``-v``, for commands that DVC starts."""
 
 app = typer.Typer(
     name="wsgcn",
     help="From image-level labels to pixel-wise labels and a segmentation network.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 for part in (init, stages, predict, tools):
@@ -39,8 +43,18 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors, as with WSGCN_QUIET=1.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", envvar=VERBOSE, help="Show where in the program an error was raised.")
+    ] = False,
 ) -> None:
     """From image-level labels to pixel-wise labels and a segmentation network."""
+    if quiet:
+        os.environ[QUIET] = "1"
+    if verbose:
+        os.environ[VERBOSE] = "1"
 
 
 def main() -> None:
@@ -48,5 +62,7 @@ def main() -> None:
     try:
         app()
     except WsgcnError as error:
+        if os.environ.get(VERBOSE):
+            Console(stderr=True).print_exception()
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         sys.exit(error.exit_code)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from wsgcn.errors import UsageError
+from wsgcn.runtime.progress import duration, is_quiet
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
@@ -63,8 +68,18 @@ def find_method(params: Params, method: str | None, variant: str | None, propaga
 
 
 def say(text: str) -> None:
-    """Show a line; brackets in it are no markup."""
-    Console(soft_wrap=True).print(escape(text))
+    """Show a line, unless it is to be quiet; brackets in it are no markup."""
+    if not is_quiet():
+        Console(soft_wrap=True).print(escape(text))
+
+
+@contextmanager
+def telling(wrote: Path, go_on: str) -> Iterator[None]:
+    """Tell at the end of a stage what it wrote and in how long, and what comes next where DVC does not know it."""
+    start = time.monotonic()
+    yield
+    by_hand = "" if os.environ.get("DVC_ROOT") else f"; next: {go_on}"
+    say(f"{wrote} is complete after {duration(time.monotonic() - start)}{by_hand}")
 
 
 def say_learned(artifacts: Artifacts, stage: str, name: str) -> None:

@@ -59,7 +59,7 @@ def init(
     made = init_project(folder, (preset or PresetName[OWN_PRESET]).value, source, weights)
     for line in (*made.missing, *made.notes):
         warn(line)
-    go_on = f"cd {folder} && dvc repro"
+    go_on = "dvc repro" if folder.resolve() == Path.cwd() else f"cd {folder} && dvc repro"
     count = len(made.missing)
     things = "1 thing is" if count == 1 else f"{count} things are"
     say(

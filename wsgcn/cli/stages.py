@@ -17,6 +17,7 @@ from wsgcn.cli.common import (
     project,
     say,
     say_learned,
+    telling,
     warn,
 )
 from wsgcn.errors import DataError, UsageError
@@ -26,7 +27,10 @@ app = typer.Typer()
 
 @app.command()
 def code() -> None:
-    """Note for DVC which code each stage is made of, in artifacts/code; dvc repro does this first of all."""
+    """Note for DVC which code each stage is made of, in artifacts/code; dvc repro does this first of all.
+
+    Example: wsgcn code
+    """
     from wsgcn.stages import write_code
 
     write_code(*project())
@@ -34,49 +38,74 @@ def code() -> None:
 
 @app.command()
 def dataset() -> None:
-    """Read the dataset (or make the demo's) into artifacts/dataset/index.json."""
+    """Read the dataset (or make the demo's) into artifacts/dataset/index.json.
+
+    Example: wsgcn dataset
+    """
     from wsgcn.dataset.stage import write_index
 
-    for warning in write_index(*project()):
-        warn(warning)
+    params, artifacts = project()
+    with telling(artifacts.index, f"wsgcn cams-train --variant {next(iter(params.variants))}"):
+        for warning in write_index(params, artifacts):
+            warn(warning)
 
 
 @app.command("cams-train")
 def cams_train(variant: VariantOption) -> None:
-    """Train the classifier of a variant on image-level labels."""
+    """Train the classifier of a variant on image-level labels.
+
+    Example: wsgcn cams-train --variant I
+    """
     from wsgcn.cams.stage import train_cam_source
 
     params, artifacts = project()
-    train_cam_source(params, artifacts, params.variant(variant))
+    chosen = params.variant(variant)
+    with telling(artifacts.folder("cams-train", variant), f"wsgcn cams --variant {variant}"):
+        train_cam_source(params, artifacts, chosen)
     say_learned(artifacts, "cams-train", variant)
 
 
 @app.command()
 def cams(variant: VariantOption) -> None:
-    """Write the class activation maps of the training photographs."""
+    """Write the class activation maps of the training photographs.
+
+    Example: wsgcn cams --variant I
+    """
     params, artifacts = project("cams")
     from wsgcn.cams.stage import write_cams
 
-    write_cams(params, artifacts, params.variant(variant))
+    chosen = params.variant(variant)
+    with telling(artifacts.folder("cams", variant), f"wsgcn affinity-train --variant {variant}"):
+        write_cams(params, artifacts, chosen)
 
 
 @app.command("affinity-train")
 def affinity_train(variant: VariantOption) -> None:
-    """Train the affinity network of a variant on confident CAM regions."""
+    """Train the affinity network of a variant on confident CAM regions.
+
+    Example: wsgcn affinity-train --variant I
+    """
     params, artifacts = project("affinity-train")
     from wsgcn.affinity.stage import train_affinity_network
 
-    train_affinity_network(params, artifacts, params.variant(variant))
+    chosen = params.variant(variant)
+    with telling(artifacts.folder("affinity-train", variant), f"wsgcn affinity --variant {variant}"):
+        train_affinity_network(params, artifacts, chosen)
     say_learned(artifacts, "affinity-train", variant)
 
 
 @app.command()
 def affinity(variant: VariantOption) -> None:
-    """Write the affinity graph and the node features of the training photographs."""
+    """Write the affinity graph and the node features of the training photographs.
+
+    Example: wsgcn affinity --variant P
+    """
     params, artifacts = project("affinity")
     from wsgcn.affinity.stage import write_affinity
 
-    write_affinity(params, artifacts, params.variant(variant))
+    chosen = params.variant(variant)
+    with telling(artifacts.folder("affinity", variant), f"wsgcn propagate --variant {variant}"):
+        write_affinity(params, artifacts, chosen)
 
 
 @app.command()
@@ -85,13 +114,17 @@ def propagate(
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
 ) -> None:
-    """Propagate: learn a GCN for each photograph, or walk at random."""
+    """Propagate: learn a GCN for each photograph, or walk at random.
+
+    Example: wsgcn propagate --variant I --propagation random-walk
+    """
     params, artifacts = project("propagate")
     from wsgcn.propagate.stage import write_scores
     from wsgcn.tracking.live import live
 
     chosen = find_method(params, method, variant, propagation)
-    with live(params, chosen, warn) as log:
+    go_on = telling(artifacts.folder("propagate", chosen.name), f"wsgcn crf --method {chosen.name}")
+    with go_on, live(params, chosen, warn) as log:
         write_scores(params, artifacts, chosen, log)
 
 
@@ -101,11 +134,16 @@ def crf(
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
 ) -> None:
-    """Refine the scores with a dense CRF into complete pseudo labels."""
+    """Refine the scores with a dense CRF into complete pseudo labels.
+
+    Example: wsgcn crf --method WSGCN-I
+    """
     params, artifacts = project("crf")
     from wsgcn.crf.stage import write_pseudo_labels
 
-    write_pseudo_labels(params, artifacts, find_method(params, method, variant, propagation))
+    chosen = find_method(params, method, variant, propagation)
+    with telling(artifacts.folder("crf", chosen.name), f"wsgcn evaluate-labels --method {chosen.name}"):
+        write_pseudo_labels(params, artifacts, chosen)
 
 
 @app.command("evaluate-labels")
@@ -114,15 +152,19 @@ def evaluate_labels(
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
 ) -> None:
-    """Score CAMs and pseudo labels against ground truth; no network is needed."""
+    """Score CAMs and pseudo labels against ground truth; no network is needed.
+
+    Example: wsgcn evaluate-labels --method IRNet
+    """
     params, artifacts = project()
     from wsgcn.evaluate import labels_stage
     from wsgcn.report.differences import difference_sentences, label_differences
     from wsgcn.tracking.complete import complete_run
 
     chosen = find_method(params, method, variant, propagation)
-    labels_stage.evaluate_labels(params, artifacts, chosen, warn)
-    complete_run(params, artifacts, chosen, warn, parts=["labels"])
+    with telling(artifacts.folder("evaluate-labels", chosen.name), f"wsgcn segtrain --method {chosen.name}"):
+        labels_stage.evaluate_labels(params, artifacts, chosen, warn)
+        complete_run(params, artifacts, chosen, warn, parts=["labels"])
     try:
         found = label_differences(params.all_methods(), artifacts, {})
     except DataError as error:  # of another method: this one's results are whole
@@ -138,13 +180,17 @@ def segtrain(
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
 ) -> None:
-    """Train DeepLabv2 on the pseudo labels."""
+    """Train DeepLabv2 on the pseudo labels.
+
+    Example: wsgcn segtrain --method WSGCN-P
+    """
     from wsgcn.segtrain.stage import train_segmentation
     from wsgcn.tracking.live import live
 
     params, artifacts = project()
     chosen = find_method(params, method, variant, propagation)
-    with live(params, chosen, warn) as log:
+    go_on = telling(artifacts.folder("segtrain", chosen.name), f"wsgcn evaluate --method {chosen.name}")
+    with go_on, live(params, chosen, warn) as log:
         train_segmentation(params, artifacts, chosen, log)
     say_learned(artifacts, "segtrain", chosen.name)
 
@@ -163,7 +209,10 @@ def evaluate(
         typer.Option(metavar="LIST", help="With --submission: the list in ImageSets/Segmentation to label, else test."),
     ] = None,
 ) -> None:
-    """Score the segmentation network against ground truth."""
+    """Score the segmentation network against ground truth.
+
+    Example: wsgcn evaluate --method WSGCN-I
+    """
     params, artifacts = project("evaluate")
     chosen = find_method(params, method, variant, propagation)
     if submission is not None:
@@ -177,13 +226,17 @@ def evaluate(
     from wsgcn.evaluate.network_stage import evaluate_network
     from wsgcn.tracking.complete import complete_run
 
-    evaluate_network(params, artifacts, chosen, warn)
-    complete_run(params, artifacts, chosen, warn, parts=["network"])
+    with telling(artifacts.folder("evaluate", chosen.name), "wsgcn report"):
+        evaluate_network(params, artifacts, chosen, warn)
+        complete_run(params, artifacts, chosen, warn, parts=["network"])
 
 
 @app.command()
 def report() -> None:
-    """Compare the methods: a table here, a page in artifacts/report, runs in MLflow."""
+    """Compare the methods: a table here, a page in artifacts/report, runs in MLflow.
+
+    Example: wsgcn report
+    """
     from wsgcn.report.differences import difference_metrics, label_differences
     from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER
     from wsgcn.report.stage import evaluated_methods, write_report

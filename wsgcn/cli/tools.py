@@ -35,7 +35,10 @@ class TwinName(StrEnum):
 
 @app.command()
 def clean() -> None:
-    """Delete finished work that artifacts/ and DVC's cache do not hold; what is needed again is computed again."""
+    """Delete finished work that artifacts/ and DVC's cache do not hold; what is needed again is computed again.
+
+    Example: wsgcn clean
+    """
     from wsgcn.store.finished import FinishedWork
 
     params, _ = project()
@@ -72,7 +75,10 @@ def bench(
     propagation: PropagationOption = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the rows as JSON.")] = None,
 ) -> None:
-    """Time every kernel, and the per-image stages on photographs of this project: how long will a job take?"""
+    """Time every kernel, and the per-image stages on photographs of this project: how long will a job take?
+
+    Example: wsgcn bench --photographs 100 --method WSGCN-I
+    """
     from wsgcn.bench import run
     from wsgcn.bench.inputs import parse_case
     from wsgcn.bench.table import bench_table
@@ -109,7 +115,10 @@ def import_weights(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Convert and check a published file, and store it where params.yaml can name it."""
+    """Convert and check a published file, and store it where params.yaml can name it.
+
+    Example: wsgcn weights import FILE --as resnet-38
+    """
     from wsgcn.weights.importer import import_published
 
     target = out or Path("weights") / f"{network.value}.pt"

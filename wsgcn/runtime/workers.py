@@ -96,8 +96,10 @@ def map_images(
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
     total = sum(map(len, groups))
-    outcomes = _outcomes(work, groups, min(worker_count(workers), len(groups)), preload)
-    with progress_bar(label, total) as advance, closing(outcomes):
+    processes = min(worker_count(workers), len(groups))
+    outcomes = _outcomes(work, groups, processes, preload)
+    manner = "1 process" if processes <= 1 else f"{processes} processes"
+    with progress_bar(label, total, manner) as advance, closing(outcomes):
         for image_id, outcome in outcomes:
             if isinstance(outcome, WsgcnError):
                 failures[image_id] = str(outcome)

@@ -132,7 +132,8 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
         WsgcnError: a sample could not be made.
     """
     history: list[Step] = []
-    with progress_bar(training.label, training.steps) as advance:
+    manner = f"updates on {fabric.world_size} x {fabric.device}, {fabric.strategy.precision.precision}"
+    with progress_bar(training.label, training.steps, manner) as advance:
 
         def done(step: Step) -> None:
             history.append(step)
