@@ -148,7 +148,8 @@ def test_only_a_demo_makes_its_pictures(tmp_path, preset):
     if preset == "demo":
         assert params.evaluate.masks == str(Path(*members["dataset"].outs) / DEVKIT / "SegmentationClass")
     else:
-        assert params.dataset.root in members["dataset"].deps
+        # The stage looks at the listed photographs itself; DVC would hash the whole folder.
+        assert members["dataset"].deps == ("artifacts/code/dataset/dataset.txt",)
         assert params.evaluate.masks == f"{params.dataset.root}/SegmentationClass"
 
 
@@ -282,15 +283,13 @@ def test_own_photographs_change_two_sections_and_the_rest_is_the_presets(tmp_pat
     assert after == before
 
 
-def test_a_project_of_own_photographs_depends_on_its_table(tmp_path, quick):
+def test_a_project_of_own_photographs_has_their_table(tmp_path, quick):
     masks = tmp_path / "truth"
     init_project(tmp_path / "made", "voc12-mobile", own(tmp_path, masks=masks, scored="score"), None)
     made = tmp_path / "made"
     assert (made / "photographs.csv").read_text() == own(tmp_path).table
     params = load_params(made / "params.yaml")
     assert (params.dataset.score_split, params.evaluate.masks) == ("score", str(masks))
-    (stage,) = (one for one in chain.entries(made / "dvc.yaml", made / "params.yaml") if one.stage == "dataset")
-    assert {"photographs.csv", str(tmp_path / "my photographs")} <= {*stage.deps}
     assert not (made / "data").exists()
 
 

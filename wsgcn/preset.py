@@ -77,17 +77,10 @@ def params_text(preset: str, data: Path | OwnPhotographs | None, weights: Path |
     return "".join(lines)
 
 
-def pipeline_text(preset: str, own: bool = False) -> str:
-    """The content of ``dvc.yaml``: only its dataset stage depends on where photographs come from.
-
-    Args:
-        preset: one of :data:`PRESETS`.
-        own: the photographs are somebody's own, with a table.
-    """
-    first = (PRESET_FOLDER / ("dataset-made.yaml" if preset == "demo" else "dataset-raw.yaml")).read_text()
-    if own:
-        first = first.replace('"${dataset.root}"', '"${dataset.root}", "${dataset.table}"')
-    return first + (PRESET_FOLDER / "stages.yaml").read_text()
+def pipeline_text(preset: str) -> str:
+    """The content of ``dvc.yaml`` for a preset: only its dataset stage depends on where pictures come from."""
+    first = "dataset-made.yaml" if preset == "demo" else "dataset-raw.yaml"
+    return (PRESET_FOLDER / first).read_text() + (PRESET_FOLDER / "stages.yaml").read_text()
 
 
 def weight_files(content: Any) -> Iterator[tuple[str, str | None]]:

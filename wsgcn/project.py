@@ -98,7 +98,7 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
                 (folder / own.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / own.root / name)
             (folder / TABLE).write_text(own.table, encoding="utf-8")
-        (folder / "dvc.yaml").write_text(pipeline_text(preset, own is not None))
+        (folder / "dvc.yaml").write_text(pipeline_text(preset))
         (folder / "params.yaml").write_text(params)
         return _look_through(folder, params)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -82,3 +83,71 @@ def test_the_page_opens_on_the_runs(tmp_path):
     number = experiment_id(client, "ours")
     assert client.get_experiment(number).tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment_id(client, "ours") == number
+
+
+# ---------------------------------------------------------------- where the files of runs lie
+
+
+def snapshot(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def in_a_process(folder, code, **environment):
+    """Run code in a fresh process there: this one remembers which stores it has seen."""
+    script = (
+        "from pathlib import Path\nfrom wsgcn.tracking.connection import connect, experiment_id\n"
+        f"client = connect('sqlite:///mlflow.db')\n{code}"
+    )
+    env = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+LOG = (
+    "run = client.create_run(experiment_id(client, 'a b/c')).info.run_id\n"
+    "client.log_text(run, 'text', 'note.txt')\nprint(run)"
+)
+
+
+def test_a_copied_project_writes_into_its_own_folder(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    first = in_a_process(old, LOG)
+    shutil.copytree(old, new)
+    before = snapshot(old)
+    second = in_a_process(new, LOG)
+    in_a_process(new, f"client.log_text('{first}', 'more', 'more.txt')")
+    assert snapshot(old) == before
+    names = sorted(path.name for path in new.rglob("*.txt"))
+    assert names == ["more.txt", "note.txt", "note.txt"]
+    assert in_a_process(new, f"print(client.get_run('{second}').info.artifact_uri.startswith('{new}'))") == "True"
+
+
+def test_a_moved_project_finds_its_files(tmp_path):
+    (tmp_path / "old").mkdir()
+    run = in_a_process(tmp_path / "old", LOG)
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert (
+        in_a_process(tmp_path / "new", f"print([one.path for one in client.list_artifacts('{run}')])") == "['note.txt']"
+    )
+    assert not (tmp_path / "old").exists()
+
+
+def test_a_folder_that_somebody_chose_stays(tmp_path):
+    chosen = tmp_path / "elsewhere" / "mlruns" / "1"
+    chosen.mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    in_a_process(tmp_path / "project", f"client.create_experiment('x', '{chosen}')")
+    found = in_a_process(tmp_path / "project", "print(client.get_experiment_by_name('x').artifact_location)")
+    assert found == str(chosen)
+
+
+def test_an_experiment_in_a_copy_of_the_project_reaches_its_store(tmp_path):
+    """``dvc exp run --temp`` and ``--queue`` run stages elsewhere, and say where the project is."""
+    project, copy = tmp_path / "project", tmp_path / "project" / ".dvc" / "tmp" / "exps" / "x"
+    copy.mkdir(parents=True)
+    in_a_process(copy, LOG, DVC_ROOT=str(project))
+    assert snapshot(copy) == {}
+    assert (project / "mlflow.db").is_file()
+    assert [path.name for path in (project / "mlruns").rglob("*.txt")] == ["note.txt"]

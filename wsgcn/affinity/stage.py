@@ -15,7 +15,7 @@ from wsgcn.store.files import remove_others
 from wsgcn.store.fingerprints import DigestedFile, file_digest
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
-from wsgcn.store.paths import Artifacts
+from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.records import Affinity, save_record
 from wsgcn.training.job import TrainingJob
 
@@ -33,7 +33,7 @@ def train_affinity_network(params: Params, artifacts: Artifacts, variant: Varian
             index=index,
             images=index.split(params.dataset.train_split),
             runtime=params.runtime,
-            finished=FinishedWork(Path(params.runtime.store)),
+            finished=FinishedWork(in_project(params.runtime.store)),
             code=stage_code(params, "affinity-train", variant.name),
             checkpoint=artifacts.checkpoint("affinity-train", variant.name),
             history=artifacts.history("affinity-train", variant.name),
@@ -55,7 +55,7 @@ def write_affinity(params: Params, artifacts: Artifacts, variant: Variant) -> No
     make = MakeAffinity(
         folder=artifacts.folder("affinity", variant.name),
         code=stage_code(params, "affinity", variant.name),
-        finished=FinishedWork(Path(params.runtime.store)),
+        finished=FinishedWork(in_project(params.runtime.store)),
         root=index.root,
         kind=variant.affinity,
         device=str(device),

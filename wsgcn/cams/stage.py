@@ -13,7 +13,7 @@ from wsgcn.stages import stage_code
 from wsgcn.store.fingerprints import DigestedFile, file_digest
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
-from wsgcn.store.paths import Artifacts
+from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.records import Cams, save_record
 from wsgcn.training.job import TrainingJob
 
@@ -29,7 +29,7 @@ def train_cam_source(params: Params, artifacts: Artifacts, variant: Variant) -> 
             index=index,
             images=index.split(params.dataset.train_split),
             runtime=params.runtime,
-            finished=FinishedWork(Path(params.runtime.store)),
+            finished=FinishedWork(in_project(params.runtime.store)),
             code=stage_code(params, "cams-train", variant.name),
             checkpoint=artifacts.checkpoint("cams-train", variant.name),
             history=artifacts.history("cams-train", variant.name),
@@ -48,7 +48,7 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant) -> None:
     make = MakeCams(
         folder=artifacts.folder("cams", variant.name),
         code=stage_code(params, "cams", variant.name),
-        finished=FinishedWork(Path(params.runtime.store)),
+        finished=FinishedWork(in_project(params.runtime.store)),
         root=index.root,
         class_names=index.class_names,
         source=variant.cams,

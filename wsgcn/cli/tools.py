@@ -40,9 +40,10 @@ def clean() -> None:
     Example: wsgcn clean
     """
     from wsgcn.store.finished import FinishedWork
+    from wsgcn.store.paths import in_project
 
     params, _ = project()
-    freed = FinishedWork(Path(params.runtime.store)).shrink(0)
+    freed = FinishedWork(in_project(params.runtime.store)).shrink(0)
     say(f"{freed / 1e6:.0f} MB of finished work are deleted from {params.runtime.store}.")
 
 

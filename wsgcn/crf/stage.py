@@ -17,7 +17,7 @@ from wsgcn.store.fingerprints import file_digest, require_fingerprint
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.label_maps import save_label_map
-from wsgcn.store.paths import Artifacts
+from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Scores, load_record
 
@@ -32,7 +32,7 @@ def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method) ->
         RefineScores(
             folder=artifacts.folder("crf", method.name),
             code=stage_code(params, "crf", method.name),
-            finished=FinishedWork(Path(params.runtime.store)),
+            finished=FinishedWork(in_project(params.runtime.store)),
             root=index.root,
             scores=artifacts.folder("propagate", method.name),
             kind=method.crf,

@@ -24,6 +24,7 @@ from wsgcn.store.fingerprints import DigestedFile, file_digest
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.paths import in_project
 from wsgcn.store.photos import load_photo
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def segment_photographs(evaluation: Evaluation, images: Sequence[ImageRecord]) -
     label = f"{evaluation.method.name}: segment"
     groups = [[image] for image in images]
     map_images(InTurn(tuple(makers)), groups, stage=evaluation.stage, label=label, workers=workers, preload=__name__)
-    FinishedWork(Path(runtime.store)).shrink(runtime.store_gb)
+    FinishedWork(in_project(runtime.store)).shrink(runtime.store_gb)
 
 
 def find_network(evaluation: Evaluation) -> tuple[NetworkKey, int]:
@@ -157,7 +158,7 @@ def segmenter(evaluation: Evaluation, network: NetworkKey, folder: Path, refined
         folder=folder,
         # The backbone's module is asked of the network itself: it is built as its checkpoint says.
         code=code_version(SegmentPhotograph.__module__, type(_load(network).backbone).__module__),
-        finished=FinishedWork(Path(evaluation.params.runtime.store)),
+        finished=FinishedWork(in_project(evaluation.params.runtime.store)),
         evaluation=evaluation,
         network=network,
         refined=refined,

@@ -20,7 +20,7 @@ from wsgcn.store.files import write_table
 from wsgcn.store.fingerprints import file_digest, require_fingerprint
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
-from wsgcn.store.paths import Artifacts
+from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
 from wsgcn.vocabulary import BACKGROUND
@@ -53,7 +53,7 @@ def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogM
         MakeScores(
             folder=artifacts.folder("propagate", method.name),
             code=stage_code(params, "propagate", method.name),
-            finished=FinishedWork(Path(params.runtime.store)),
+            finished=FinishedWork(in_project(params.runtime.store)),
             root=index.root,
             artifacts=artifacts,
             variant=method.variant.name,

@@ -18,6 +18,7 @@ from wsgcn.segtrain.sample import PseudoLabels, SegmentationSample
 from wsgcn.stages import stage_code
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.paths import in_project
 from wsgcn.store.photos import photo_size
 from wsgcn.training.descent import Step
 from wsgcn.training.job import TrainingJob
@@ -55,7 +56,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         index=index,
         images=index.split(params.dataset.train_split),
         runtime=params.runtime,
-        finished=FinishedWork(Path(params.runtime.store)),
+        finished=FinishedWork(in_project(params.runtime.store)),
         code=stage_code(params, "segtrain", method.name),
         checkpoint=artifacts.checkpoint(NETWORK, method.name),
         history=artifacts.history(NETWORK, method.name),

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def in_project(path: str) -> Path:
+    """A path that belongs to a project as a whole, such as that of finished work, wherever DVC runs a stage.
+
+    ``dvc exp run --temp`` and ``--queue`` run it in a copy of the project, and say in ``DVC_ROOT`` where that lies.
+
+    Args:
+        path: of ``params.yaml``; an absolute one stays as it is.
+    """
+    return Path(os.environ.get("DVC_ROOT", ""), path)
 
 
 @dataclass(frozen=True)

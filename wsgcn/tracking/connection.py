@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.files import write_atomic
+from wsgcn.store.paths import in_project
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
 
+SQLITE = "sqlite:///"
+ARTIFACTS = "mlruns"
+"""Folder beside an SQLite store for the files of its runs, as MLflow has it."""
 _away: set[str] = set()
 """Stores that failed in this process, that is, in this command: one warning is enough, and so is one wait."""
 
@@ -41,9 +49,17 @@ def connect(uri: str) -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    if uri.startswith("sqlite:///") and "?" not in uri:
-        _make_database(Path(uri.removeprefix("sqlite:///")), MlflowClient)
-    return MlflowClient(uri)
+    file = database_of(uri)
+    if file is None:
+        return MlflowClient(uri)
+    _make_database(file, MlflowClient)
+    _come_home(file)
+    return MlflowClient(f"{SQLITE}{file}")
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of an SQLite store, a relative one in the project's folder; None for any other store."""
+    return in_project(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) and "?" not in uri else None
 
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -53,7 +69,39 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 def experiment_id(client: Any, name: str) -> str:
     """MLflow's number of the experiment, which is made where there is none."""
     there = client.get_experiment_by_name(name)
-    return str(there.experiment_id if there else client.create_experiment(name, tags=EXPERIMENT_TAGS))
+    if there:
+        return str(there.experiment_id)
+    file = database_of(client.tracking_uri)
+    # MLflow's default is a folder where the command runs, which may be DVC's copy of the project.
+    place = None if file is None else str(_artifacts_beside(file) / quote(name, safe=""))
+    return str(client.create_experiment(name, place, EXPERIMENT_TAGS))
+
+
+def _artifacts_beside(file: Path) -> Path:
+    return file.absolute().parent / ARTIFACTS
+
+
+@cache
+def _come_home(file: Path) -> None:
+    """Let the experiments of a project that was copied or moved keep their files in its own folder.
+
+    MLflow notes where an experiment's files lie, as an absolute path: a copy would go on writing into the original.
+    """
+    here = _artifacts_beside(file)
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=10)) as store, store:
+        for number, noted in store.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall():
+            old = Path(noted.removeprefix("file://"))
+            home = here / old.name
+            # A folder of another store that somebody chose is there, and ours is not.
+            if old.parent.name == ARTIFACTS and old != home and (home.exists() or not old.exists()):
+                store.execute(
+                    "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (str(home), number)
+                )
+                store.execute(
+                    "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE experiment_id = ? "
+                    "AND substr(artifact_uri, 1, ?) = ?",
+                    (str(home), len(noted) + 1, number, len(noted), noted),
+                )
 
 
 def _make_database(path: Path, client: Callable[[str], Any]) -> None:
