@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from wsgcn.store.code import imported_names
 
-ROOMS = {"dataset", "cams", "affinity", "propagate", "crf", "segtrain", "evaluate", "report"}
+ROOMS = {"dataset", "cams", "affinity", "propagate", "crf", "segtrain", "evaluate", "export", "report"}
 SLOW_TO_IMPORT = {"torch", "torch_geometric", "mlflow", "scipy", "pydensecrf"}
 MAX_FUNCTION = 60
 MAX_FILE = 220

@@ -1,0 +1,1 @@
+"""Finished pseudo labels in the formats that trainers read."""
