@@ -101,3 +101,19 @@ class Propagation(Kind):
             UsageError: none of them can be done.
         """
         raise NotImplementedError
+
+    def steps_shown(self, photograph: PropagationInput, device: str) -> list[tuple[str, Scores | WsgcnError]]:
+        """What ``wsgcn show`` draws of a photograph: how its scores come about, one step after the other.
+
+        Args:
+            photograph: what is known of it.
+            device: as :meth:`device` gave it.
+
+        Returns:
+            A caption and scores for each step; the last ones are those of :meth:`scores`.
+
+        Raises:
+            UsageError: it cannot be done.
+        """
+        (found,) = self.scores([photograph], device)
+        return [(self.kind.replace("-", " "), found)]

@@ -94,3 +94,16 @@ class GcnPropagation(Propagation):
         from wsgcn.propagate.photograph import learned_scores
 
         return [*learned_scores(photographs, self, device)]
+
+    def steps_shown(self, photograph: PropagationInput, device: str) -> list[tuple[str, Scores | WsgcnError]]:
+        """The losses of eq. (2) come one after the other, as in the paper's figure 2."""
+        without: dict[str, tuple[str, ...]] = {
+            "GCN: fg + bg losses": ("entropy_weight", "laplacian_weight"),
+            f"+ entropy (weight {self.entropy_weight:g})": ("laplacian_weight",),
+            f"+ Laplacian (weight {self.laplacian_weight:g})": (),
+        }
+        steps = []
+        for caption, left_out in without.items():
+            (found,) = self.model_copy(update=dict.fromkeys(left_out, 0.0)).scores([photograph], device)
+            steps.append((caption, found))
+        return steps

@@ -19,7 +19,7 @@ from wsgcn.stages import stage_code
 from wsgcn.store.files import write_table
 from wsgcn.store.fingerprints import file_digest, require_fingerprint
 from wsgcn.store.finished import FinishedWork
-from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
@@ -50,18 +50,7 @@ def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogM
             log(values, position[image_id])
 
     make_files(
-        MakeScores(
-            folder=artifacts.folder("propagate", method.name),
-            code=stage_code(params, "propagate", method.name),
-            finished=FinishedWork(in_project(params.runtime.store)),
-            root=index.root,
-            artifacts=artifacts,
-            variant=method.variant.name,
-            method=method.name,
-            kind=kind,
-            run_seed=params.runtime.seed,
-            device=kind.device(params.runtime.device),
-        ),
+        score_maker(params, artifacts, method, index),
         images,
         stage="propagate",
         label=f"propagate {method.name}",
@@ -72,6 +61,22 @@ def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogM
     )
     rows = [[image.id, *losses(image.id).values()] for image in images] if kind.losses else []
     write_table(artifacts.losses(method.name), ("id", *kind.losses), rows)
+
+
+def score_maker(params: Params, artifacts: Artifacts, method: Method, index: Index) -> MakeScores:
+    """What propagates the photographs of a method."""
+    return MakeScores(
+        folder=artifacts.folder("propagate", method.name),
+        code=stage_code(params, "propagate", method.name),
+        finished=FinishedWork(in_project(params.runtime.store)),
+        root=index.root,
+        artifacts=artifacts,
+        variant=method.variant.name,
+        method=method.name,
+        kind=method.propagation,
+        run_seed=params.runtime.seed,
+        device=method.propagation.device(params.runtime.device),
+    )
 
 
 @dataclass(frozen=True)
@@ -117,23 +122,19 @@ class MakeScores(PerImage[Scores]):
         """The scores of several; what cannot be read is an error in its place, and the others are propagated."""
         read = [self._try_to_read(image) for image in images]
         whole = [one for one in read if isinstance(one, PropagationInput)]
-        results = map(_placed, self.kind.scores(whole, self.device) if whole else [], whole)
+        results = map(placed, self.kind.scores(whole, self.device) if whole else [], whole)
         return [next(results) if isinstance(one, PropagationInput) else one for one in read]
 
     def save(self, path: Path, result: Scores, mark: str) -> None:
         """Write the arrays."""
         save_record(path, result, mark)
 
-    def _arrays(self, stage: str, image: ImageRecord) -> Path:
-        return self.artifacts.arrays(stage, self.variant, image.id)
+    def read(self, image: ImageRecord) -> PropagationInput:
+        """What the kind is given of one photograph.
 
-    def _try_to_read(self, image: ImageRecord) -> PropagationInput | WsgcnError:
-        try:
-            return self._read(image)
-        except WsgcnError as error:
-            return error
-
-    def _read(self, image: ImageRecord) -> PropagationInput:
+        Raises:
+            DataError: a file is missing or broken.
+        """
         cams = load_record(self._arrays("cams", image), Cams)
         affinity = load_record(self._arrays("affinity", image), Affinity) if self.kind.reads_affinity else None
         height, width = (cams.cams if affinity is None else affinity.weights).shape[1:]
@@ -149,7 +150,16 @@ class MakeScores(PerImage[Scores]):
             seed=seed_for(self.run_seed, self.method, image.id),
         )
 
+    def _arrays(self, stage: str, image: ImageRecord) -> Path:
+        return self.artifacts.arrays(stage, self.variant, image.id)
 
-def _placed(result: Scores | WsgcnError, one: PropagationInput) -> Scores | WsgcnError:
+    def _try_to_read(self, image: ImageRecord) -> PropagationInput | WsgcnError:
+        try:
+            return self.read(image)
+        except WsgcnError as error:
+            return error
+
+
+def placed(result: Scores | WsgcnError, one: PropagationInput) -> Scores | WsgcnError:
     """The scores with the place of their grid."""
     return replace(result, stride=np.array(one.grid.stride)) if isinstance(result, Scores) else result
