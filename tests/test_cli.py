@@ -104,8 +104,8 @@ def run_main(monkeypatch, capsys, *words):
 # ---------------------------------------------------------------- help
 
 
-def test_a_command_for_each_stage_one_to_begin_one_to_clean_one_to_measure_and_one_for_weights():
-    assert list(GROUP) == ["init", *STAGES, "predict", "show", "export", "clean", "bench", "weights"]
+def test_a_command_for_each_stage_and_those_beside_the_pipeline():
+    assert list(GROUP) == ["init", *STAGES, "cams-import", "predict", "show", "export", "clean", "bench", "weights"]
     assert ("code", *ALL_STAGES) == STAGES
 
 
@@ -475,10 +475,11 @@ def one_line(shown, code, *parts):
     assert missing == [], shown[2]
 
 
-@pytest.mark.parametrize("command", [*STAGES, "clean"])
+@pytest.mark.parametrize("command", [*STAGES, "cams-import", "clean"])
 def test_missing_parameters_are_one_line(tmp_path, monkeypatch, capsys, tracked, command):
     monkeypatch.chdir(tmp_path)
     options = ["--variant", "I"] if command in (*BY_VARIANT, *BY_METHOD) else []
+    options = [".", "--format", "psa"] if command == "cams-import" else options
     one_line(run_main(monkeypatch, capsys, command, *options), 2, "params.yaml is missing", "wsgcn init")
 
 

@@ -24,7 +24,7 @@ from wsgcn.preset import (
 )
 from wsgcn.vocabulary import PRESET_FOLDER
 
-_GITIGNORE = "/artifacts/\n/.wsgcn/\n/dvc_plots/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+_GITIGNORE = "/artifacts/\n/.wsgcn/\n/dvc_plots/\n/data/\n/weights/\n/imported/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
 _MASKS_NOTE = "Masks for scoring go here: <id>.png, grey or palette, a class id a pixel, 255 = not scored.\n"
 _DVCIGNORE = """\
 # Finished work is no pipeline's: DVC need not look for stages among its many files.
