@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wsgcn.cams.base import CamSource
 from wsgcn.sections import Section
+from wsgcn.store.paths import in_project
 
 if TYPE_CHECKING:
     from wsgcn.store.fingerprints import DigestedFile
@@ -45,7 +46,7 @@ class Imported(CamSource):
         """
         from wsgcn.cams.imported_maps import require_import
 
-        require_import(Path(self.infer.folder), class_names)
+        require_import(in_project(self.infer.folder), class_names)
 
     def record(
         self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str
@@ -56,4 +57,4 @@ class Imported(CamSource):
         return imported_cams(self._file(image), image, self.infer.stride)
 
     def _file(self, image: ImageRecord) -> Path:
-        return Path(self.infer.folder) / f"{image.id}.npz"
+        return in_project(self.infer.folder) / f"{image.id}.npz"
