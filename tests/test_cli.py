@@ -367,7 +367,7 @@ def test_evaluated_labels_are_compared_with_what_is_there(here, received, tracke
 
 
 def test_dvc_knows_what_comes_next_and_quiet_says_nothing(here, received, tracked, monkeypatch):
-    monkeypatch.setenv("DVC_ROOT", str(here))
+    monkeypatch.setenv("DVC_STAGE", "crf@WSGCN-I")
     done = CliRunner().invoke(cli.app, ["crf", "--variant", "I"])
     assert done.output == "artifacts/crf/WSGCN-I is complete after 0 s\n"
     with pytest.MonkeyPatch.context() as environment:

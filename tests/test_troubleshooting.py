@@ -8,20 +8,20 @@ import pytest
 from tests.conftest import ROOT
 
 QUOTED = re.findall(r"^> (.+)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+FILLED = "…"
 
 
 def spoken() -> str:
-    """Every text of the program, without its docstrings; what is filled in is a zero byte."""
+    """Every text of the program, without its docstrings; what is filled in is an ellipsis."""
     texts = []
     for path in (ROOT / "wsgcn").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        said_alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
-                texts.append(
-                    "".join(
-                        getattr(one, "value", None) if isinstance(one, ast.Constant) else "\0" for one in node.values
-                    )
-                )
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.endswith("\n    "):
+                parts = (one.value if isinstance(one, ast.Constant) else FILLED for one in node.values)
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said_alone:
                 texts.append(node.value)
     return "\n".join(texts)
 
@@ -31,6 +31,7 @@ SPOKEN = spoken()
 
 def test_messages_are_quoted():
     assert len(QUOTED) > 10
+    assert min(len(message.split()) for message in QUOTED) > 3
 
 
 @pytest.mark.parametrize("message", QUOTED)

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from tests import chain
 from tests.conftest import TINY_CLASSES, changed
 from wsgcn import cli
-from wsgcn.cams.foreign import LAYOUTS
 from wsgcn.cams.imported_maps import NOTE, SLACK, require_shape
 from wsgcn.cams.importing import import_cams
+from wsgcn.cams.layouts import LAYOUTS
 from wsgcn.cli.cams_import import FormatName
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.ops.resize import grid_size, resize_maps
@@ -245,7 +245,7 @@ def test_another_layout_is_refused(write, params, fresh, folder, layout, content
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_unread(write, params, fresh, folder, monkeypatch):
-    monkeypatch.setattr("wsgcn.cams.foreign.LARGEST", 1000)
+    monkeypatch.setattr("wsgcn.cams.layouts.LARGEST", 1000)
     with pytest.raises(StageError, match="unpacked it has more than 1000 bytes"):
         import_cams(params, fresh, write("npz"), "npz", folder)
 

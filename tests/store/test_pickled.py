@@ -155,6 +155,14 @@ def test_a_crafted_pickle_is_refused(file, said, made):
     assert {*read_arrays(write(file, CONTENT))} == {*CONTENT}, "the reader is as it was"
 
 
+def test_an_array_of_itself_is_refused(tmp_path):
+    around = np.empty((), object)
+    around[()] = around
+    np.save(tmp_path / "x.npy", around)
+    with pytest.raises(DataError, match="an array that holds itself"):
+        read_arrays(tmp_path / "x.npy")
+
+
 def test_a_list_of_itself_is_left_out(file):
     assert read_arrays(with_pickle(file, b"}K\x00]q\x00h\x00as.")) == {}
 

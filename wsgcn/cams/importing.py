@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wsgcn.cams.foreign import LAYOUTS, ForeignMaps
 from wsgcn.cams.imported_maps import NOTE, normalised, require_shape
+from wsgcn.cams.layouts import LAYOUTS, ForeignMaps
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.store.code import code_version
@@ -33,7 +33,7 @@ def import_cams(params: Params, artifacts: Artifacts, source: Path, layout: str,
         params: which photographs train, workers, where finished work is kept.
         artifacts: where the index is.
         source: folder with a file for each photograph, named by its id.
-        layout: how the files are made, a word of :data:`~wsgcn.cams.foreign.LAYOUTS`.
+        layout: how the files are made, a word of :data:`~wsgcn.cams.layouts.LAYOUTS`.
         folder: of the project and outside of ``artifacts``, which DVC empties.
 
     Returns:

@@ -22,7 +22,7 @@ IMPORTED = Path("imported")
 
 
 class FormatName(StrEnum):
-    """How projects save their maps: the words of ``wsgcn.cams.foreign.LAYOUTS``."""
+    """How projects save their maps: the words of ``wsgcn.cams.layouts.LAYOUTS``."""
 
     irnet = "irnet"
     psa = "psa"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsgcn.cli.common import PARAMS_FILE, say
+from wsgcn.cli.common import PARAMS_FILE, only_method, say
 from wsgcn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,13 +39,15 @@ def predict(
 ) -> None:
     """Label new photographs with a trained network; what is labelled already is left alone.
 
-    Example: wsgcn predict holiday/ --out masks --method WSGCN-I
+    Example: wsgcn predict holiday/ --out holiday-masks --method WSGCN-I
     """
     from wsgcn.params import load_params
 
     if method is not None and model is not None:
         raise UsageError("--method and --model are two networks: give one of them")
     params = load_params(PARAMS_FILE) if PARAMS_FILE.exists() else None
+    if params and out.resolve() == Path(params.evaluate.masks).resolve():
+        raise UsageError(f"{out} is the folder of ground truth (evaluate.masks): name another folder with --out")
     with tempfile.TemporaryDirectory() as folder:
         from wsgcn.predict import predict_photographs
 
@@ -79,11 +81,9 @@ def _checkpoint(params: Params, method: str | None) -> Path:
     """The network of a method, or the only one that there is."""
     from wsgcn.store.paths import Artifacts
 
-    artifacts = Artifacts()
+    def network(name: str) -> Path:
+        return Artifacts().checkpoint("segtrain", name)
+
     if method is not None:
-        return artifacts.checkpoint("segtrain", params.method(method).name)
-    trained = [name for name in params.methods if artifacts.checkpoint("segtrain", name).is_file()]
-    if len(trained) != 1:
-        there = f"are networks of {', '.join(trained)}" if trained else "is no network yet"
-        raise UsageError(f"there {there}: give --method NAME, after `dvc repro segtrain@NAME`")
-    return artifacts.checkpoint("segtrain", trained[0])
+        return network(params.method(method).name)
+    return network(only_method(params, lambda name: network(name).is_file(), "network", "segtrain").name)

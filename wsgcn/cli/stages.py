@@ -29,7 +29,7 @@ app = typer.Typer()
 def code() -> None:
     """Note for DVC which code each stage is made of, in artifacts/code; dvc repro does this first of all.
 
-    It stops where files lie in artifacts that no stage has made, as dvc repro would replace them.
+    It stops where somebody changed CAMs, graphs, scores or labels by hand, as dvc repro would replace them.
 
     Example: wsgcn code
     """

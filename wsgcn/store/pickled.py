@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
 
+DEEPEST = 4
+"""Arrays within each other; none of the layouts has more than one."""
 LARGEST = 2**30
 """Bytes of a file of maps at most: 500 times those of one class of a photograph of VOC."""
 
@@ -179,8 +181,12 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _S
 
 def _content(value: object) -> object:
     """What is sealed: a pickle that is read has no more to do with it."""
-    while isinstance(value, _Array):
+    for _ in range(DEEPEST):
+        if not isinstance(value, _Array):
+            break
         value = value.content
+    else:
+        raise pickle.UnpicklingError("an array that holds itself")
     return value.content if isinstance(value, _Sealed) else value
 
 
