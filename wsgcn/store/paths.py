@@ -95,3 +95,7 @@ class Artifacts:
     def photographs(self, name: str) -> Path:
         """The counts of each photograph that ``evaluate-labels`` found for a method."""
         return self.folder("evaluate-labels", name) / "photographs.npz"
+
+    def confusion(self, stage: str, name: str) -> Path:
+        """The confusion matrix of the last step that ``evaluate-labels`` or ``evaluate`` scored, as a table."""
+        return self.folder(stage, name) / "confusion.csv"
