@@ -280,7 +280,21 @@ def test_own_photographs_change_two_sections_and_the_rest_is_the_presets(tmp_pat
     before, after = (yaml.safe_load(one) for one in (params_text(preset, None, None), text))
     for content in (before, after):
         del content["dataset"], content["evaluate"]["classes"], content["evaluate"]["masks"]
+        for source in content["cams"].values():
+            source["train"].pop("lr", None)
     assert after == before
+
+
+def test_few_classes_slow_the_classifiers_down(tmp_path):
+    names = [f"class {number}" for number in range(41)]
+    for preset, trainings in (("voc12-mobile", ["mobile"]), ("voc12", ["irnet", "psa"])):
+        rates = {}
+        for count in (3, 21, 41):
+            photographs = own(tmp_path, classes=tuple(names[:count]))
+            cams = yaml.safe_load(params_text(preset, photographs, None))["cams"]
+            rates[count] = [cams[name]["train"]["lr"] for name in trainings]
+        assert rates[21] == rates[41]
+        assert rates[3] == pytest.approx([rate / 10 for rate in rates[21]])
 
 
 def test_a_project_of_own_photographs_has_their_table(tmp_path, quick):

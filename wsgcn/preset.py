@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ OWN_PRESET = "voc12-mobile"
 """The preset of own photographs where none is named."""
 NO_MASKS = "masks"
 """Folder of a project for masks, where the dataset has none: DVC wants what a stage depends on to be there."""
+VOC_CLASSES = 20
+"""For which the presets' rates were chosen, the background apart."""
 TABLE = "photographs.csv"
 """File of a project of own photographs: which there are, their labels and their lists."""
 
@@ -128,7 +131,23 @@ dataset:
     first = next(number for number in range(start, len(lines)) if lines[number].startswith("  classes: "))
     last = next(number for number in range(first, len(lines)) if "]" in lines[number])
     lines[first : last + 1] = [f"  classes: {classes} # scored; pixels of any other class are ignored\n"]
-    return _replace(lines, "  masks: ", NO_MASKS if own.masks is None else str(own.masks))
+    lines = _replace(lines, "  masks: ", NO_MASKS if own.masks is None else str(own.masks))
+    return _slower(lines, (len(own.classes) - 1) / VOC_CLASSES)
+
+
+def _slower(lines: list[str], share: float) -> list[str]:
+    """The classifiers' rates for fewer classes than VOC has.
+
+    Their loss is a mean over the classes: the fewer there are, the larger each one's gradient, and with the rate of 20
+    classes a network of six can lose all its features in the first updates.
+    """
+    section = ""
+    for number, line in enumerate(lines):
+        section = line.strip() if line[:1].isalpha() else section
+        found = re.fullmatch(r"( +lr: )([\d.e-]+)(.*\n)", line)
+        if found and section.startswith("cams:") and share < 1:
+            lines[number] = f"{found[1]}{float(f'{share * float(found[2]):.1g}')}{found[3]}"
+    return lines
 
 
 def _devkit(data: Path) -> Path:
