@@ -72,6 +72,7 @@ def tracked(monkeypatch):
         return asked.left_out.get(method.name, ())
 
     monkeypatch.setattr("wsgcn.tracking.live.live", live)
+    monkeypatch.setattr("wsgcn.tracking.live.live_means", live)
     monkeypatch.setattr("wsgcn.tracking.complete.complete_run", complete_run)
     monkeypatch.setattr("wsgcn.tracking.finished.finished_runs", lambda params, warn: asked.runs)
     return asked
