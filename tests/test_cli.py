@@ -106,7 +106,7 @@ def run_main(monkeypatch, capsys, *words):
 
 
 def test_a_command_for_each_stage_one_to_begin_one_to_clean_one_to_measure_and_one_for_weights():
-    assert list(GROUP) == ["init", *STAGES, "predict", "show", "export", "clean", "bench", "weights"]
+    assert list(GROUP) == ["init", *STAGES, "predict", "show", "export", "export-model", "clean", "bench", "weights"]
     assert ("code", *ALL_STAGES) == STAGES
 
 
