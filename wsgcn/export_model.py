@@ -29,8 +29,8 @@ SMALLEST = 16
 """Pixels that each side of a photograph has at least; in smaller ones a scale may leave nothing."""
 OPSET = 18
 """Of ONNX: the first whose resizing smooths where it shrinks, as PyTorch's does."""
-_DOUBLE, _INT64 = 11, 7
-"""Types of numbers, as ONNX counts them."""
+_INT64 = 7
+"""Type of whole numbers, as ONNX counts types."""
 NOTE = (
     "Labels are the likeliest class of each pixel. Normalisation, scales, flip and merge of the test-time augmentation "
     "are in this network; the dense CRF is not."
@@ -43,6 +43,9 @@ def export_onnx(model: Model, file: Path) -> None:
     Its input ``rgb`` is a photograph, ``(1, H, W, 3)`` uint8 with sides of at least :data:`SMALLEST` pixels, its output
     ``probs`` is ``(1, C, H, W)`` float32 that sum to 1 over C. Metadata are ``class_names``, ``scales``, ``flip`` and
     ``merge`` in JSON, and a ``note`` on what is in the network.
+
+    ONNX scales the sides of a photograph in single precision: with a scale that this does not hold exactly, such as
+    0.7, a side where the product ends in ½ may come out a pixel longer or shorter than in PyTorch.
 
     Args:
         model: network and settings; its CRF is left out.
@@ -80,6 +83,9 @@ class _Exported(nn.Module):
         network: its ASPP is replaced.
         model: the settings.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, network: DeepLabV2, model: Model):
         super().__init__()
@@ -121,8 +127,8 @@ def _translations() -> dict[Any, Any]:
     except ImportError:
         raise UsageError("ONNX files need more packages: pip install 'wsgcn[onnx]'") from None
 
-    def rounded(number: Any, digits: None = None) -> Any:
-        return onnx.Cast(onnx.Round(onnx.Cast(number, to=_DOUBLE)), to=_INT64)
+    def rounded(side: Any, digits: None = None) -> Any:
+        return onnx.Cast(onnx.Round(side), to=_INT64)
 
     return {round: rounded}
 
