@@ -70,7 +70,7 @@ def test_the_command_writes_what_predict_labels_with(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checkpoint = save_network(tmp_path / "network.pt")
     monkeypatch.setattr("wsgcn.cli.export_model.find_model", lambda *given, **more: plain)
-    plain = model_of(checkpoint, NAMES, EVERYTHING, crf=False)
+    plain = model_of(checkpoint, NAMES, PLAIN, crf=False)
     done = CliRunner().invoke(app, ["export-model", "network.onnx", "--model", "network.pt"])
     assert done.exit_code == 0, done.output
     assert "network.onnx labels photographs in 3 classes" in done.output

@@ -115,4 +115,4 @@ def test_the_model_says_what_it_is(client, params, artifacts, method, monkeypatc
     for number, name in enumerate(params.dataset.classes):
         assert f"| {number} | {name} |" in card
     for name, value in NETWORK_NUMBERS.items():
-        assert f"| {name} | {value:.4f} |" in card
+        assert f"| {name} | {value:.4g} |" in card

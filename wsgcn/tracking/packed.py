@@ -33,7 +33,7 @@ propagation {propagation}).
 |---|---|
 {classes}
 
-Scores of this network, fractions, named as in `scores/network.json` of its run:
+Scores of this network and facts of its training, named as in `scores/network.json` of its run:
 
 | score | value |
 |---|---|
@@ -112,6 +112,6 @@ def _card(params: Params, method: Method, scores: Mapping[str, float], run_id: s
         column=PHOTO,
         count=len(params.dataset.classes),
         classes="\n".join(f"| {number} | {name} |" for number, name in enumerate(params.dataset.classes)),
-        scores="\n".join(f"| {name} | {value:.4f} |" for name, value in scores.items()),
+        scores="\n".join(f"| {name} | {value:.4g} |" for name, value in scores.items()),
         run=run_id,
     )
