@@ -105,8 +105,9 @@ def run_main(monkeypatch, capsys, *words):
 # ---------------------------------------------------------------- help
 
 
-def test_a_command_for_each_stage_one_to_begin_one_to_clean_one_to_measure_and_one_for_weights():
-    assert list(GROUP) == ["init", *STAGES, "predict", "show", "export", "export-model", "clean", "bench", "weights"]
+def test_a_command_for_each_stage_and_those_beside_the_pipeline():
+    beside = ["cams-import", "predict", "show", "export", "export-model", "clean", "bench", "weights"]
+    assert list(GROUP) == ["init", *STAGES, *beside]
     assert ("code", *ALL_STAGES) == STAGES
 
 
@@ -368,7 +369,7 @@ def test_evaluated_labels_are_compared_with_what_is_there(here, received, tracke
 
 
 def test_dvc_knows_what_comes_next_and_quiet_says_nothing(here, received, tracked, monkeypatch):
-    monkeypatch.setenv("DVC_ROOT", str(here))
+    monkeypatch.setenv("DVC_STAGE", "crf@WSGCN-I")
     done = CliRunner().invoke(cli.app, ["crf", "--variant", "I"])
     assert done.output == "artifacts/crf/WSGCN-I is complete after 0 s\n"
     with pytest.MonkeyPatch.context() as environment:
@@ -476,10 +477,11 @@ def one_line(shown, code, *parts):
     assert missing == [], shown[2]
 
 
-@pytest.mark.parametrize("command", [*STAGES, "clean"])
+@pytest.mark.parametrize("command", [*STAGES, "cams-import", "clean"])
 def test_missing_parameters_are_one_line(tmp_path, monkeypatch, capsys, tracked, command):
     monkeypatch.chdir(tmp_path)
     options = ["--variant", "I"] if command in (*BY_VARIANT, *BY_METHOD) else []
+    options = [".", "--format", "psa"] if command == "cams-import" else options
     one_line(run_main(monkeypatch, capsys, command, *options), 2, "params.yaml is missing", "wsgcn init")
 
 

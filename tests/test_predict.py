@@ -140,12 +140,54 @@ def test_a_network_of_other_classes_is_refused_before_any_work(model, photograph
 
 
 def test_names_of_results(photographs, tmp_path):
-    found = find_photos([photographs / "ä.png", photographs, photographs / "deep"])
+    out = tmp_path / "out"
+    found = find_photos([photographs / "ä.png", photographs, photographs / "deep"], out)
     assert [one.id for one in found] == ["ä", "a b", "deep__c", "c"]
     assert found[0] == Photo("ä", photographs / "ä.png")
     Image.new("RGB", (4, 4)).save(tmp_path / "ä.png")
-    with pytest.raises(UsageError, match="would have one name: give them two --out folders"):
-        find_photos([photographs / "ä.png", tmp_path / "ä.png"])
+    with pytest.raises(UsageError, match="would have results of one name: rename one of them"):
+        find_photos([photographs / "ä.png", tmp_path / "ä.png"], out)
+
+
+def test_results_in_the_folder_of_the_photographs_are_no_photographs(model, photographs):
+    for _ in range(2):
+        assert label(model, [photographs], photographs / "masks") == 3
+
+
+def test_probabilities_are_those_of_the_network_that_made_the_labels(model, photographs, tmp_path):
+    out = tmp_path / "out"
+    other = model_of(model.checkpoint, NAMES, SETTINGS | {"scales": [1.0]}, crf=True)
+    label(model, [photographs / "ä.png"], out, probabilities=True)
+    first = (out / "probabilities" / "ä.npz").read_bytes()
+    label(other, [photographs / "ä.png"], out)
+    label(other, [photographs / "ä.png"], out, probabilities=True)
+    assert (out / "probabilities" / "ä.npz").read_bytes() != first
+
+
+@pytest.mark.parametrize("name", ["labels/ä.png", "overlays/ä.png"])
+def test_a_file_that_somebody_else_made_is_not_overwritten(model, photographs, tmp_path, name):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    Image.new("L", (32, 24)).save(path)
+    before = path.read_bytes()
+    with pytest.raises(StageError, match=r"ä.png was not made by `wsgcn predict`"):
+        label(model, [photographs / "ä.png"], tmp_path / "out")
+    assert path.read_bytes() == before
+
+
+def test_another_list_of_classes_is_not_overwritten(model, photographs, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "classes.csv").write_text("id,name\n0,mine\n")
+    with pytest.raises(UsageError, match=r"classes\.csv lists other classes"):
+        label(model, [photographs / "ä.png"], tmp_path / "out")
+    assert (tmp_path / "out" / "classes.csv").read_text() == "id,name\n0,mine\n"
+
+
+def test_settings_of_another_version_are_one_line(model):
+    for wrong in ({"scales": ["x"]}, {"crf": {"iterations": 1}}, {"crf": None}):
+        with pytest.raises(DataError, match="settings of another version") as caught:
+            model_of(model.checkpoint, NAMES, SETTINGS | wrong, crf=True)
+        assert "\n" not in str(caught.value)
 
 
 # ---------------------------------------------------------------- the command
@@ -183,6 +225,13 @@ def test_the_only_network_needs_no_name(project, photographs):
         run(photographs / "ä.png", "--out", "one", "--model", Artifacts().checkpoint("segtrain", "PSA")).exit_code == 0
     )
     assert (project / "one/labels/ä.png").read_bytes() == (project / "masks/labels/ä.png").read_bytes()
+
+
+def test_the_folder_of_ground_truth_is_refused(project, photographs):
+    content = yaml.safe_load((project / "params.yaml").read_text())
+    content["evaluate"]["masks"] = "masks"
+    (project / "params.yaml").write_text(yaml.safe_dump(content))
+    assert "is the folder of ground truth" in str(run(photographs, "--out", "masks").exception)
 
 
 def test_two_networks_and_none_are_refused(project, photographs, monkeypatch, tmp_path):

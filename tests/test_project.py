@@ -301,6 +301,22 @@ def test_copies_lie_in_the_project_where_it_was_asked_for(tmp_path, quick):
     assert str(tmp_path) not in (tmp_path / "made" / "params.yaml").read_text()
 
 
+def test_a_photograph_of_the_user_is_not_overwritten_by_a_copy(tmp_path, quick):
+    there = tmp_path / "made" / "data" / "x" / "a 1.JPG"
+    there.parent.mkdir(parents=True)
+    copies = {"a 1.JPG": own(tmp_path).root / "a 1.JPG"}
+    there.write_bytes(b"another photograph")
+    refused(
+        "is another photograph than",
+        tmp_path / "made",
+        "voc12-mobile",
+        own(tmp_path, root=Path("data/x"), copies=copies),
+    )
+    there.write_bytes(b"a photograph")
+    init_project(tmp_path / "made", "voc12-mobile", own(tmp_path, root=Path("data/x"), copies=copies), None)
+    assert (tmp_path / "made" / "params.yaml").exists()
+
+
 def test_a_table_of_the_user_is_not_overwritten(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "photographs.csv").write_text("mine")

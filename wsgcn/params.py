@@ -228,6 +228,13 @@ class Params(Section):
                     yield f"{room}.{name}.train", entry.train
         yield "segtrain", self.segtrain
 
+    def outside(self) -> set[str]:
+        """Files and folders of the user that this names: the dataset, masks, weights."""
+        kinds = (*self.cams.values(), *self.affinity.values(), *self.propagate.values(), *self.crf.values())
+        files = {file for one in (self.dataset, *kinds) for file in one.files()} | {*self.segtrain.files()}
+        root = getattr(self.dataset, "root", None)
+        return files | {self.evaluate.masks, *([root] if root else [])}
+
     def variant(self, name: str) -> Variant:
         """A variant with what it names.
 

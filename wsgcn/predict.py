@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
@@ -21,9 +21,9 @@ from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.workers import EachImage, map_images
 from wsgcn.sections import Crf
 from wsgcn.store.code import code_version
-from wsgcn.store.files import write_atomic, write_table
+from wsgcn.store.files import read_table, write_atomic, write_table
 from wsgcn.store.fingerprints import DigestedFile, file_digest, fingerprint, read_fingerprint
-from wsgcn.store.label_maps import save_label_map
+from wsgcn.store.label_maps import FINGERPRINT, save_label_map
 from wsgcn.store.photos import find_photographs, load_photo, photo_id
 
 if TYPE_CHECKING:
@@ -64,9 +64,16 @@ def model_of(checkpoint: Path, classes: Sequence[str], settings: Mapping[str, An
         classes: their names, background first.
         settings: ``scales``, ``flip``, ``merge`` and ``crf``.
         crf: labels are those after the CRF.
+
+    Raises:
+        DataError: the settings are those of another version.
     """
-    refined = Crf(**settings["crf"]) if crf else None
-    return Model(checkpoint, tuple(classes), tuple(settings["scales"]), settings["flip"], settings["merge"], refined)
+    try:
+        refined = Crf(**settings["crf"]) if crf else None
+        scales = tuple(map(float, settings["scales"]))
+        return Model(checkpoint, tuple(classes), scales, settings["flip"], settings["merge"], refined)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{checkpoint} has settings of another version: {' '.join(str(error).split())}") from error
 
 
 @dataclass(frozen=True)
@@ -105,17 +112,22 @@ class PredictPhoto:
         """
         files = {name: self.folder / name / f"{photo.id}{suffix}" for name, suffix in self._suffixes().items()}
         mark = fingerprint(self.code, self._settings(), [self.network.digest, file_digest(photo.path)])
-        if read_fingerprint(files[LABELS]) == mark and all(path.is_file() for path in files.values()):
+        if all(read_fingerprint(path) == mark for path in files.values()):
             return
+        for path in files.values():
+            if path.exists() and read_fingerprint(path) is None:
+                raise DataError(f"{path} was not made by `wsgcn predict`: move it away, or name another folder")
         rgb_u8 = load_photo(photo.path)
         model = self.model
         probs = predict_probs(_load(self.network, self.device), rgb_u8, model.scales, model.flip, model.merge)
         labels = labels_of(probs, rgb_u8, model.crf)
         if self.probabilities:
-            halves, names = probs.astype(np.float16), np.array(model.class_names)
-            write_atomic(files[PROBABILITIES], lambda file: np.savez_compressed(file, probs=halves, class_names=names))
+            content = (probs.astype(np.float16), np.array(model.class_names), np.array(mark))
+            write_atomic(files[PROBABILITIES], lambda file: _save_probabilities(file, *content))
+        info = PngImagePlugin.PngInfo()
+        info.add_text(FINGERPRINT, mark)
         overlay = self._overlay(photo, rgb_u8, labels)
-        write_atomic(files[OVERLAYS], lambda file: overlay.save(file, format="PNG"))
+        write_atomic(files[OVERLAYS], lambda file: overlay.save(file, format="PNG", pnginfo=info))
         save_label_map(files[LABELS], labels, mark)
 
     def _suffixes(self) -> dict[str, str]:
@@ -130,6 +142,12 @@ class PredictPhoto:
     def _overlay(self, photo: Photo, rgb_u8: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Image.Image:
         tiles = [(photo.path.name, rgb_u8), ("labels", label_overlay(rgb_u8, labels))]
         return draw_panel(tiles, find_legend([labels], self.model.class_names), len(rgb_u8))
+
+
+def _save_probabilities(
+    file: BinaryIO, probs: NDArray[np.float16], class_names: NDArray[np.str_], fingerprint: NDArray[np.str_]
+) -> None:
+    np.savez_compressed(file, probs=probs, class_names=class_names, fingerprint=fingerprint)
 
 
 @lru_cache(maxsize=1)
@@ -159,12 +177,12 @@ def predict_photographs(
         DataError: the network or a folder is missing or broken, or the network has other classes.
         StageError: some photographs failed; the others were labelled.
     """
-    photos = find_photos(given)
+    photos = find_photos(given, folder)
     name = str(pick_device(device))
     network = DigestedFile(model.checkpoint, file_digest(model.checkpoint))
     loaded = _load(network, name)  # a broken checkpoint is one error, not one for each photograph
     require_names(loaded, model)
-    write_table(folder / CLASSES, ("id", "name"), enumerate(model.class_names))
+    _note_classes(folder / CLASSES, model.class_names)
     code = code_version(__name__, type(loaded.backbone).__module__)
     work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
     processes = worker_count(workers) if name == "cpu" else min(worker_count(workers), ON_ACCELERATOR)
@@ -186,8 +204,21 @@ def require_names(network: DeepLabV2, model: Model) -> None:
         )
 
 
-def find_photos(given: Iterable[Path]) -> list[Photo]:
+def _note_classes(path: Path, class_names: Sequence[str]) -> None:
+    """Write the list of classes; another one means that somebody's own files, or those of other classes, are there."""
+    rows = [{"id": str(class_id), "name": name} for class_id, name in enumerate(class_names)]
+    if not path.exists():
+        write_table(path, ("id", "name"), enumerate(class_names))
+    elif read_table(path) != rows:
+        raise UsageError(f"{path} lists other classes: name another folder with --out")
+
+
+def find_photos(given: Iterable[Path], results: Path) -> list[Photo]:
     """The photographs of files and folders; one in a folder is called by its path there.
+
+    Args:
+        given: files and folders.
+        results: folder whose pictures are results of earlier runs.
 
     Raises:
         UsageError: two of them would have one name.
@@ -198,8 +229,10 @@ def find_photos(given: Iterable[Path]) -> list[Photo]:
         names = find_photographs(path) if path.is_dir() else {path.name: path.name}
         root = path if path.is_dir() else path.parent
         for name, file in names.items():
+            if (root / file).resolve().is_relative_to(results.resolve()):
+                continue
             photo = Photo(photo_id(name), root / file)
             other = photos.setdefault(photo.id, photo)
             if other.path != photo.path:
-                raise UsageError(f"{other.path} and {photo.path} would have one name: give them two --out folders")
+                raise UsageError(f"{other.path} and {photo.path} would have results of one name: rename one of them")
     return list(photos.values())

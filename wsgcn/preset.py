@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from wsgcn.errors import UsageError
 from wsgcn.vocabulary import IN_PACKAGE, PRESET_FOLDER
 
@@ -75,6 +77,11 @@ def params_text(preset: str, data: Path | OwnPhotographs | None, weights: Path |
         if lines == before:
             raise UsageError(f"--weights does not go with the preset {preset}, which brings its own")
     return "".join(lines)
+
+
+def preset_seed(preset: str) -> int:
+    """The seed of a preset's runs, from which the validation list of own photographs follows too."""
+    return int(yaml.safe_load((PRESET_FOLDER / f"{preset}.yaml").read_text())["runtime"]["seed"])
 
 
 def pipeline_text(preset: str) -> str:

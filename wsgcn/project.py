@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -22,9 +24,10 @@ from wsgcn.preset import (
     pipeline_text,
     weight_files,
 )
+from wsgcn.store.files import write_atomic
 from wsgcn.vocabulary import PRESET_FOLDER
 
-_GITIGNORE = "/artifacts/\n/.wsgcn/\n/dvc_plots/\n/data/\n/weights/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
+_GITIGNORE = "/artifacts/\n/.wsgcn/\n/dvc_plots/\n/data/\n/weights/\n/imported/\n/mlflow.db\n/mlruns/\n/mlartifacts/\n"
 _MASKS_NOTE = "Masks for scoring go here: <id>.png, grey or palette, a class id a pixel, 255 = not scored.\n"
 _DVCIGNORE = """\
 # Finished work is no pipeline's: DVC need not look for stages among its many files.
@@ -82,6 +85,8 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
     for name in ("params.yaml", "dvc.yaml", *([TABLE] if own else [])):
         if (folder / name).exists():
             raise UsageError(f"{folder / name} exists: choose another folder, nothing was changed")
+    if own is not None:
+        _refuse_other_photographs(folder / own.root, own.copies)
     params = params_text(preset, data, weights)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,8 +100,7 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
         # Last, so that what failed before them can be tried again.
         if own:
             for name, source in own.copies.items():
-                (folder / own.root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, folder / own.root / name)
+                write_atomic(folder / own.root / name, partial(_copy, source))
             (folder / TABLE).write_text(own.table, encoding="utf-8")
         (folder / "dvc.yaml").write_text(pipeline_text(preset))
         (folder / "params.yaml").write_text(params)
@@ -143,6 +147,23 @@ def _unfit_weights(folder: Path, content: Any) -> list[str]:
         except DataError as error:
             unfit.append(f"{error}: give the right file with --weights, or name it in params.yaml")
     return unfit
+
+
+def _refuse_other_photographs(root: Path, copies: Mapping[str, Path]) -> None:
+    """Stop before a copy would replace a photograph that is another one.
+
+    Raises:
+        UsageError: it would.
+    """
+    for name, source in copies.items():
+        there = root / name
+        if there.exists() and there.read_bytes() != source.read_bytes():
+            raise UsageError(f"{there} is another photograph than {source}: choose another folder, nothing was changed")
+
+
+def _copy(source: Path, file: BinaryIO) -> None:
+    with source.open("rb") as photograph:
+        shutil.copyfileobj(photograph, file)
 
 
 def _write_new(path: Path, text: str) -> None:

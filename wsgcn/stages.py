@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wsgcn.sections import backbone_module
 from wsgcn.store.code import code_version, module_versions
 from wsgcn.store.files import remove_others, write_text
 from wsgcn.store.fingerprints import tree_digest
+from wsgcn.store.paths import in_project
 
 if TYPE_CHECKING:
     from wsgcn.params import Params
@@ -81,7 +81,7 @@ def _described(params: Params, stage: str, name: str | None) -> str:
     chosen = _chosen(params, stage, name or "")
     modules = (STAGES[stage].module, *chosen.modules)
     lines = [f"{version} {module}" for module, version in sorted(module_versions(*modules).items())]
-    lines += [f"{tree_digest(Path(file))} {file}" for file in chosen.files]
+    lines += [f"{tree_digest(in_project(file))} {file}" for file in chosen.files]
     return "\n".join([code_version(*modules), *lines, ""])
 
 

@@ -90,6 +90,24 @@ def test_masks_decide_what_is_scored_and_what_validates(folder, tmp_path):
     ]
 
 
+def test_few_masks_are_told_before_a_project_is_made(folder, tmp_path):
+    masks = tmp_path / "few"
+    masks.mkdir()
+    (masks / "c1 ü.png").touch()
+    (problem,) = found(folder, masks=masks)[0].problems
+    assert problem.startswith("no photograph for list val (0)")
+    (masks / "c2 ü.png").touch()
+    result, lines = found(folder, masks=masks)
+    assert result.problems == []
+    assert (lines["list val"].count, lines["list score"].count) == ("1", "1")
+
+
+def test_lists_of_the_table_are_told(folder):
+    rows = (folder / "tags.csv").read_text().splitlines()
+    (folder / "tags.csv").write_text("\n".join([f"{rows[0]},splits", *(f"{row},val" for row in rows[1:])]))
+    assert found(folder)[1]["with lists in the table"].count == "24"
+
+
 def test_rotated_photographs_are_told_and_sized_upright(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -122,7 +140,7 @@ def test_copies_never_validate_and_may_not_contradict_each_other(folder):
         ("whole.png,c at", "almost the same name (1): write one of them everywhere: c at (1) / cat (13)"),
         ("whole.png,background", "a class with a name of ours (1)"),
         ("broken.jpg,cat", "unreadable (1): replace or remove them: "),
-        ("d1.jpg,dog", "with the same name but for the suffix (2): rename them: d1.PNG, d1.jpg"),
+        ("d1.jpg,dog", "names alike but for suffix or folders (2): rename them: d1.PNG, d1.jpg"),
     ],
 )
 def test_what_contradicts_itself_stops(folder, line, problem):
@@ -145,10 +163,20 @@ def test_a_photograph_without_a_tag_is_left_out_and_told(folder):
     assert not {"loose.png", "empty.png"} & {one.image for one in result.photographs}
 
 
+def test_a_class_folder_with_a_separator_in_its_name_stops(tmp_path):
+    for number, name in enumerate(("cat", "cat", "dog;big", "dog;big")):
+        photo(tmp_path / name / f"{number}.png", number)
+    (problem,) = found(tmp_path)[0].problems
+    assert problem == "classes with ';' in their name (1): it separates labels; rename them: dog;big"
+
+
 def test_one_photograph_cannot_teach_and_validate(tmp_path):
     photo(tmp_path / "cat/1.png")
     problems = found(tmp_path)[0].problems
-    assert problems == ["list val (0): no network sees them before it is evaluated"]
+    assert problems == [
+        "no photograph for list val (0): no network sees them before it is evaluated; "
+        "add photographs, or masks, so that each class is on several"
+    ]
 
 
 def test_neither_table_nor_folders_and_two_tables_are_refused(tmp_path):

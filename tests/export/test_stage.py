@@ -224,13 +224,13 @@ def test_the_only_method_with_labels_needs_no_name(project, monkeypatch, form):
 def test_a_name_is_asked_for_where_none_or_two_have_labels(project, monkeypatch):
     save_label_map(project.artifacts.label_map("crf", "IRNet", "a b"), project.labels["a b"], "mark")
     done = run(project, monkeypatch, "mine", "--format", "png")
-    assert str(done.exception).startswith("there are labels of WSGCN-I, IRNet: give --method NAME")
+    assert str(done.exception).startswith("there are label maps of WSGCN-I, IRNet: give --method NAME")
     assert run(project, monkeypatch, "mine", "--format", "png", "--method", METHOD).exit_code == 0
     assert isinstance(run(project, monkeypatch, "mine", "--format", "png", "--method", "none").exception, UsageError)
     for path in (project.artifacts.root / "crf").rglob("*.png"):
         path.unlink()
     done = run(project, monkeypatch, "mine", "--format", "png")
-    assert str(done.exception) == "there are no labels yet: give --method NAME, after `dvc repro crf@NAME`"
+    assert str(done.exception) == "there is no label map yet: give --method NAME, after `dvc repro crf@NAME`"
 
 
 def test_an_unknown_format_is_wrong_use(project, monkeypatch):

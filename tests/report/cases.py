@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import numpy as np
 from PIL import Image
 
 from wsgcn.report.results import MethodResult
+from wsgcn.store.counts import PhotographCounts, save_counts
 from wsgcn.store.files import write_atomic, write_json
+from wsgcn.store.index import ImageRecord, Index, save_index
+from wsgcn.store.label_maps import save_label_map
 
 LOSSES = ("total", "fg", "bg", "ent", "lap")
 EVIL = '<b>|cat & "dog" *'
 CLASSES = ("background", EVIL)
+VOID = {"meta", "img", "input"}
+"""Tags that nothing closes."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,29 @@ def write_both(artifacts, one, panels=("x", "y z")):
     write_network(artifacts, one, panels=panels)
 
 
+def write_photographs(artifacts, ids, size=(6, 8), names=CLASSES):
+    """The index, and white photographs."""
+    height, width = size
+    root = artifacts.root / "raw"
+    images = tuple(ImageRecord(one, f"{one}.png", height, width, (1,), ("train",)) for one in ids)
+    save_index(artifacts.index, Index("tiny", str(root), tuple(names), images))
+    root.mkdir(parents=True, exist_ok=True)
+    for one in ids:
+        Image.new("RGB", (width, height), "white").save(root / f"{one}.png")
+
+
+def write_label_maps(artifacts, one, ids, labels):
+    """Label maps of a method after the CRF: one for each photograph, ``(H, W)`` class ids."""
+    for image_id, found in zip(ids, labels):
+        save_label_map(artifacts.label_map("crf", one.name, image_id), np.array(found, dtype=np.uint8), "")
+
+
+def write_counts(artifacts, one, ids, classes=CLASSES, **steps):
+    """Counts of each photograph, by step ``(N, C, 3)``; without steps as where there is no ground truth."""
+    arrays = {step: np.array(counts, dtype=np.int32) for step, counts in steps.items()}
+    save_counts(artifacts.photographs(one.name), PhotographCounts(tuple(ids), tuple(classes), arrays))
+
+
 def _write(folder, one, scores, panels):
     write_json(folder / "scores.json", scores)
     width = 1800 if one.propagation.partial_labels_used else 1500  # a tile more
@@ -121,3 +151,27 @@ def _write(folder, one, scores, panels):
             folder / "panels" / f"{image_id}.png",
             lambda file: Image.new("RGB", (width, 260), "red").save(file, format="PNG"),
         )
+
+
+class Balanced(HTMLParser):
+    """Fails where a tag is not closed in order; keeps what is inside and what is referred to."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.seen, self.sources, self.texts, self.ids = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        self.sources += [value for key, value in attrs if key in ("src", "href")]
+        self.ids += [value for key, value in attrs if key == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)

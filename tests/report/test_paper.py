@@ -9,7 +9,7 @@ import yaml
 
 from tests.conftest import ROOT
 from wsgcn.params import parse_params
-from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER, citations, paper_tables
+from wsgcn.report.paper import LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER, citations, paper_tables, with_ours
 from wsgcn.report.published import REFERENCES, TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from wsgcn.tracking.finished import FinishedRun
 from wsgcn.tracking.parameters import flat_params
@@ -119,6 +119,14 @@ def test_without_runs_only_published_figures_stand():
     assert filled([]) == {}
     titles = [table.title.split(":")[0] for table in paper_tables([], [])]
     assert titles == ["Table 1", "Table 2", "Table 3", "Table 4", "Table 5"]
+
+
+def test_tables_without_a_figure_of_ours_are_left_out():
+    assert with_ours(paper_tables([], [])) == []
+    kept = with_ours(paper_tables([run()], []))
+    assert [table.title.split(":")[0] for table in kept] == ["Table 1", "Table 2"]
+    kept = with_ours(paper_tables([], [run("PSA", **DRN)]))
+    assert [table.title.split(":")[0] for table in kept] == ["Table 4"]
 
 
 def test_the_papers_setting_fills_its_rows():

@@ -3,7 +3,6 @@
 import html
 import io
 import re
-from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
@@ -14,6 +13,7 @@ from tests.report.cases import (
     LOSSES,
     METHODS,
     SHIPPED,
+    Balanced,
     Propagation,
     label_scores,
     method,
@@ -26,8 +26,10 @@ from tests.report.cases import (
     write_network,
 )
 from wsgcn.errors import DataError
+from wsgcn.report.content import Content
 from wsgcn.report.findings import basis, findings
-from wsgcn.report.page import escape_markdown, html_page, markdown_page, markdown_table
+from wsgcn.report.html import html_page
+from wsgcn.report.markdown import escape_markdown, markdown_page, markdown_table
 from wsgcn.report.paper import paper_tables
 from wsgcn.report.results import MethodResult
 from wsgcn.report.stage import write_report
@@ -35,35 +37,10 @@ from wsgcn.report.table import Cell, comparison, coverage, losses, mark_best, pa
 from wsgcn.store.files import write_table
 from wsgcn.store.paths import Artifacts
 
-VOID = {"meta", "img", "br"}
-
 
 @pytest.fixture
 def artifacts(tmp_path):
     return Artifacts(tmp_path / "artifacts")
-
-
-class Balanced(HTMLParser):
-    """Fails where a tag is not closed in order; keeps what is inside and what is referred to."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.seen, self.sources, self.texts = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append(tag)
-        self.sources += [value for key, value in attrs if key in ("src", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 def page(artifacts):
@@ -123,8 +100,11 @@ def test_the_page_is_balanced_and_needs_nothing_else(artifacts):
     assert not {"script", "link"} & set(read.seen)
     assert EVIL in read.texts
     assert "<b>|cat" not in page(artifacts)
-    assert 'style="width:100.0%"' in page(artifacts)
-    assert 'style="width:83.3%"' in page(artifacts)  # a panel with fewer tiles has tiles of the same size
+    assert not re.search(r"https?:|url\(|@import", page(artifacts))
+    assert len(set(read.ids)) == len(read.ids)
+    assert {one[1:] for one in read.sources if one.startswith("#")} <= set(read.ids)
+    assert "max-width:100.0%" in page(artifacts)
+    assert "max-width:83.3%" in page(artifacts)  # a panel with fewer tiles has tiles of the same size
 
 
 def test_nothing_evaluated_is_one_line_that_helps(artifacts):
@@ -264,7 +244,7 @@ def test_gaps_are_dashes():
     assert partial_label_table([poor]).rows[0][1:] == (Cell("–"), Cell("–"))
     assert losses([poor]).rows[0][1] == Cell("–")
     assert coverage([poor]) is None
-    Balanced(html_page([poor], paper_tables([], [])))
+    Balanced(html_page(Content([poor], paper_tables([], []))))
     assert "an unknown number of photographs" in basis([poor])
     assert "mIoU:" not in " ".join(findings([poor, result("IRNet")]))
 
@@ -291,9 +271,9 @@ def test_the_best_is_bold_and_ties_share_it():
     assert mark_best([0.5]) == [Cell("50.0")]
     assert [one.best for one in mark_best([2.0, 1.0], lowest=True)] == [False, True]
     both = [result("WSGCN-I", 0.7), result("IRNet", 0.6)]
-    assert "**70.0**" in markdown_page(both, [])
-    assert "**60.0**" not in markdown_page(both, [])
-    assert '<td class="best"><b>70.0</b></td>' in html_page(both, [])
+    assert "**70.0**" in markdown_page(Content(both))
+    assert "**60.0**" not in markdown_page(Content(both))
+    assert '<td class="best"><b>70.0</b></td>' in html_page(Content(both))
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [0.60001, 0.6], [0.5, None, 0.5], [None, None], []])
@@ -308,17 +288,18 @@ def test_where_all_read_alike_none_is_best(values):
 def test_sentences_tell_gains_and_losses():
     ours = result("WSGCN-I", pseudo_miou=0.612, pseudo_miou_crf=0.596, seg_miou_crf=0.5)
     base = result("IRNet", pseudo_miou=0.602, pseudo_miou_crf=0.6, seg_miou_crf=0.5)
-    first = findings([ours, base])[0]
+    (first,) = [one for one in findings([ours, base]) if "against" in one]
     assert "WSGCN-I against IRNet" in first
     assert "1.0 point above before the CRF" in first
     assert "0.4 points below after the CRF" in first
-    assert "its segmentation network is level" in first
-    assert any("IRNet" in one and "WSGCN-I" in one and "50.0 %" in one for one in findings([ours, base])[1:])
+    assert "segmentation network level after its own CRF" in first
+    assert "The best pseudo labels after the CRF: IRNet, 60.0 % mIoU." in findings([ours, base])
+    assert "The best segmentation network after the CRF: WSGCN-I and IRNet, 50.0 % mIoU." in findings([ours, base])
 
 
 def test_a_difference_is_that_of_the_numbers_shown():
-    first = findings([result("WSGCN-P", pseudo_miou=0.51151), result("PSA", pseudo_miou=0.50049)])[0]
-    assert "1.2 points above before" in first  # 51.2 - 50.0, although 1.1 unrounded
+    said = findings([result("WSGCN-P", pseudo_miou=0.51151), result("PSA", pseudo_miou=0.50049)])
+    assert "1.2 points above before" in " ".join(said)  # 51.2 - 50.0, although 1.1 unrounded
 
 
 def test_only_methods_of_one_variant_are_compared_with_each_baseline():
@@ -328,6 +309,17 @@ def test_only_methods_of_one_variant_are_compared_with_each_baseline():
         one.split(",")[0] for one in findings([result("WSGCN-P"), result("PSA"), other, several]) if "against" in one
     ]
     assert said == ["WSGCN-P against PSA", "WSGCN-P against walk-2"]
+
+
+def test_a_later_round_is_compared_with_the_round_right_before_it():
+    second = MethodResult(method("GCN-2", "I2", GCN, before=("I",)), dict(result("WSGCN-I", 0.6).metrics))
+    third = MethodResult(method("GCN-3", "I3", GCN, before=("I", "I2")), dict(result("WSGCN-I", 0.7).metrics))
+    said = findings([result("WSGCN-I"), result("IRNet"), second, third])
+    assert [one.split(",")[0] for one in said if "against" in one] == [
+        "WSGCN-I against IRNet",
+        "GCN-2 against WSGCN-I",
+        "GCN-3 against GCN-2",
+    ]
 
 
 @pytest.mark.parametrize(

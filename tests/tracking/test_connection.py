@@ -121,7 +121,10 @@ def test_a_copied_project_writes_into_its_own_folder(tmp_path):
     assert snapshot(old) == before
     names = sorted(path.name for path in new.rglob("*.txt"))
     assert names == ["more.txt", "note.txt", "note.txt"]
-    assert in_a_process(new, f"print(client.get_run('{second}').info.artifact_uri.startswith('{new}'))") == "True"
+    assert (
+        in_a_process(new, f"print(client.get_run('{second}').info.artifact_uri.startswith('{new.as_uri()}/'))")
+        == "True"
+    )
 
 
 def test_a_moved_project_finds_its_files(tmp_path):
@@ -134,19 +137,42 @@ def test_a_moved_project_finds_its_files(tmp_path):
     assert not (tmp_path / "old").exists()
 
 
-def test_a_folder_that_somebody_chose_stays(tmp_path):
-    chosen = tmp_path / "elsewhere" / "mlruns" / "1"
-    chosen.mkdir(parents=True)
-    (tmp_path / "project").mkdir()
-    in_a_process(tmp_path / "project", f"client.create_experiment('x', '{chosen}')")
-    found = in_a_process(tmp_path / "project", "print(client.get_experiment_by_name('x').artifact_location)")
-    assert found == str(chosen)
+def test_experiments_of_others_stay_where_they_are(tmp_path):
+    """Another project's, whose folder is away, or of the same name as one beside the store."""
+    project = tmp_path / "project"
+    (project / "mlruns" / "1").mkdir(parents=True)
+    places = [tmp_path / "other" / "mlruns" / "1", tmp_path / "away" / "mlruns" / "2"]
+    places[0].mkdir(parents=True)
+    for number, place in enumerate(places):
+        in_a_process(project, f"client.create_experiment('x{number}', '{place}')")
+    in_a_process(project, LOG)
+    for number, place in enumerate(places):
+        found = in_a_process(project, f"print(client.get_experiment_by_name('x{number}').artifact_location)")
+        assert found == str(place)
+
+
+def test_a_registered_model_comes_home_too(tmp_path):
+    (tmp_path / "old").mkdir()
+    register = (
+        "client.create_registered_model('pets')\n"
+        "uri = client.get_run(run).info.artifact_uri\n"
+        "client.create_model_version('pets', f'{uri}/model', run)"
+    )
+    in_a_process(tmp_path / "old", f"{LOG}\n{register}")
+    (tmp_path / "old").rename(tmp_path / "new 100%25")
+    source = in_a_process(tmp_path / "new 100%25", "print(client.get_model_version('pets', '1').source)")
+    assert source.startswith(f"{(tmp_path / 'new 100%25' / 'mlruns').as_uri()}/")
+    run = in_a_process(tmp_path / "new 100%25", "print(client.get_model_version('pets', '1').run_id)")
+    copied = in_a_process(
+        tmp_path / "new 100%25", f"print(Path(client.download_artifacts('{run}', 'note.txt')).read_text())"
+    )
+    assert copied == "text"
 
 
 def test_an_experiment_in_a_copy_of_the_project_reaches_its_store(tmp_path):
     """``dvc exp run --temp`` and ``--queue`` run stages elsewhere, and say where the project is."""
     project, copy = tmp_path / "project", tmp_path / "project" / ".dvc" / "tmp" / "exps" / "x"
-    copy.mkdir(parents=True)
+    (copy / ".dvc").mkdir(parents=True)
     in_a_process(copy, LOG, DVC_ROOT=str(project))
     assert snapshot(copy) == {}
     assert (project / "mlflow.db").is_file()

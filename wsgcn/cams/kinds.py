@@ -1,6 +1,7 @@
 """Every kind of CAM source."""
 
 from wsgcn.cams.classifier import Classifier
+from wsgcn.cams.imported import Imported
 from wsgcn.cams.segmenter import Segmenter
 
-KINDS = (Classifier, Segmenter)
+KINDS = (Classifier, Segmenter, Imported)

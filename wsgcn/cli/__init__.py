@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from wsgcn import __version__
-from wsgcn.cli import export, export_model, init, predict, show, stages, tools
+from wsgcn.cli import cams_import, export, export_model, init, predict, show, stages, tools
 from wsgcn.cli.common import say
 from wsgcn.errors import WsgcnError
-from wsgcn.runtime.progress import QUIET
+from wsgcn.runtime.progress import QUIET, is_set
 
 VERBOSE = "WSGCN_VERBOSE"
 """Environment variable that works as option ``-v``, for commands that DVC starts."""
@@ -28,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for part in (init, stages, predict, show, export, export_model, tools):
+for part in (init, stages, cams_import, predict, show, export, export_model, tools):
     app.add_typer(part.app)
 
 
@@ -47,7 +47,7 @@ def _options(
         bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors, as with WSGCN_QUIET=1.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", envvar=VERBOSE, help="Show where in the program an error was raised.")
+        bool, typer.Option("--verbose", "-v", help="Show where an error was raised, as with WSGCN_VERBOSE=1.")
     ] = False,
 ) -> None:
     """From image-level labels to pixel-wise labels and a segmentation network."""
@@ -62,7 +62,7 @@ def main() -> None:
     try:
         app()
     except WsgcnError as error:
-        if os.environ.get(VERBOSE):
+        if is_set(VERBOSE):
             Console(stderr=True).print_exception()
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         sys.exit(error.exit_code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,15 +41,35 @@ MethodOption = Annotated[
 def project(stage: str | None = None) -> tuple[Params, Artifacts]:
     """The project in this folder; a stage's worker processes get ready while this one imports the stage."""
     from wsgcn.params import load_params
-    from wsgcn.store.paths import Artifacts
+    from wsgcn.store.paths import Artifacts, borrow_files
 
     params = load_params(PARAMS_FILE)
+    borrow_files([*params.outside()])
     if stage is not None:
         from wsgcn.runtime.cores import start_fork_server
         from wsgcn.stages import STAGES
 
         start_fork_server(STAGES[stage].module, params.runtime.workers)
     return params, Artifacts()
+
+
+def only_method(params: Params, has: Callable[[str], bool], what: str, stage: str) -> Method:
+    """The one method that has something, where none is named.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        has: says of a method's name whether it does.
+        what: it is, for the error.
+        stage: of DVC, that makes it.
+
+    Raises:
+        UsageError: none has, or several have.
+    """
+    having = [name for name in params.methods if has(name)]
+    if len(having) != 1:
+        there = f"are {what}s of {', '.join(having)}" if having else f"is no {what} yet"
+        raise UsageError(f"there {there}: give --method NAME, after `dvc repro {stage}@NAME`")
+    return params.method(having[0])
 
 
 def find_method(params: Params, method: str | None, variant: str | None, propagation: str | None) -> Method:
@@ -78,7 +98,7 @@ def telling(wrote: Path, go_on: str) -> Iterator[None]:
     """Tell at the end of a stage what it wrote and in how long, and what comes next where DVC does not know it."""
     start = time.monotonic()
     yield
-    by_hand = "" if os.environ.get("DVC_ROOT") else f"; next: {go_on}"
+    by_hand = "" if os.environ.get("DVC_STAGE") else f"; next: {go_on}"
     say(f"{wrote} is complete after {duration(time.monotonic() - start)}{by_hand}")
 
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsgcn.cli.common import project, say, warn
-from wsgcn.errors import UsageError
+from wsgcn.cli.common import only_method, project, say, warn
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
-    from wsgcn.store.paths import Artifacts
+    pass
 
 app = typer.Typer()
 
@@ -42,23 +40,11 @@ def export(
     params, artifacts = project()
     from wsgcn.export.stage import export_labels
 
-    chosen = _method(params, artifacts, method)
+    if method is None:
+        chosen = only_method(params, lambda name: any(artifacts.folder("crf", name).glob("*.png")), "label map", "crf")
+    else:
+        chosen = params.method(method)
     photos = export_labels(params, artifacts, chosen, form.value, folder, warn)
     splits = [photo.split for photo in photos]
     counts = " and ".join(f"{splits.count(split)} of {split}" for split in dict.fromkeys(splits))
     say(f"Photographs with labels of {chosen.name}: {counts}, in {folder}")
-
-
-def _method(params: Params, artifacts: Artifacts, method: str | None) -> Method:
-    """The named method, or the only one that has pseudo labels.
-
-    Raises:
-        UsageError: it is unknown, or none is named and none or several have labels.
-    """
-    if method is not None:
-        return params.method(method)
-    labelled = [name for name in params.methods if any(artifacts.folder("crf", name).glob("*.png"))]
-    if len(labelled) != 1:
-        there = f"are labels of {', '.join(labelled)}" if labelled else "are no labels yet"
-        raise UsageError(f"there {there}: give --method NAME, after `dvc repro crf@NAME`")
-    return params.method(labelled[0])

@@ -12,6 +12,7 @@ from rich.console import Console
 from wsgcn.cli.common import say, warn
 from wsgcn.errors import DataError, UsageError
 from wsgcn.preset import OWN_PRESET, PRESETS
+from wsgcn.runtime.progress import is_quiet
 
 if TYPE_CHECKING:
     from wsgcn.preset import OwnPhotographs
@@ -55,8 +56,9 @@ def init(
         raise UsageError("--images and --data are two datasets: give one of them")
     if preset is None and images is None:
         raise UsageError(f"choose --preset, one of {', '.join(PRESETS)}, or give --images of your own")
-    source = data if images is None else _own_photographs(images, labels, masks, copy)
-    made = init_project(folder, (preset or PresetName[OWN_PRESET]).value, source, weights)
+    name = preset.value if preset else OWN_PRESET
+    source = data if images is None else _own_photographs(images, labels, masks, copy, name)
+    made = init_project(folder, name, source, weights)
     for line in (*made.missing, *made.notes):
         warn(line)
     go_on = "dvc repro" if folder.resolve() == Path.cwd() else f"cd {folder} && dvc repro"
@@ -67,7 +69,7 @@ def init(
     )
 
 
-def _own_photographs(images: Path, labels: Path | None, masks: Path | None, copy: bool) -> OwnPhotographs:
+def _own_photographs(images: Path, labels: Path | None, masks: Path | None, copy: bool, preset: str) -> OwnPhotographs:
     """Look at somebody's own photographs and show what was found.
 
     Raises:
@@ -76,8 +78,9 @@ def _own_photographs(images: Path, labels: Path | None, masks: Path | None, copy
     from wsgcn.dataset.findings import findings_table
     from wsgcn.dataset.own import look_at, own_photographs
 
-    found = look_at(images, labels, masks)
-    Console().print(findings_table(found.findings))
+    found = look_at(images, labels, masks, preset)
+    if not is_quiet():
+        Console().print(findings_table(found.findings))
     if found.problems:
         raise DataError(f"nothing was made; mend this first: {'; '.join(found.problems)}")
     return own_photographs(images, masks, found, copy)

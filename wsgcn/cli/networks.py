@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsgcn.cli.common import PARAMS_FILE
+from wsgcn.cli.common import PARAMS_FILE, only_method
 from wsgcn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,11 +60,9 @@ def _checkpoint(params: Params, method: str | None) -> Path:
     """The network of a method, or the only one that there is."""
     from wsgcn.store.paths import Artifacts
 
-    artifacts = Artifacts()
+    def network(name: str) -> Path:
+        return Artifacts().checkpoint("segtrain", name)
+
     if method is not None:
-        return artifacts.checkpoint("segtrain", params.method(method).name)
-    trained = [name for name in params.methods if artifacts.checkpoint("segtrain", name).is_file()]
-    if len(trained) != 1:
-        there = f"are networks of {', '.join(trained)}" if trained else "is no network yet"
-        raise UsageError(f"there {there}: give --method NAME, after `dvc repro segtrain@NAME`")
-    return artifacts.checkpoint("segtrain", trained[0])
+        return network(params.method(method).name)
+    return network(only_method(params, lambda name: network(name).is_file(), "network", "segtrain").name)

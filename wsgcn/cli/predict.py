@@ -10,6 +10,7 @@ import typer
 
 from wsgcn.cli.common import PARAMS_FILE, say
 from wsgcn.cli.networks import ModelOption, NetworkOption, find_model
+from wsgcn.errors import UsageError
 
 app = typer.Typer()
 
@@ -27,11 +28,13 @@ def predict(
 ) -> None:
     """Label new photographs with a trained network; what is labelled already is left alone.
 
-    Example: wsgcn predict holiday/ --out masks --method WSGCN-I
+    Example: wsgcn predict holiday/ --out holiday-masks --method WSGCN-I
     """
     from wsgcn.params import load_params
 
     params = load_params(PARAMS_FILE) if PARAMS_FILE.exists() else None
+    if params and out.resolve() == Path(params.evaluate.masks).resolve():
+        raise UsageError(f"{out} is the folder of ground truth (evaluate.masks): name another folder with --out")
     with tempfile.TemporaryDirectory() as folder:
         from wsgcn.predict import predict_photographs
 

@@ -29,11 +29,16 @@ app = typer.Typer()
 def code() -> None:
     """Note for DVC which code each stage is made of, in artifacts/code; dvc repro does this first of all.
 
+    It stops where somebody changed CAMs, graphs, scores or labels by hand, as dvc repro would replace them.
+
     Example: wsgcn code
     """
     from wsgcn.stages import write_code
+    from wsgcn.store.foreign import refuse_foreign_files
 
-    write_code(*project())
+    params, artifacts = project()
+    refuse_foreign_files(artifacts)
+    write_code(params, artifacts)
 
 
 @app.command()

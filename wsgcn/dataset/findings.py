@@ -99,7 +99,7 @@ def of_photographs(tagged: Sequence[Tags], looks: Mapping[str, Look]) -> Iterato
     yield from _found("unreadable", broken, "replace or remove them", stops=True)
     ids = Counter(one.id for one in tagged)
     same = [one.image for one in tagged if ids[one.id] > 1]
-    yield from _found("with the same name but for the suffix", same, "rename them", stops=True)
+    yield from _found("names alike but for suffix or folders", same, "rename them", stops=True)
     odd = [repr(one.image) for one in tagged if not is_name(one.id)]
     yield from _found("names that no file can have everywhere", odd, "rename them", stops=True)
 
@@ -115,6 +115,10 @@ def of_classes(usable: Sequence[Tags], names: Sequence[str], background: str) ->
         alike.setdefault(re.sub(r"[\W_]+", "", name.casefold()), []).append(name)
     pairs = [" / ".join(f"{name} ({counts[name]})" for name in one) for one in alike.values() if len(one) > 1]
     yield from _found("classes with almost the same name", pairs, "write one of them everywhere", stops=True)
+    parted = [name for name in names if SEPARATOR in name]
+    yield from _found(
+        f"classes with {SEPARATOR!r} in their name", parted, "it separates labels; rename them", stops=True
+    )
     taken = [name for name in names if name == background]
     yield from _found("a class with a name of ours", taken, "what shows no class is called so; rename it", stops=True)
     if len(names) > MOST_CLASSES:
@@ -141,9 +145,21 @@ def of_masks(folder: Path | None, masked: int, usable: int) -> Iterator[Finding]
         yield Finding("masks", f"{masked} of {usable}", "photographs that have one are scored")
 
 
-def of_splits(photographs: Sequence[Tags]) -> Iterator[Finding]:
+def of_own_splits(tagged: Sequence[Tags]) -> Iterator[Finding]:
+    """Lists that the table of tags has already."""
+    given = [one.image for one in tagged if one.splits]
+    yield from _found("with lists in the table", given, "left out, as new ones are drawn; change photographs.csv then")
+
+
+def of_splits(photographs: Sequence[Tags], scored: str) -> Iterator[Finding]:
     """The lists."""
     counts = Counter(split for one in photographs for split in one.splits)
     notes = {TRAIN: "get pseudo labels and teach every network", VAL: "no network sees them before it is evaluated"}
+    if scored != TRAIN:
+        notes[scored] = "of those for training, whose pseudo labels are scored"
     for split, note in notes.items():
-        yield Finding(f"list {split}", str(counts[split]), note, stops=not counts[split])
+        if counts[split]:
+            yield Finding(f"list {split}", str(counts[split]), note)
+        else:
+            advice = "add photographs, or masks, so that each class is on several"
+            yield Finding(f"no photograph for list {split}", "0", f"{note}; {advice}", stops=True)

@@ -8,21 +8,19 @@ from pathlib import Path
 
 from wsgcn.dataset.survey import Survey, survey
 from wsgcn.dataset.tags import IMAGE, LABELS, SPLITS, table_rows
-from wsgcn.preset import PHOTOGRAPHS, OwnPhotographs
+from wsgcn.preset import PHOTOGRAPHS, OwnPhotographs, preset_seed
 from wsgcn.store.photos import find_photographs
 
-SEED = 42
-"""Of the validation list: the presets' ``runtime.seed``."""
 BACKGROUND_NAME = "background"
 
 
-def look_at(images: Path, labels: Path | None, masks: Path | None) -> Survey:
+def look_at(images: Path, labels: Path | None, masks: Path | None, preset: str) -> Survey:
     """Survey of a folder of photographs, as :func:`~wsgcn.dataset.survey.survey` makes it.
 
     Raises:
         DataError: there are no photographs, or their tags cannot be read.
     """
-    return survey(images, labels, masks, BACKGROUND_NAME, SEED)
+    return survey(images, labels, masks, BACKGROUND_NAME, preset_seed(preset))
 
 
 def own_photographs(images: Path, masks: Path | None, found: Survey, copy: bool) -> OwnPhotographs:

@@ -19,6 +19,7 @@ from wsgcn.dataset.findings import (
     of_classes,
     of_copies,
     of_masks,
+    of_own_splits,
     of_photographs,
     of_splits,
 )
@@ -74,15 +75,17 @@ def survey(root: Path, table: Path | None, masks: Path | None, background: str, 
     masked = {one.image for one in usable if masks is not None and (masks / f"{one.id}.png").is_file()}
     copies = _copies({one.image: looks[one.image].digest for one in usable})
     photographs = _split(usable, copies, masked, seed)
+    scored = SCORE if masked else TRAIN
     names = sorted({name for one in labelled for name in one.labels}, key=lambda name: (name.casefold(), name))
     findings = [
         *of_photographs(tagged, looks),
         *of_classes(usable, names, background),
+        *of_own_splits(tagged),
         *of_copies(usable, copies),
         *of_masks(masks, len(masked), len(usable)),
-        *of_splits(photographs),
+        *of_splits(photographs, scored),
     ]
-    return Survey(photographs, (background, *names), SCORE if masked else TRAIN, tuple(findings))
+    return Survey(photographs, (background, *names), scored, tuple(findings))
 
 
 def _tags(root: Path, table: Path | None, found: Mapping[str, str]) -> list[Tags]:
@@ -128,10 +131,10 @@ def _split(usable: Sequence[Tags], copies: Mapping[str, str], masked: set[str], 
 
     Copies of a photograph go where it goes. Where there are masks, only photographs with one are taken and scored.
     """
-    totals = Counter(name for one in usable for name in one.labels)
     twice = {*copies, *copies.values()}
     candidates = [one for one in usable if one.image not in twice and (not masked or one.image in masked)]
     candidates.sort(key=lambda one: hashlib.sha256(f"{seed} {one.image}".encode()).digest())
+    totals = Counter(name for one in usable if not masked or one.image in masked for name in one.labels)
     left = {name: int(VAL_SHARE * total) for name, total in totals.items()}
     chosen = set()
     for one in candidates:

@@ -34,8 +34,11 @@ def claim_folder(folder: Path, form: str, method: str, names: Collection[str]) -
     for name in sorted(names):
         if name not in earlier and (folder / name).exists():
             raise UsageError(f"{folder / name} is no file of the export: move it away, or name another folder")
-    for name in earlier - set(names):
-        (folder / name).unlink(missing_ok=True)
+    try:
+        for name in earlier - set(names):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be the folder of an export ({error}): name another one") from error
     write_json(folder / LIST, {"format": form, "method": method, "files": sorted(names)})
 
 

@@ -105,7 +105,12 @@ def _write(layout: Format, form: str, method: str, photos: Sequence[LabelledPhot
         claim_folder(folder, form, method, {*of_all, *(name for one in photos for name in layout.of_photo(one))})
         groups = [[photo] for photo in photos]
         label = f"export {method}"
-        map_images(EachImage(work), groups, stage="export", label=label, workers=workers, preload=__name__)
+        try:
+            map_images(EachImage(work), groups, stage="export", label=label, workers=workers, preload=__name__)
+        except StageError:
+            for name in of_all:  # they list everything: an earlier one would tell of labels that are no longer there
+                (folder / name).unlink(missing_ok=True)
+            raise
         for name, content in of_all.items():
             write_changed(folder / name, content())
 

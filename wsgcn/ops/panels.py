@@ -151,6 +151,12 @@ def _draw_legend(draw: ImageDraw.ImageDraw, entries: Sequence[tuple[int, int, in
         draw.text((left + 20, y), name, fill=TEXT, font=_font())
 
 
+def legend_colour(class_id: int) -> str:
+    """The colour of a class in a legend, for a style sheet; 255 is white."""
+    colours = [255] * 3 if class_id == IGNORE else palette()[3 * class_id : 3 * class_id + 3]
+    return f"rgb({' '.join(map(str, colours))})"
+
+
 def find_legend(shown: Iterable[NDArray[np.uint8]], class_names: Sequence[str]) -> list[tuple[int, str]]:
     """Id and name of every class in the label maps that are shown, 255 last."""
     present = sorted({int(one) for labels in shown for one in np.unique(labels)})

@@ -38,13 +38,20 @@ class Difference(NamedTuple):
     miou: Interval
 
 
-def label_differences(
+class Counted(NamedTuple):
+    """A method whose labels were evaluated, with its counts of each photograph."""
+
+    method: Method
+    counts: PhotographCounts
+
+
+def counted_methods(
     methods: Iterable[Method], artifacts: Artifacts, left_out: Mapping[str, Sequence[str]]
-) -> list[Difference]:
-    """Compare every two methods of one variant, or of rounds that follow one another, scored on the same photographs.
+) -> list[Counted]:
+    """Read the counts of all methods that have them; later rounds come first, and in one round baselines last.
 
     Args:
-        methods: which to compare; of two, the one of an earlier round comes second; in one round, the baseline.
+        methods: which to read.
         artifacts: where their counts are.
         left_out: by method, words of the stages whose results are not to be used.
 
@@ -54,12 +61,45 @@ def label_differences(
     there = [one for one in methods if _is_evaluated(artifacts, one.name)]
     used = [one for one in there if LABELS_PART.stage not in left_out.get(one.name, ())]
     used.sort(key=lambda one: (-len(one.variant.rounds), one.propagation.baseline))
-    counts = {one.name: load_counts(artifacts.photographs(one.name)) for one in used}
-    pairs = [(one, other) for one, other in combinations(used, 2) if other.variant.name in one.variant.rounds]
+    return [Counted(one, load_counts(artifacts.photographs(one.name))) for one in used]
+
+
+def method_pairs(counted: Iterable[Counted]) -> list[tuple[Counted, Counted]]:
+    """Every two methods of one variant, or of rounds that follow one another, the one to be praised or blamed first."""
+    pairs = combinations(counted, 2)
+    return [(one, other) for one, other in pairs if other.method.variant.name in one.method.variant.rounds]
+
+
+def are_close(one: Method, other: Method) -> bool:
+    """Whether a comparison tells of one step: both are of one variant, or learn in rounds of which one is the next."""
+    if one.variant.name == other.variant.name:
+        return True
+    learning = not one.propagation.baseline and not other.propagation.baseline
+    return learning and other.variant.name == one.variant.rounds[-2:][0]
+
+
+def label_differences(
+    methods: Iterable[Method], artifacts: Artifacts, left_out: Mapping[str, Sequence[str]]
+) -> list[Difference]:
+    """Compare the methods of :func:`method_pairs` that were scored on the same photographs.
+
+    Args:
+        methods: which to compare.
+        artifacts: where their counts are.
+        left_out: by method, words of the stages whose results are not to be used.
+
+    Raises:
+        DataError: a method's counts are broken.
+    """
+    return differences_of(counted_methods(methods, artifacts, left_out))
+
+
+def differences_of(counted: Iterable[Counted]) -> list[Difference]:
+    """The differences of :func:`label_differences`, of counts that were read before."""
     return [
-        Difference(one.name, other.name, step, miou)
-        for one, other in pairs
-        for step, miou in _compared(counts[one.name], counts[other.name])
+        Difference(one.method.name, other.method.name, step, miou)
+        for one, other in method_pairs(counted)
+        for step, miou in _compared(one.counts, other.counts)
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from wsgcn.report.differences import Difference, difference_sentences
+from wsgcn.ops.iou import Interval
+from wsgcn.report.differences import AFTER, BEFORE, Difference, are_close, of_pairs
 from wsgcn.report.results import (
     LABELS_PART,
     NETWORK_PART,
@@ -23,7 +24,7 @@ from wsgcn.store.learned import untaught
 def findings(
     results: Sequence[MethodResult], missing: Sequence[str] = (), differences: Sequence[Difference] = ()
 ) -> list[str]:
-    """Each method against the baselines of its variant and against its CAMs, the best network, and what is missing.
+    """The best labels and network, each method against what it is to improve on, and what is missing or went wrong.
 
     Args:
         results: the methods that were evaluated.
@@ -31,9 +32,8 @@ def findings(
         differences: between the labels of two methods.
     """
     sentences = [
-        *_against_baselines(results),
-        *difference_sentences(differences),
-        *_best_network(results),
+        *_best(results),
+        *_against_others(results, of_pairs(differences)),
         *_below_cams(results),
         *_untaught(results),
         *_unscored(results),
@@ -47,15 +47,29 @@ def findings(
     return sentences
 
 
-def _against_baselines(results: Sequence[MethodResult]) -> list[str]:
-    """Methods of one variant, which differ in their propagation alone, and of a later round, which began with it."""
+def _best(results: Sequence[MethodResult]) -> list[str]:
+    """Of two methods at least."""
+    sentences = []
+    for what, metric in (("pseudo labels", "pseudo_miou_crf"), ("segmentation network", "seg_miou_crf")):
+        known = [(value, one.name) for one in results if (value := one.number(metric)) is not None]
+        if len(known) > 1:
+            best = percent(max(known)[0])
+            names = " and ".join(name for value, name in known if percent(value) == best)
+            sentences.append(f"The best {what} after the CRF: {names}, {best} % mIoU.")
+    return sentences
+
+
+def _against_others(
+    results: Sequence[MethodResult], differences: Mapping[tuple[str, str], Mapping[str, Interval]]
+) -> list[str]:
+    """Methods that learn, against the baselines of their variant, and against those of the round right before."""
     return [
         sentence
         for one in results
-        for baseline in results
-        if baseline.method.propagation.baseline and not one.method.propagation.baseline
-        if baseline.method.variant.name in one.method.variant.rounds
-        for sentence in _compare(one, baseline)
+        for other in results
+        if not one.method.propagation.baseline and are_close(one.method, other.method)
+        if other.method.propagation.baseline or other.method.variant.name != one.method.variant.name
+        for sentence in _compare(one, other, differences.get((one.name, other.name), {}))
     ]
 
 
@@ -65,18 +79,23 @@ def _untaught(results: Sequence[MethodResult]) -> list[str]:
     return [text[0].upper() + text[1:] for text in dict.fromkeys(warnings) if text is not None]
 
 
-def _compare(one: MethodResult, baseline: MethodResult) -> list[str]:
+def _compare(one: MethodResult, other: MethodResult, intervals: Mapping[str, Interval]) -> list[str]:
     before, after, network = (
-        _difference(one.number(metric), baseline.number(metric))
+        _difference(one.number(metric), other.number(metric))
         for metric in ("pseudo_miou", "pseudo_miou_crf", "seg_miou_crf")
     )
     parts = [
-        f"its pseudo labels are {before} before the CRF" if before else "",
-        f"{'' if before else 'its pseudo labels are '}{after} after the CRF" if after else "",
-        f"its segmentation network is {network} after its own CRF" if network else "",
+        f"pseudo labels {before} before the CRF{_doubt(intervals, BEFORE)}" if before else "",
+        f"{'' if before else 'pseudo labels '}{after} after the CRF{_doubt(intervals, AFTER)}" if after else "",
+        f"segmentation network {network} after its own CRF" if network else "",
     ]
     said = ", ".join(part for part in parts if part)
-    return [f"{one.name} against {baseline.name}, by mIoU: {said}."] if said else []
+    return [f"{one.name} against {other.name}, by mIoU: {said}."] if said else []
+
+
+def _doubt(intervals: Mapping[str, Interval], step: str) -> str:
+    """A difference that other photographs might have turned round is not to be read as one."""
+    return " (interval includes 0)" if step in intervals and not intervals[step].excludes_zero else ""
 
 
 def _points(value: float, other: float) -> float:
@@ -92,15 +111,6 @@ def _difference(value: float | None, other: float | None) -> str:
         return "level"
     amount = f"{abs(points):.1f}"
     return f"{amount} {'point' if amount == '1.0' else 'points'} {'above' if points > 0 else 'below'}"
-
-
-def _best_network(results: Sequence[MethodResult]) -> list[str]:
-    known = [(value, one.name) for one in results if (value := one.number("seg_miou_crf")) is not None]
-    if len(known) < 2:
-        return []
-    best = max(known)[0]
-    names = [name for value, name in known if percent(value) == percent(best)]
-    return [f"The best segmentation network after its CRF: {' and '.join(names)}, {percent(best)} % mIoU."]
 
 
 def _below_cams(results: Sequence[MethodResult]) -> list[str]:

@@ -51,6 +51,8 @@ has one, by a row's backbone and mark. Torchvision and fyu/drn publish weights o
 MS-COCO."""
 
 NETWORK_COLUMNS = ("Backbone", "Published val", "Here val", "Published test", "Here test")
+OURS = ("Here", "Here val")
+"""The columns that a run here can fill; test scores are only with VOC's server."""
 
 NOTE = (
     f"Published figures are those of {PAPER}. The columns “here” hold the newest complete run in MLflow that has this "
@@ -76,6 +78,15 @@ def paper_tables(label_runs: Sequence[FinishedRun], network_runs: Sequence[Finis
         _table_4(networks),
         _table_5(),
     ]
+
+
+def with_ours(tables: Sequence[Table]) -> list[Table]:
+    """Those that hold a figure of ours: a reader has the others in the paper."""
+    return [table for table in tables if any(_has_ours(table, row) for row in table.rows)]
+
+
+def _has_ours(table: Table, row: Sequence[Cell]) -> bool:
+    return any(cell.text != MISSING for head, cell in zip(table.columns, row) if head in OURS)
 
 
 def _with_all_losses(runs: Sequence[FinishedRun]) -> list[FinishedRun]:

@@ -54,18 +54,28 @@ REPORT_PARTS = (LABELS_PART, NETWORK_PART)
 
 
 @dataclass(frozen=True)
-class PanelImage:
-    """A panel as the page shows it.
+class Picture:
+    """A picture as the page shows it.
 
     Attributes:
         uri: data URI of the picture, scaled.
-        link: path of the panel itself, relative to the report's folder.
-        width: pixels of the panel itself; panels of one photograph keep their relation, so that tiles are of one size.
+        size: width and height in pixels of what the URI holds.
+        width: pixels of the picture itself; panels of one photograph keep their relation,
+            so that tiles are of one size.
+        link: path of the picture itself, relative to the report's folder; "" where there is no file of it.
     """
 
     uri: str
-    link: str
+    size: tuple[int, int]
     width: int
+    link: str = ""
+
+
+Confusion = Mapping[str, Mapping[str, float]]
+"""By actual class and predicted label, which share of the class's pixels got it, in [0, 1]."""
+
+Curve = Sequence[tuple[float, float]]
+"""Update and loss of a training, in order."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +85,22 @@ class MethodResult:
     Attributes:
         method: the method.
         metrics: content of the ``scores.json`` of its labels and of its network together.
-        losses: mean of each loss over the photographs; empty where there is none.
+        losses: by name, the loss of each photograph at the end of learning; empty where there is none.
         panels: pseudo-label panels by photograph.
         val_panels: segmentation panels by photograph.
         left_out: words of the stages whose results on disk are of other parameters than today's.
+        confusions: by stage of the evaluation, that of its last step; empty without ground truth.
+        curves: by training stage, how its loss went; none where nothing was trained.
     """
 
     method: Method
     metrics: Mapping[str, Any]
-    losses: Mapping[str, float] = field(default_factory=dict)
-    panels: Mapping[str, PanelImage] = field(default_factory=dict)
-    val_panels: Mapping[str, PanelImage] = field(default_factory=dict)
+    losses: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    panels: Mapping[str, Picture] = field(default_factory=dict)
+    val_panels: Mapping[str, Picture] = field(default_factory=dict)
     left_out: Sequence[str] = ()
+    confusions: Mapping[str, Confusion] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -116,13 +130,17 @@ class MethodResult:
 
     def networks(self) -> list[tuple[str, str, Mapping[str, Any]]]:
         """Training stage, variant or method, and measurement of each network that was measured."""
-        owners = {"segtrain": self.name}
         known = [(stage, self.metrics.get(stage)) for stage in NETWORKS]
-        return [(stage, owners.get(stage, self.method.variant.name), record) for stage, record in known if record]
+        return [(stage, network_owner(self.method, stage), record) for stage, record in known if record]
 
     def evaluated(self, part: Part) -> bool:
         """Whether the stage of this part has run; without masks it has, and there are no scores."""
         return self.number(part.count) is not None
+
+
+def network_owner(method: Method, stage: str) -> str:
+    """The name of what a training stage runs for: the method, or its variant, whose methods share the network."""
+    return {"segtrain": method.name}.get(stage, method.variant.name)
 
 
 def all_classes(results: Sequence[MethodResult]) -> list[str]:

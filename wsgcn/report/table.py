@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from wsgcn.report.results import LABELS_PART, MethodResult, all_classes, is_scored
 
@@ -173,7 +174,7 @@ def losses(results: Sequence[MethodResult]) -> Table | None:
         return None
     names = list(dict.fromkeys(name for one in shown for name in one.method.propagation.losses))
     rows = tuple(
-        (Cell(one.name), *(Cell(f"{one.losses[name]:.4g}" if name in one.losses else MISSING) for name in names))
+        (Cell(one.name), *(Cell(f"{fmean(one.losses[name]):.4g}" if name in one.losses else MISSING) for name in names))
         for one in shown
     )
     return Table("Mean losses of the propagation", ("Method", *(LOSS_TITLES.get(name, name) for name in names)), rows)

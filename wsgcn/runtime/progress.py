@@ -24,7 +24,12 @@ SHARE, SECONDS = 0.1, 30.0
 
 def is_quiet() -> bool:
     """Whether only warnings and errors are to be shown."""
-    return bool(os.environ.get(QUIET))
+    return is_set(QUIET)
+
+
+def is_set(variable: str) -> bool:
+    """Whether an environment variable says yes: anything but nothing, 0, false and no."""
+    return os.environ.get(variable, "").lower() not in ("", "0", "false", "no")
 
 
 @contextmanager

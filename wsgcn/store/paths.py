@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def original() -> Path | None:
+    """The project that DVC has copied to run an experiment here (``dvc exp run --temp``, ``--queue``); else None.
+
+    DVC says in ``DVC_ROOT`` where the repository is, and makes copies in its ``.dvc/tmp``. Elsewhere the variable may
+    be that of another project, which runs this one.
+    """
+    root = os.environ.get("DVC_ROOT")
+    here = Path.cwd()
+    if not root or not here.is_relative_to(Path(root).resolve() / ".dvc" / "tmp"):
+        return None
+    copy = next(one for one in (here, *here.parents) if (one / ".dvc").is_dir())
+    return Path(root) / here.relative_to(copy)
 
 
 def in_project(path: str) -> Path:
     """A path that belongs to a project as a whole, such as that of finished work, wherever DVC runs a stage.
 
-    ``dvc exp run --temp`` and ``--queue`` run it in a copy of the project, and say in ``DVC_ROOT`` where that lies.
-
     Args:
         path: of ``params.yaml``; an absolute one stays as it is.
     """
-    return Path(os.environ.get("DVC_ROOT", ""), path)
+    return (original() or Path()) / path
+
+
+def borrow_files(paths: Iterable[str]) -> None:
+    """Link into a copy of a project the files and folders that git ignores, and DVC so has not copied."""
+    project = original()
+    for path in paths if project else ():
+        here = Path(path)
+        if project and not here.is_absolute() and not here.exists() and (project / path).exists():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.symlink_to((project / path).resolve())
 
 
 @dataclass(frozen=True)
@@ -72,3 +95,7 @@ class Artifacts:
     def photographs(self, name: str) -> Path:
         """The counts of each photograph that ``evaluate-labels`` found for a method."""
         return self.folder("evaluate-labels", name) / "photographs.npz"
+
+    def confusion(self, stage: str, name: str) -> Path:
+        """The confusion matrix of the last step that ``evaluate-labels`` or ``evaluate`` scored, as a table."""
+        return self.folder(stage, name) / "confusion.csv"

@@ -93,7 +93,9 @@ def find_photographs(root: Path) -> dict[str, str]:
     """
     if not root.is_dir():
         raise DataError(f"{root} is no folder: name the one that holds the photographs")
-    paths = (one.relative_to(root) for one in sorted(root.rglob("*")) if one.suffix.lower() in SUFFIXES)
+    paths = (
+        one.relative_to(root) for one in sorted(root.rglob("*")) if one.suffix.lower() in SUFFIXES and one.is_file()
+    )
     found = [one.as_posix() for one in paths if not any(part.startswith(".") for part in one.parts)]
     if not found:
         raise DataError(f"{root} holds no photograph with suffix {', '.join(SUFFIXES)}")

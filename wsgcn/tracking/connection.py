@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlruns"
 """Folder beside an SQLite store for the files of its runs, as MLflow has it."""
+HOME = "wsgcn.home"
+"""Tag of an experiment of ours: the folder of its files, when a command last looked."""
 _away: set[str] = set()
 """Stores that failed in this process, that is, in this command: one warning is enough, and so is one wait."""
 
@@ -72,9 +74,12 @@ def experiment_id(client: Any, name: str) -> str:
     if there:
         return str(there.experiment_id)
     file = database_of(client.tracking_uri)
+    if file is None:
+        return str(client.create_experiment(name, tags=EXPERIMENT_TAGS))
     # MLflow's default is a folder where the command runs, which may be DVC's copy of the project.
-    place = None if file is None else str(_artifacts_beside(file) / quote(name, safe=""))
-    return str(client.create_experiment(name, place, EXPERIMENT_TAGS))
+    place = _artifacts_beside(file)
+    tags = EXPERIMENT_TAGS | {HOME: str(place)}
+    return str(client.create_experiment(name, (place / quote(name, safe="")).as_uri(), tags))
 
 
 def _artifacts_beside(file: Path) -> Path:
@@ -83,25 +88,33 @@ def _artifacts_beside(file: Path) -> Path:
 
 @cache
 def _come_home(file: Path) -> None:
-    """Let the experiments of a project that was copied or moved keep their files in its own folder.
+    """Let our experiments in a project that was copied or moved keep their files in its own folder.
 
-    MLflow notes where an experiment's files lie, as an absolute path: a copy would go on writing into the original.
+    MLflow notes where files lie as absolute paths: a copy would go on writing into the original. Experiments of others
+    in the same store stay as they are.
     """
-    here = _artifacts_beside(file)
+    home = _artifacts_beside(file)
     with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=10)) as store, store:
-        for number, noted in store.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall():
-            old = Path(noted.removeprefix("file://"))
-            home = here / old.name
-            # A folder of another store that somebody chose is there, and ours is not.
-            if old.parent.name == ARTIFACTS and old != home and (home.exists() or not old.exists()):
+        ours = "SELECT experiment_id, value FROM experiment_tags WHERE key = ? AND value != ?"
+        for number, noted in store.execute(ours, (HOME, str(home))).fetchall():
+            old, new = (f"{Path(one).as_uri()}/" for one in (noted, home))
+            for table, column in _PLACES:
                 store.execute(
-                    "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (str(home), number)
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                    (new, len(old) + 1, len(old), old),
                 )
-                store.execute(
-                    "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE experiment_id = ? "
-                    "AND substr(artifact_uri, 1, ?) = ?",
-                    (str(home), len(noted) + 1, number, len(noted), noted),
-                )
+            store.execute(
+                "UPDATE experiment_tags SET value = ? WHERE experiment_id = ? AND key = ?", (str(home), number, HOME)
+            )
+
+
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Tables and columns in which MLflow notes where files lie."""
 
 
 def _make_database(path: Path, client: Callable[[str], Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from wsgcn.errors import DataError
-from wsgcn.tracking.connection import connect, troubles
+from wsgcn.tracking.connection import connect, database_of, troubles
 
 ADDRESSES = ("runs:/", "models:/")
 """How MLflow's addresses of models begin."""
@@ -35,6 +35,9 @@ def fetch_model(address: str, tracking_uri: str | None, folder: Path) -> tuple[P
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if uri is None:
         raise DataError(f"{address} is in no known store: go into the project's folder, or set MLFLOW_TRACKING_URI")
+    file = database_of(uri)
+    if file is not None and not file.is_file():
+        raise DataError(f"{address} is in no store: there is no {file}")
     try:
         store = connect(uri).tracking_uri
         from mlflow.artifacts import download_artifacts
