@@ -72,6 +72,7 @@ def tracked(monkeypatch):
         return asked.left_out.get(method.name, ())
 
     monkeypatch.setattr("wsgcn.tracking.live.live", live)
+    monkeypatch.setattr("wsgcn.tracking.live.live_means", live)
     monkeypatch.setattr("wsgcn.tracking.complete.complete_run", complete_run)
     monkeypatch.setattr("wsgcn.tracking.finished.finished_runs", lambda params, warn: asked.runs)
     return asked
@@ -105,7 +106,8 @@ def run_main(monkeypatch, capsys, *words):
 
 
 def test_a_command_for_each_stage_and_those_beside_the_pipeline():
-    assert list(GROUP) == ["init", *STAGES, "cams-import", "predict", "show", "export", "clean", "bench", "weights"]
+    beside = ["cams-import", "predict", "show", "export", "export-model", "clean", "bench", "weights"]
+    assert list(GROUP) == ["init", *STAGES, *beside]
     assert ("code", *ALL_STAGES) == STAGES
 
 

@@ -181,11 +181,7 @@ def predict_photographs(
     name = str(pick_device(device))
     network = DigestedFile(model.checkpoint, file_digest(model.checkpoint))
     loaded = _load(network, name)  # a broken checkpoint is one error, not one for each photograph
-    if loaded.classes != len(model.class_names):
-        raise DataError(
-            f"{model.checkpoint} knows {loaded.classes} classes, but there are {len(model.class_names)} names: "
-            "dataset.classes of another project?"
-        )
+    require_names(loaded, model)
     _note_classes(folder / CLASSES, model.class_names)
     code = code_version(__name__, type(loaded.backbone).__module__)
     work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
@@ -193,6 +189,19 @@ def predict_photographs(
     groups = [[photo] for photo in photos]
     map_images(work, groups, stage="predict", label="predict", workers=processes, preload=__name__)
     return len(photos)
+
+
+def require_names(network: DeepLabV2, model: Model) -> None:
+    """Make sure that the settings name every class of the network.
+
+    Raises:
+        DataError: they do not.
+    """
+    if network.classes != len(model.class_names):
+        raise DataError(
+            f"{model.checkpoint} knows {network.classes} classes, but there are {len(model.class_names)} names: "
+            "dataset.classes of another project?"
+        )
 
 
 def _note_classes(path: Path, class_names: Sequence[str]) -> None:

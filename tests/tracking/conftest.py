@@ -1,5 +1,7 @@
 """A project with an empty MLflow store, and what the stages leave on disk of one method."""
 
+from statistics import fmean
+
 import pytest
 import torch
 from PIL import Image
@@ -11,10 +13,11 @@ from wsgcn.store.files import write_json, write_table
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking import connection
 
-METHOD = "WSGCN-I"
+METHOD, VARIANT = "WSGCN-I", "I"
 NAMES = ("total", "fg", "bg", "ent", "lap")
 LOSSES = [[f"t{number}", *(number + place / 10 for place in range(5))] for number in range(4)]
 CURVE = [(10, 1.5, 0.02), (20, 1.25, 0.01)]
+EARLIER = {"cams": [(0, 0.75, 0.1), (1, 0.5, 0.05)], "affinity": [(0, 0.625, 0.1), (1, 0.375, 0.05)]}
 LABEL_SCORES = {
     "method": METHOD,
     "classes": ["background", "cat", "b@d..:/name/"],
@@ -90,6 +93,8 @@ def artifacts(project):
 
 def write_labels(artifacts, name=METHOD):
     """What ``propagate`` and ``evaluate-labels`` leave."""
+    for stage, curve in EARLIER.items():
+        write_table(artifacts.history(f"{stage}-train", VARIANT), ("step", "loss", "lr"), curve)
     write_table(artifacts.losses(name), ("id", *NAMES), LOSSES)
     folder = artifacts.folder("evaluate-labels", name)
     write_json(folder / "scores.json", LABEL_SCORES)
@@ -146,11 +151,12 @@ def log_all(log):
 
 
 def check_labels(client, run):
-    """The run holds the curves of the losses, each point once."""
+    """The run holds the curves of the trainings, each point once, and the means of the losses."""
+    for stage, curve in EARLIER.items():
+        assert sorted(history(client, run, f"{stage}_loss")) == [(step, loss) for step, loss, _ in curve]
+        assert sorted(history(client, run, f"{stage}_lr")) == [(step, lr) for step, _, lr in curve]
     for place, name in enumerate(NAMES):
-        assert sorted(history(client, run, f"gcn_{name}")) == [
-            (position, row[1 + place]) for position, row in enumerate(LOSSES)
-        ]
+        assert history(client, run, f"gcn_{name}") == [(0, pytest.approx(fmean(row[1 + place] for row in LOSSES)))]
 
 
 def check_complete(client, run):
@@ -165,4 +171,5 @@ def check_complete(client, run):
 
 def numbers_of(run):
     """The numbers that are no curves."""
-    return {name: run.data.metrics[name] for name in run.data.metrics if not name.startswith(("gcn_", "seg_l"))}
+    curves = ("gcn_", "live_gcn_", "cams_", "affinity_", "seg_l")
+    return {name: run.data.metrics[name] for name in run.data.metrics if not name.startswith(curves)}

@@ -7,7 +7,7 @@ import pytest
 from tests.tracking.conftest import check_complete, history, log_all, runs
 from wsgcn.tracking import live as module
 from wsgcn.tracking.complete import complete_run
-from wsgcn.tracking.live import live
+from wsgcn.tracking.live import live, live_means
 
 
 def test_live_points_arrive_while_the_stage_works(client, params, method, warnings, monkeypatch):
@@ -23,15 +23,30 @@ def test_live_points_arrive_while_the_stage_works(client, params, method, warnin
 
 
 def test_completing_goes_on_with_the_live_run(client, params, artifacts, method, warnings):
+    for _ in range(2):
+        with live_means(params, method, warnings.append) as log:
+            log_all(log)
     with live(params, method, warnings.append) as log:
-        log_all(log)
-    with live(params, method, warnings.append) as log:
-        log_all(log)
         log({"seg_loss": 1.5, "seg_lr": 0.02}, 10)
     complete_run(params, artifacts, method, warnings.append)
     (run,) = runs(client, params)
     check_complete(client, run)
     assert warnings == []
+
+
+def test_means_of_the_photographs_so_far_replace_each_other(client, params, method, warnings, monkeypatch):
+    monkeypatch.setattr(module, "MEANS_EVERY", 0.05)
+    with live_means(params, method, warnings.append) as log:
+        log({"gcn_total": 1.0}, 7)
+        deadline = time.monotonic() + 20
+        while not (found := runs(client, params)) or "live_gcn_total" not in found[0].data.metrics:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        log({"gcn_total": 2.0}, 3)
+    (run,) = runs(client, params)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"live_gcn_total": 1.5}
+    assert sorted(history(client, run, "live_gcn_total")) == [(0, 1.0), (0, 1.5)]
 
 
 def test_failing_stage_keeps_its_points(client, params, method, warnings):

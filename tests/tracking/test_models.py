@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas
 import pytest
 import yaml
 from PIL import Image
@@ -33,7 +34,7 @@ def test_predict_and_the_served_model_label_alike(params, address, tmp_path, mon
     predict_photographs(model, [Path("photo.png")], tmp_path / "out", "cpu", 1, False)
     monkeypatch.setattr(sys, "path", list(sys.path))  # MLflow puts the model's code in front
     mlflow.set_tracking_uri(params.tracking.uri)
-    (served,) = mlflow.pyfunc.load_model(address).predict(["photo.png"])
+    (served,) = mlflow.pyfunc.load_model(address).predict(pandas.DataFrame({"photo": ["photo.png"]}))
     assert (load_label_map(tmp_path / "out" / "labels" / "photo.png") == served).all()
 
 

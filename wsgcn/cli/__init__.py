@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from wsgcn import __version__
-from wsgcn.cli import cams_import, export, init, predict, show, stages, tools
+from wsgcn.cli import cams_import, export, export_model, init, predict, show, stages, tools
 from wsgcn.cli.common import say
 from wsgcn.errors import WsgcnError
 from wsgcn.runtime.progress import QUIET, is_set
@@ -28,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for part in (init, stages, cams_import, predict, show, export, tools):
+for part in (init, stages, cams_import, predict, show, export, export_model, tools):
     app.add_typer(part.app)
 
 

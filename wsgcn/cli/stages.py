@@ -125,11 +125,11 @@ def propagate(
     """
     params, artifacts = project("propagate")
     from wsgcn.propagate.stage import write_scores
-    from wsgcn.tracking.live import live
+    from wsgcn.tracking.live import live_means
 
     chosen = find_method(params, method, variant, propagation)
     go_on = telling(artifacts.folder("propagate", chosen.name), f"wsgcn crf --method {chosen.name}")
-    with go_on, live(params, chosen, warn) as log:
+    with go_on, live_means(params, chosen, warn) as log:
         write_scores(params, artifacts, chosen, log)
 
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wsgcn.errors import DataError
 from wsgcn.runtime.progress import Warn
-from wsgcn.store.code import PACKAGE
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking.connection import give_up, is_away, troubles
-from wsgcn.tracking.contents import CHECKPOINT, PARTS, STAGES, curves, digest_of, files_of, numbers_in
+from wsgcn.tracking.contents import (
+    CHECKPOINT,
+    LOSSES,
+    PARTS,
+    STAGES,
+    curves,
+    digest_of,
+    files_of,
+    loss_columns,
+    numbers_in,
+)
+from wsgcn.tracking.dataset import log_dataset
+from wsgcn.tracking.losses import PICTURE, TABLE, write_losses
+from wsgcn.tracking.packed import save_model
 from wsgcn.tracking.recorded import RECORDED, parts_of_others, recorded_parts
 from wsgcn.tracking.run import Run
 
 if TYPE_CHECKING:
     from wsgcn.params import Method, Params
-
-MODEL_NEEDS = ("mlflow", "numpy", "pillow", "pydantic", "pydensecrf2", "rich", "torch")
-"""What the model's code imports."""
 
 
 def complete_run(
@@ -55,7 +63,7 @@ def complete_run(
                 warn(_of_others(artifacts, method, STAGES[part]))
         own = {part: files for part, files in found.items() if part not in others}
         if own:
-            _complete(Run(params, method), params, method, own)
+            _complete(Run(params, method), params, artifacts, method, own)
     except DataError as error:
         warn(f"the MLflow run of {method.name} is incomplete: {error}")
     except troubles() as error:
@@ -95,7 +103,9 @@ def _present(files: Mapping[str, Path], method: Method, warn: Warn) -> dict[str,
     return {name: path for name, path in files.items() if path.is_file()}
 
 
-def _complete(run: Run, params: Params, method: Method, found: Mapping[str, Mapping[str, Path]]) -> None:
+def _complete(
+    run: Run, params: Params, artifacts: Artifacts, method: Method, found: Mapping[str, Mapping[str, Path]]
+) -> None:
     """Log the files of every part, unless the run says that it holds these very files."""
     digests = {part: digest_of(files) for part, files in found.items()}
     if digests.items() <= _recorded(run).items():
@@ -103,15 +113,23 @@ def _complete(run: Run, params: Params, method: Method, found: Mapping[str, Mapp
     run.describe("RUNNING")
     # All curves before anything else: one that differs makes a new run, which then lacks every part.
     run.add([point for files in found.values() for point in curves(files, method)], whole=True)
+    if artifacts.index.is_file():
+        log_dataset(run, artifacts.index)
     for part, files in found.items():
         if _recorded(run).get(part) != digests[part]:
-            run.replace(numbers_in(files))
-            _log_files(run, {name: path for name, path in files.items() if name != CHECKPOINT})
-            if CHECKPOINT in files:
-                _log_model(run, files[CHECKPOINT], _model_settings(params))
+            _log_part(run, params, method, files)
             recorded = _recorded(run) | {part: digests[part]}
             run.client.set_tag(run.id, RECORDED, " ".join(f"{name}={digest}" for name, digest in recorded.items()))
     run.client.set_terminated(run.id)
+
+
+def _log_part(run: Run, params: Params, method: Method, files: Mapping[str, Path]) -> None:
+    run.replace(numbers_in(files))
+    _log_files(run, {name: path for name, path in files.items() if name != CHECKPOINT})
+    if LOSSES in files and loss_columns(files[LOSSES]):
+        _log_losses(run, files[LOSSES])
+    if CHECKPOINT in files:
+        _log_model(run, params, method, files)
 
 
 def _recorded(run: Run) -> dict[str, str]:
@@ -128,25 +146,15 @@ def _log_files(run: Run, files: Mapping[str, Path]) -> None:
         run.client.log_artifacts(run.id, folder)
 
 
-def _model_settings(params: Params) -> dict[str, Any]:
-    """What :mod:`wsgcn.tracking.model` and `wsgcn predict` need besides the checkpoint."""
-    classes = list(params.dataset.classes)
-    return {"device": params.runtime.device, "classes": classes, **params.evaluate.segmentation}
-
-
-def _log_model(run: Run, checkpoint: Path, settings: Mapping[str, Any]) -> None:
-    """The network as a model of MLflow: the checkpoint, this package's code to read it, and nothing pickled."""
-    from mlflow import pyfunc
-
-    # PyTorch's local version (2.12.0+cpu) is on no index.
-    needed = [f"{name}=={metadata.version(name).split('+')[0]}" for name in MODEL_NEEDS]
+def _log_losses(run: Run, file: Path) -> None:
+    """The losses of every photograph as a table that MLflow shows, and their histograms."""
     with tempfile.TemporaryDirectory() as folder:
-        pyfunc.save_model(
-            f"{folder}/model",
-            loader_module="wsgcn.tracking.model",
-            data_path=str(checkpoint),
-            code_paths=[str(PACKAGE)],
-            pip_requirements=needed,
-            model_config=dict(settings),
-        )
+        write_losses(file, Path(folder))
+        run.log_table(Path(folder) / TABLE, f"tables/{TABLE}")
+        run.client.log_artifact(run.id, f"{folder}/{PICTURE}", "pictures")
+
+
+def _log_model(run: Run, params: Params, method: Method, files: Mapping[str, Path]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(Path(folder) / "model", files[CHECKPOINT], params, method, numbers_in(files), run.id)
         run.client.log_artifacts(run.id, f"{folder}/model", "model")

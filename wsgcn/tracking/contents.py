@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgcn import __version__
@@ -26,9 +27,13 @@ LABELS, NETWORK = PARTS = ("labels", "network")
 STAGES = {LABELS: "evaluate-labels", NETWORK: "evaluate"}
 """Word of the stage that scores each part."""
 
-CHECKPOINT, HISTORY, LOSSES = "model", "tables/history.csv", "tables/losses.csv"
+CHECKPOINT, LOSSES = "model", "tables/losses.csv"
+CAMS_HISTORY, AFFINITY_HISTORY, HISTORY = (f"tables/{name}history.csv" for name in ("cams_", "affinity_", ""))
 SCORES = {part: f"scores/{part}.json" for part in PARTS}
 """Names of the files that are logged in a way of their own, or also as curves and numbers."""
+
+PREFIXES = {CAMS_HISTORY: "cams", AFFINITY_HISTORY: "affinity", HISTORY: "seg"}
+"""How the names of each training's curves begin: ``cams_loss``."""
 
 
 class Point(NamedTuple):
@@ -76,7 +81,11 @@ def files_of(artifacts: Artifacts, method: Method, part: str) -> dict[str, Path]
 
 
 def _label_files(artifacts: Artifacts, method: Method) -> dict[str, Path]:
-    expected = {LOSSES: artifacts.losses(method.name)} if method.propagation.losses else {}
+    expected = {
+        CAMS_HISTORY: artifacts.history("cams-train", method.variant.name),
+        AFFINITY_HISTORY: artifacts.history("affinity-train", method.variant.name),
+        **({LOSSES: artifacts.losses(method.name)} if method.propagation.losses else {}),
+    }
     return _scored_files(artifacts.scores(STAGES[LABELS], method.name), LABELS, expected)
 
 
@@ -108,23 +117,29 @@ def digest_of(files: Mapping[str, Path]) -> str:
 
 
 def curves(files: Mapping[str, Path], method: Method) -> list[Point]:
-    """The propagation's losses over the position of the image, and the training of the network over its steps.
+    """Loss and learning rate of every training over its steps, and the mean of each loss of the propagation, one point.
 
     Args:
         files: as of :func:`files_of`, those that are there.
         method: the kind of its propagation begins the names of its losses: ``gcn_total``.
     """
-    losses = read_table(files[LOSSES]) if LOSSES in files else []
-    history = read_table(files[HISTORY]) if HISTORY in files else []
-    rows = [(method.propagation.kind, position, row) for position, row in enumerate(losses)]
-    rows += [("seg", int(row.pop("step")), row) for row in history]
     now = milliseconds()
-    return [
-        Point(f"{prefix}_{name}", step, float(value), now)
-        for prefix, step, row in rows
+    points = [
+        Point(f"{prefix}_{name}", int(row["step"]), float(value), now)
+        for file, prefix in PREFIXES.items()
+        if file in files
+        for row in read_table(files[file])
         for name, value in row.items()
-        if name != "id"
+        if name != "step"
     ]
+    losses = loss_columns(files[LOSSES]) if LOSSES in files else {}
+    return points + [Point(f"{method.propagation.kind}_{name}", 0, fmean(one), now) for name, one in losses.items()]
+
+
+def loss_columns(file: Path) -> dict[str, list[float]]:
+    """The losses of every photograph, in the order of the file, by the name of the loss; none where it has no rows."""
+    rows = read_table(file)
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ()) if name != "id"}
 
 
 def numbers_in(files: Mapping[str, Path]) -> dict[str, float]:

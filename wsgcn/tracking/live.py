@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from wsgcn.params import Method, Params
     from wsgcn.runtime.progress import LogMetrics, Warn
 
-SEND_EVERY = 2.0
-"""Seconds between two batches of points."""
+SEND_EVERY, MEANS_EVERY = 2.0, 30.0
+"""Seconds between two batches of points of curves, and between two points of means."""
 
 
 @contextmanager
@@ -31,7 +32,30 @@ def live(params: Params, method: Method, warn: Warn) -> Iterator[LogMetrics]:
     Yields:
         A function that takes metrics by name and their step, and returns at once.
     """
-    sender = _Sender(params, method)
+    with _sending(_Sender(params, method), params, warn) as log:
+        yield log
+
+
+@contextmanager
+def live_means(params: Params, method: Method, warn: Warn) -> Iterator[LogMetrics]:
+    """Let a stage of many photographs show the means of their numbers over those that are done: ``live_gcn_total``.
+
+    A point for each photograph would make a store of a large dataset slow, and its order means nothing.
+
+    Args:
+        params: the whole of ``params.yaml``.
+        method: whose run takes the means.
+        warn: told once, at the end, if they could not be sent.
+
+    Yields:
+        A function that takes a photograph's numbers by name and its position, and returns at once.
+    """
+    with _sending(_MeanSender(params, method), params, warn) as log:
+        yield log
+
+
+@contextmanager
+def _sending(sender: _Sender, params: Params, warn: Warn) -> Iterator[LogMetrics]:
     sender.start()
     status = "FAILED"
     try:
@@ -70,7 +94,7 @@ class _Sender(threading.Thread):
     def run(self) -> None:
         """Send until :meth:`finish`."""
         try:
-            while not self._done.wait(SEND_EVERY):
+            while not self._done.wait(self._pause()):
                 self._send()
             self._send()
             if self._run is not None:
@@ -86,4 +110,34 @@ class _Sender(threading.Thread):
         if self._run is None:
             self._run = Run(self._params, self._method)
             self._run.describe("RUNNING")
-        self._run.add(points)
+        self._hand_over(self._run, points)
+
+    def _pause(self) -> float:
+        return SEND_EVERY
+
+    def _hand_over(self, run: Run, points: list[Point]) -> None:
+        run.add(points)
+
+
+class _MeanSender(_Sender):
+    """Sends the means of what it is given; the latest replace the older."""
+
+    def __init__(self, params: Params, method: Method):
+        super().__init__(params, method)
+        self._photographs = 0
+        self._sums: defaultdict[str, float] = defaultdict(float)
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Add a photograph's numbers, and keep the means for the next batch."""
+        with self._lock:
+            self._photographs += 1
+            for name, value in metrics.items():
+                self._sums[name] += float(value)
+            means = {f"live_{name}": total / self._photographs for name, total in self._sums.items()}
+            self._points = [Point(name, 0, mean, milliseconds()) for name, mean in means.items()]
+
+    def _pause(self) -> float:
+        return MEANS_EVERY
+
+    def _hand_over(self, run: Run, points: list[Point]) -> None:
+        run.replace({point.name: point.value for point in points})

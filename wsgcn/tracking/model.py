@@ -1,4 +1,4 @@
-"""The segmentation network as MLflow loads it: photograph paths in, maps of class ids out.
+"""The segmentation network as MLflow loads it: photographs in, as paths or in base64, maps of class ids out.
 
 MLflow calls :func:`_load_pyfunc` by the name of this module, which is why a model in MLflow is the checkpoint and
 plain code, with nothing pickled, and why this file needs no MLflow.
@@ -6,7 +6,10 @@ plain code, with nothing pickled, and why this file needs no MLflow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import binascii
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsgcn.errors import DataError
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
 from wsgcn.nets.prediction import labels_of
 from wsgcn.runtime.devices import pick_device
@@ -22,6 +26,11 @@ from wsgcn.store.photos import load_photo
 
 if TYPE_CHECKING:
     from wsgcn.sections import SegMerge
+
+PHOTO = "photo"
+"""The column that a data frame of photographs has."""
+SHOWN = 40
+"""Characters of a text that is no photograph, in the error about it."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +46,57 @@ class Segmenter:
     def predict(self, photos: Any) -> list[NDArray[np.uint8]]:
         """Label photographs.
 
+        A text that names an existing file is its path. Any other must be the content of a photograph's file (JPEG, PNG,
+        WebP or TIFF) in base64, so that a wrong path is an error.
+
         Args:
-            photos: their paths, as a list, an array or a data frame of one column.
+            photos: texts, as a list, an array or a data frame of one column.
 
         Returns:
             ``(H, W)`` uint8 class ids of each; a scoring server writes them as nested lists.
-        """
-        return [self._segment(Path(path)) for path in np.asarray(photos, dtype=object).ravel()]
 
-    def _segment(self, photo: Path) -> NDArray[np.uint8]:
-        rgb_u8 = load_photo(photo)
+        Raises:
+            DataError: a photograph is neither, or broken.
+        """
+        return [self._segment(_read(text)) for text in _texts(photos)]
+
+    def _segment(self, rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
         probs = predict_probs(self.network, rgb_u8, self.scales, self.flip, self.merge)
         return labels_of(probs, rgb_u8, self.crf)
+
+
+def _texts(photos: Any) -> Iterator[object]:
+    """The cells of what MLflow hands over: the column of a request by name is one cell that holds a list."""
+    for cell in np.asarray(photos, dtype=object).ravel():
+        yield from cell if isinstance(cell, list | tuple | np.ndarray) else [cell]
+
+
+def _read(text: object) -> NDArray[np.uint8]:
+    """The ``(H, W, 3)`` pixels of a photograph, given as a path or in base64."""
+    if not isinstance(text, str):
+        raise DataError(f"a photograph is a text, a path or base64, not of type {type(text).__name__}")
+    if _is_file(text):
+        return load_photo(Path(text))
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise DataError(f"{shown!r} is neither an existing file nor base64") from None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PHOTO
+        file.write_bytes(content)
+        try:
+            return load_photo(file)
+        except DataError:
+            raise DataError(f"{shown!r} is no existing file, and as base64 it is no whole picture") from None
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text is the path of a file; base64 is too long for a path, and what holds a zero byte is none."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Segmenter:

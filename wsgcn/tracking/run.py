@@ -7,6 +7,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsgcn import __version__
@@ -100,6 +101,20 @@ class Run:
         """Log numbers that have no step; one that changed replaces the older as the run's latest."""
         now = milliseconds()
         self._log(self._lacking([Point(name, 0, value, now) for name, value in values.items()]))
+
+    def log_table(self, file: Path, name: str) -> None:
+        """Log a JSON file of ``columns`` and ``data`` that MLflow shows as a table, in place of an older one.
+
+        MLflow's own function appends to a table that is there, so that one logged twice would have its rows twice.
+        """
+        from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+
+        folder, _, _ = name.rpartition("/")
+        self.client.log_artifact(self.id, str(file), folder)
+        listed = json.loads(self.tag(MLFLOW_LOGGED_ARTIFACTS) or "[]")
+        entry = {"path": name, "type": "table"}
+        if entry not in listed:
+            self.client.set_tag(self.id, MLFLOW_LOGGED_ARTIFACTS, json.dumps([*listed, entry]))
 
     def _lacking(self, points: Sequence[Point]) -> list[Point]:
         self._read({point.name for point in points})
