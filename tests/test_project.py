@@ -225,7 +225,34 @@ def test_data_are_found_and_only_their_lines_change(tmp_path, devkit, preset, gi
 def test_relative_data_work_from_the_project(tmp_path, devkit, monkeypatch, quick):
     monkeypatch.chdir(tmp_path)
     init_project(Path("made"), "voc12-mobile", Path("download"), None)
-    assert load_params(Path("made/params.yaml")).dataset.root == str(devkit)
+    params = load_params(Path("made/params.yaml"))
+    assert (params.dataset.root, params.evaluate.masks) == ("data/VOC2012", "data/VOC2012/SegmentationClass")
+    assert Path("made", params.dataset.root).resolve() == devkit
+
+
+def test_git_takes_no_path_of_this_machine(tmp_path, devkit, quick):
+    weights, made = tmp_path / "mobile ü.pth", tmp_path / "made"
+    weights.touch()
+    git(tmp_path, "init", "--quiet", str(made))
+    init_project(made, "voc12-mobile", devkit, weights)
+    assert (made / "weights" / weights.name).resolve() == weights
+    git(made, "add", "--all")
+    for name in git(made, "ls-files", "-z").split("\0")[:-1]:
+        assert not (made / name).is_symlink()
+        assert str(tmp_path) not in (made / name).read_text()
+
+
+def test_what_lies_in_the_project_needs_no_link_and_a_place_that_is_taken_stays(tmp_path, devkit, quick):
+    made = tmp_path / "made"
+    (made / "data").mkdir(parents=True)
+    (made / "data" / "VOC2012").write_text("mine")
+    (made / "own.pth").touch()
+    init_project(made, "voc12-mobile", devkit, made / "own.pth")
+    params = load_params(made / "params.yaml")
+    assert params.segtrain.weights == "cams"
+    assert params.cams["mobile"].train.weights == "own.pth"
+    assert params.dataset.root == str(devkit)
+    assert (made / "data" / "VOC2012").read_text() == "mine"
 
 
 def test_weights_go_wherever_the_preset_has_some(tmp_path, monkeypatch):
@@ -299,12 +326,13 @@ def test_few_classes_slow_the_classifiers_down(tmp_path):
 
 def test_a_project_of_own_photographs_has_their_table(tmp_path, quick):
     masks = tmp_path / "truth"
+    masks.mkdir()
     init_project(tmp_path / "made", "voc12-mobile", own(tmp_path, masks=masks, scored="score"), None)
     made = tmp_path / "made"
     assert (made / "photographs.csv").read_text() == own(tmp_path).table
     params = load_params(made / "params.yaml")
-    assert (params.dataset.score_split, params.evaluate.masks) == ("score", str(masks))
-    assert not (made / "data").exists()
+    assert (params.dataset.score_split, params.evaluate.masks) == ("score", "data/masks")
+    assert (made / params.dataset.root).resolve() == tmp_path / "my photographs"
 
 
 def test_copies_lie_in_the_project_where_it_was_asked_for(tmp_path, quick):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -87,9 +88,12 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
             raise UsageError(f"{folder / name} exists: choose another folder, nothing was changed")
     if own is not None:
         _refuse_other_photographs(folder / own.root, own.copies)
-    params = params_text(preset, data, weights)
+    params, links = _without_absolute_paths(folder, params_text(preset, data, weights))
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for place, target in links.items():
+            place.parent.mkdir(exist_ok=True)
+            place.symlink_to(target)
         _write_new(folder / ".gitignore", _GITIGNORE)
         _write_new(folder / ".dvcignore", _DVCIGNORE)
         _init_dvc(folder)
@@ -107,6 +111,39 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
         return _look_through(folder, params)
     except OSError as error:
         raise UsageError(f"{folder} cannot become a project ({error}): choose another folder") from error
+
+
+def _without_absolute_paths(folder: Path, params: str) -> tuple[str, dict[Path, Path]]:
+    """``params.yaml`` as git may take it: paths of this machine become links in folders that git ignores.
+
+    A path stays as it is where the link's place is taken.
+
+    Returns:
+        The text, and the links to make, with what they lead to.
+    """
+    content = yaml.safe_load(params)
+    root, masks = content["dataset"].get("root"), content["evaluate"]["masks"]
+    names = {file: f"weights/{Path(file).name}" for file, _ in weight_files(content)} | {masks: "data/masks"}
+    if root is not None:
+        names[root] = f"data/{Path(root).name}"
+    links: dict[Path, Path] = {}
+    for path in sorted(name for name in names if Path(name).is_absolute()):  # a folder comes before what is in it
+        above = [place for place, target in links.items() if Path(path).is_relative_to(target)]
+        if Path(path).is_relative_to(folder.resolve()):
+            place = Path(path).relative_to(folder.resolve())
+        elif above:
+            place = above[0].relative_to(folder) / Path(path).relative_to(links[above[0]])
+        elif (folder / names[path]).is_symlink() or (folder / names[path]).exists() or folder / names[path] in links:
+            continue
+        else:
+            place = Path(names[path])
+            links[folder / place] = Path(path)
+        params = params.replace(_quoted(path), _quoted(place.as_posix()))
+    return params, links
+
+
+def _quoted(path: str) -> str:
+    return json.dumps(path, ensure_ascii=False)  # as the preset's text has it
 
 
 def _look_through(folder: Path, params: str) -> Made:
