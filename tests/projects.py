@@ -72,6 +72,6 @@ def dvc(package: Path, folder: Path, *words: str) -> str:
     return output([sys.executable, "-m", "dvc", *words], folder, environment(package))
 
 
-def repro(package: Path, folder: Path) -> set[str]:
-    """The stages that ``dvc repro`` ran."""
-    return set(re.findall(r"Running stage '([^']+)'", dvc(package, folder, "repro")))
+def repro(package: Path, folder: Path, *targets: str) -> set[str]:
+    """The stages that ``dvc repro`` ran, of all or for some targets."""
+    return set(re.findall(r"Running stage '([^']+)'", dvc(package, folder, "repro", *targets)))
