@@ -14,9 +14,8 @@ from PIL import Image, PngImagePlugin
 
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
-from wsgcn.nets.prediction import labels_of
+from wsgcn.nets.prediction import labels_of, processes_on
 from wsgcn.ops.panels import draw_panel, find_legend, label_overlay
-from wsgcn.runtime.cores import worker_count
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.workers import EachImage, map_images
 from wsgcn.sections import Crf
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 LABELS, OVERLAYS, PROBABILITIES, CLASSES = "labels", "overlays", "probabilities", "classes.csv"
 """What lies in the folder of results: a folder of palette PNGs, one of pictures, one of ``.npz``, and the class ids."""
-ON_ACCELERATOR = 4
-"""Processes that share one accelerator."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +109,11 @@ class PredictPhoto:
         """
         files = {name: self.folder / name / f"{photo.id}{suffix}" for name, suffix in self._suffixes().items()}
         mark = fingerprint(self.code, self._settings(), [self.network.digest, file_digest(photo.path)])
-        if all(read_fingerprint(path) == mark for path in files.values()):
+        found = {path: read_fingerprint(path) for path in files.values()}
+        if all(one == mark for one in found.values()):
             return
-        for path in files.values():
-            if path.exists() and read_fingerprint(path) is None:
+        for path, one in found.items():
+            if one is None and path.exists():
                 raise DataError(f"{path} was not made by `wsgcn predict`: move it away, or name another folder")
         rgb_u8 = load_photo(photo.path)
         model = self.model
@@ -185,9 +183,9 @@ def predict_photographs(
     _note_classes(folder / CLASSES, model.class_names)
     code = code_version(__name__, type(loaded.backbone).__module__)
     work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
-    processes = worker_count(workers) if name == "cpu" else min(worker_count(workers), ON_ACCELERATOR)
     groups = [[photo] for photo in photos]
-    map_images(work, groups, stage="predict", label="predict", workers=processes, preload=__name__)
+    count = processes_on(name, workers)
+    map_images(work, groups, stage="predict", label="predict", workers=count, preload=__name__)
     return len(photos)
 
 

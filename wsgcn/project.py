@@ -91,9 +91,6 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
     params, links = _without_absolute_paths(folder, params_text(preset, data, weights))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for place, target in links.items():
-            place.parent.mkdir(exist_ok=True)
-            place.symlink_to(target)
         _write_new(folder / ".gitignore", _GITIGNORE)
         _write_new(folder / ".dvcignore", _DVCIGNORE)
         _init_dvc(folder)
@@ -102,6 +99,9 @@ def init_project(folder: Path, preset: str, data: Path | OwnPhotographs | None, 
         for template in (PRESET_FOLDER / "plots").iterdir():
             _write_new(plots / template.name, template.read_text())
         # Last, so that what failed before them can be tried again.
+        for place, target in links.items():
+            place.parent.mkdir(exist_ok=True)
+            place.symlink_to(target)
         if own:
             for name, source in own.copies.items():
                 write_atomic(folder / own.root / name, partial(_copy, source))

@@ -36,8 +36,10 @@ def own_photographs(images: Path, masks: Path | None, found: Survey, copy: bool)
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow((IMAGE, LABELS, SPLITS))
     rows.writerows(table_rows(found.photographs))
-    paths = find_photographs(images)
-    copies = {paths[one.image]: images / paths[one.image] for one in found.photographs} if copy else {}
+    copies = {}
+    if copy:
+        paths = find_photographs(images)
+        copies = {paths[one.image]: images / paths[one.image] for one in found.photographs}
     return OwnPhotographs(
         root=PHOTOGRAPHS if copy else images.resolve(),
         name=images.resolve().name,

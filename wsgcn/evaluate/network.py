@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from wsgcn.errors import WsgcnError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
-from wsgcn.nets.prediction import labels_of
-from wsgcn.runtime.cores import worker_count
+from wsgcn.nets.prediction import labels_of, processes_on
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage
 from wsgcn.runtime.workers import Outcome, map_images
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 FOLDERS = {"val": False, "val_crf": True}
 """Of the network's label maps, and whether they are those after the CRF."""
-
-SHARED_DEVICE_WORKERS = 4
-"""Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,7 @@ def find_network(evaluation: Evaluation) -> tuple[NetworkKey, int]:
     device = str(pick_device(runtime.device))
     network = NetworkKey(DigestedFile(checkpoint, file_digest(checkpoint)), device)
     _load(network)  # a broken checkpoint is one error, not one for each photograph
-    workers = worker_count(runtime.workers)
-    return network, workers if device == "cpu" else min(workers, SHARED_DEVICE_WORKERS)
+    return network, processes_on(device, runtime.workers)
 
 
 @lru_cache(maxsize=1)

@@ -7,9 +7,18 @@ from numpy.typing import NDArray
 
 from wsgcn.ops.densecrf import CrfParams, dense_crf
 from wsgcn.ops.scores import to_probs
+from wsgcn.runtime.cores import worker_count
 
+SHARED_DEVICE_WORKERS = 4
+"""Processes on one accelerator: enough to keep it busy during the CRFs, few enough for its memory."""
 LIKELY = 0.05
 """A class that nowhere reaches this probability takes no part in the CRF."""
+
+
+def processes_on(device: str, workers: int) -> int:
+    """How many processes may run a network at a time: ``workers``, 0 = one a core, and few on an accelerator."""
+    count = worker_count(workers)
+    return count if device == "cpu" else min(count, SHARED_DEVICE_WORKERS)
 
 
 def labels_of(
