@@ -21,7 +21,7 @@ def dense_energy(
     sigma_rgb: float,
     scale: float,
 ) -> Tensor:
-    """Gated dense energy of class probabilities, at a part of their resolution, mean over the photographs.
+    """Gated dense energy of class probabilities, at a part of their resolution.
 
     Of the sum of a pixel's gate times the kernel times the products of two pixels' probabilities of *different*
     classes, what depends on the classes: minus the sum over equal ones. A labelled pixel's gate is 1 less its highest
@@ -38,7 +38,7 @@ def dense_energy(
         scale: of the resolution, in (0, 1].
 
     Returns:
-        A scalar ≤ 0 that grows with the square of the pixels.
+        ``(B,)``, each ≤ 0, growing with the square of the pixels.
 
     Source: Zhang et al., "Reliability Does Matter" (AAAI 2020), section "Dense Energy Loss", with the value and
     gradient of its public code, which is based on Tang et al., "On Regularized Losses for Weakly-supervised CNN
@@ -51,7 +51,7 @@ def dense_energy(
     with torch.no_grad():
         gates = torch.where(labels == IGNORE, 1.0, (inside.float() - probs.amax(1, keepdim=True)).clamp(min=0))
         gated = gates * inside * _filtered(there, photos, sigma_xy * scale, sigma_rgb)
-    energy = -(there * gated).sum() / len(probs)
+    energy = -(there * gated).sum(dim=(1, 2, 3))
     # Each probability stands on both sides of a product: twice the gradient of one side, and once the value.
     return 2 * energy - energy.detach()
 
