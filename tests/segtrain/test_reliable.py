@@ -15,7 +15,7 @@ RULE = {"min_prob": 0.8, "confident_share": 0.4, "cam_floor": 0.1, "min_backgrou
 CRF = SimpleNamespace(
     iterations=3, gaussian_sxy=3, gaussian_compat=3, bilateral_sxy=20, bilateral_srgb=13, bilateral_compat=10
 )
-PARAMS = SimpleNamespace(alphas=(4, 32), crf=CRF, **RULE)
+PARAMS = SimpleNamespace(alphas=(4, 32), crf=CRF, stride=1, **RULE)
 
 
 def _blobs(classes, height=24, width=30, seed=0):
@@ -39,7 +39,7 @@ def test_equals_the_slow_rule(classes, seed):
     found = reliable_labels(cams, rgb_u8, PARAMS)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, expected)
-    assert {0, 255} < set(np.unique(found).tolist())
+    assert len(np.unique(found)) > 2  # a class, background or another class, and what is not sure
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -19,16 +19,16 @@ def reliable_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params
     """Label the pixels whose class two dense CRFs and the maps themselves are sure of.
 
     Args:
-        cams: ``(K-1, H, W)`` in [0, 1] of the classes that the photograph shows, at least one.
-        rgb_u8: ``(H, W, 3)`` photograph of the same size.
-        params: exponents, CRF and thresholds.
+        cams: ``(K-1, h, w)`` in [0, 1] of the classes that the photograph shows, at least one.
+        rgb_u8: ``(h, w, 3)`` photograph of the same size.
+        params: exponents, CRF, pixels a cell of these maps, and thresholds.
 
     Returns:
-        ``(H, W)`` uint8 positions among the photograph's K classes (0 = background), 255 = not reliable.
+        ``(h, w)`` uint8 positions among the photograph's K classes (0 = background), 255 = not reliable.
 
     Source: Zhang et al., "Reliability Does Matter" (AAAI 2020), its public ``compute_seg_label``.
     """
-    low, high = (dense_crf(with_background(cams, alpha), rgb_u8, params.crf) for alpha in params.alphas)
+    low, high = (dense_crf(with_background(cams, alpha), rgb_u8, params.crf, params.stride) for alpha in params.alphas)
     return sure_labels(cams, low, high, params)
 
 
@@ -38,13 +38,13 @@ def sure_labels(
     """The labels that follow from both refined score maps.
 
     Args:
-        cams: ``(K-1, H, W)`` in [0, 1].
-        low: ``(K, H, W)`` CRF probabilities with the small α, which finds foreground.
-        high: ``(K, H, W)`` CRF probabilities with the large α, which finds background.
+        cams: ``(K-1, h, w)`` in [0, 1].
+        low: ``(K, h, w)`` CRF probabilities with the small α, which finds foreground.
+        high: ``(K, h, w)`` CRF probabilities with the large α, which finds background.
         params: thresholds.
 
     Returns:
-        ``(H, W)`` uint8 positions among the K classes, 255 = not reliable.
+        ``(h, w)`` uint8 positions among the K classes, 255 = not reliable.
     """
     found = low.argmax(axis=0)
     labels = np.where(found == BACKGROUND, IGNORE, found).astype(np.uint8)

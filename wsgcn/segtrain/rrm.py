@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from wsgcn.sections import BelowOne, Crf, Factor, Fraction, Section, Size
+from wsgcn.sections import BelowOne, Crf, Factor, Fraction, Positive, Section, Size
 from wsgcn.segtrain.base import SegmentationTraining
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 
 class ReliableLabels(Section):
-    """Which pixels the class activation maps of a crop label: scales of the crop, and what is sure of its class."""
+    """What the class activation maps of a crop label: pixels a cell of the maps, scales of the crop, what is sure."""
 
+    stride: Positive
     scales: Annotated[tuple[Size, ...], Field(min_length=1)]
     alphas: tuple[Size, Size]
     crf: Crf

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsgcn.nets.deeplab import DeepLabV2
 from wsgcn.ops.dense_energy import dense_energy
-from wsgcn.ops.resize import to_class_ids
+from wsgcn.ops.resize import downscale_rgb, grid_size, to_class_ids
 from wsgcn.segtrain.fit import NetworkLoss
 from wsgcn.segtrain.reliable import reliable_labels
 from wsgcn.segtrain.sample import PseudoLabels, photo_and_labels
@@ -78,23 +79,27 @@ class RrmLoss(NetworkLoss):
             return labels
         cams = self._activation_maps(features, photos).cpu().numpy()
         rgb_u8 = self.network.backbone.to_rgb_u8(photos).permute(0, 2, 3, 1).cpu().numpy()
-        found = torch.empty_like(labels, device="cpu")
-        for number, there in enumerate(shown.cpu().numpy() > 0):
-            maps = cams[number, there]
-            maps /= maps.max(axis=(1, 2), keepdims=True) + NO_MAXIMUM
-            positions = reliable_labels(maps, rgb_u8[number], self.params.reliable)
-            class_ids = np.array([BACKGROUND, *(np.flatnonzero(there) + 1)])
-            found[number] = torch.from_numpy(to_class_ids(positions, class_ids))
-        return torch.where(inside, found.to(labels.device), IGNORE)
+        found = torch.from_numpy(np.stack([self._labelled(*one) for one in zip(cams, rgb_u8, shown.cpu().numpy() > 0)]))
+        found = functional.interpolate(found[:, None].float(), size=labels.shape[1:], mode="nearest-exact")[:, 0]
+        return torch.where(inside, found.to(labels), IGNORE)
+
+    def _labelled(
+        self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], shown: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """``(h, w)`` class ids of one crop, by ``(C-1, h, w)`` maps, ``(H, W, 3)`` colours and which classes count."""
+        maps = cams[shown] / (cams[shown].max(axis=(1, 2), keepdims=True) + NO_MAXIMUM)
+        positions = reliable_labels(maps, downscale_rgb(rgb_u8, cams.shape[1:]), self.params.reliable)
+        return to_class_ids(positions, np.array([BACKGROUND, *(np.flatnonzero(shown) + 1)]))
 
     @torch.no_grad()
     def _activation_maps(self, features: Tensor, photos: Tensor) -> Tensor:
-        """``(B, C-1, H, W)`` maps ≥ 0 of crops, the mean over the scales, whose own features are given."""
+        """``(B, C-1, h, w)`` maps ≥ 0 of crops, the mean over the scales; the features are those of scale 1."""
         total = torch.zeros((), device=photos.device)
         for scale in self.params.reliable.scales:
             seen = features if scale == 1 else self.network.backbone(_rescaled(photos, scale))[-1]
             total = total + _resized(torch.relu(self.classifier(seen)).float(), features.shape[-2:])
-        return _resized(total / len(self.params.reliable.scales), photos.shape[-2:])
+        size = grid_size(photos.shape[2], photos.shape[3], self.params.reliable.stride)
+        return _resized(total / len(self.params.reliable.scales), size)
 
     def _energy(self, probs: Tensor, photos: Tensor, targets: Tensor, inside: Tensor) -> Tensor:
         params = self.params.energy
