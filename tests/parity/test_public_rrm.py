@@ -1,9 +1,10 @@
-"""RRM beside its public project: the lattice, the dense energy, the reliable labels, the losses, the classifier's maps."""
+"""RRM beside its public project: lattice, dense energy, cross-entropies, reliable labels, the classifier's maps."""
 
 import ctypes
 import subprocess
+import sys
 from shutil import which
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from wsgcn.nets.base import to_input
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.ops.dense_energy import dense_energy
 from wsgcn.ops.densecrf import bilateral_filter
-from wsgcn.segtrain.kinds import KINDS
 from wsgcn.segtrain.reliable import reliable_labels
+from wsgcn.segtrain.rrm import Rrm
 from wsgcn.segtrain.rrm_fit import RrmLoss, balanced_cross_entropy
 from wsgcn.vocabulary import PRESET_FOLDER
 
@@ -28,9 +29,8 @@ ARRAY = ctypes.POINTER(ctypes.c_float)
 SOURCE = """
 #include "bilateralfilter.cpp"
 #include "permutohedral.cpp"
-extern "C" void filter(float* image, float* in, float* out, int photos, int maps, int height, int width, float rgb, float xy) {
-  int pixels = photos * height * width;
-  bilateralfilter_batch(image, 3 * pixels, in, maps * pixels, out, maps * pixels, photos, maps, height, width, rgb, xy);
+extern "C" void filter(float* image, float* in, float* out, int n, int k, int h, int w, float rgb, float xy) {
+  bilateralfilter_batch(image, 3 * n * h * w, in, k * n * h * w, out, k * n * h * w, n, k, h, w, rgb, xy);
 }
 """
 
@@ -38,8 +38,7 @@ extern "C" void filter(float* image, float* in, float* out, int photos, int maps
 def numbers():
     """Those of preset ``voc12``."""
     content = yaml.safe_load((PRESET_FOLDER / "voc12.yaml").read_text())["segtrain"]["rrm"]
-    kind = next(kind for kind in KINDS if kind.__name__ == "Rrm")
-    return kind.model_validate(content)
+    return Rrm.model_validate(content)
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +62,15 @@ def lattice(tmp_path_factory):
 
 
 @pytest.fixture
-def on_cpu(monkeypatch):
-    """Their code moves tensors to a GPU; here they stay."""
+def tools(theirs, without, monkeypatch):
+    """Their functions, whose tensors stay where they are; of torchvision they only derive a class that is not used."""
+    without("cv2")
+    torchvision = ModuleType("torchvision")
+    torchvision.transforms = SimpleNamespace(Compose=object)
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
     for kind in (torch.Tensor, nn.Module):
         monkeypatch.setattr(kind, "cuda", lambda self, *given, **named: self)
+    return theirs("rrm", "tool.myTool")
 
 
 def case(height=40, width=52, photos=2):
@@ -89,16 +93,12 @@ def test_lattice(lattice):
     np.testing.assert_allclose(bilateral_filter(maps, rgb_u8, 50, 15), expected, rtol=1e-6)
 
 
-def test_joint_loss_and_its_gradients(theirs, without, lattice, on_cpu, monkeypatch):
+def test_joint_loss_and_its_gradients(theirs, tools, lattice, monkeypatch):
     """Cross-entropies of background and foreground, and the dense energy of half the resolution."""
-    without("cv2", "torchvision", "torchvision.transforms", "bilateralfilter")
-    monkeypatch.setattr("sys.modules", __import__("sys").modules | {})
-    import sys
-
-    sys.modules["bilateralfilter"].bilateralfilter_batch = lattice
-    sys.modules["torchvision.transforms"].Compose = object
-    sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]
-    energy, joint = theirs("rrm", "DenseEnergyLoss"), theirs("rrm", "tool.myTool").compute_joint_loss
+    wrapper = ModuleType("bilateralfilter")
+    wrapper.bilateralfilter = wrapper.bilateralfilter_batch = lattice
+    monkeypatch.setitem(sys.modules, "bilateralfilter", wrapper)
+    energy = theirs("rrm", "DenseEnergyLoss")
     logits, labels, inside, rgb_u8 = case()
     params = numbers().energy
     layer = energy.DenseEnergyLoss(1e-3, params.sigma_rgb, params.sigma_xy, params.scale)
@@ -107,7 +107,7 @@ def test_joint_loss_and_its_gradients(theirs, without, lattice, on_cpu, monkeypa
     given = logits.clone().requires_grad_()
     photos = rgb_u8.transpose(0, 3, 1, 2)
     croppings = inside.numpy().astype(np.float64).transpose(1, 2, 0)
-    losses = joint(photos, given, labels.numpy().astype(np.float64), croppings, criterion, layer)
+    losses = tools.compute_joint_loss(photos, given, labels.numpy().astype(np.float64), croppings, criterion, layer)
     expected += [one.item() for one in losses]
     expected += [torch.autograd.grad(one.sum(), given, retain_graph=True)[0] for one in losses]
     given = logits.clone().requires_grad_()
@@ -123,13 +123,7 @@ def test_joint_loss_and_its_gradients(theirs, without, lattice, on_cpu, monkeypa
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)
 
 
-def test_reliable_labels(theirs, without):
-    import sys
-
-    without("cv2", "torchvision", "torchvision.transforms")
-    sys.modules["torchvision.transforms"].Compose = object
-    sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]
-    compute = theirs("rrm", "tool.myTool").compute_seg_label
+def test_reliable_labels(tools):
     for seed, shown in enumerate(([3], [0, 7], [2, 5, 19])):
         rgb_u8 = photo(60, 75)
         cams = np.zeros((CLASSES - 1, 60, 75), np.float32)
@@ -138,7 +132,7 @@ def test_reliable_labels(theirs, without):
         maps = functional.interpolate(cells, size=(60, 75), mode="bilinear", align_corners=False)[:, 0].numpy()
         cams[shown] = maps / (maps.max(axis=(1, 2), keepdims=True) + 1e-5)
         there = np.isin(np.arange(CLASSES - 1), shown).astype(np.float32)
-        expected = compute(rgb_u8.copy(), there, cams.copy())
+        expected = tools.compute_seg_label(rgb_u8.copy(), there, cams.copy())
         found = reliable_labels(cams[shown], rgb_u8, numbers().reliable)
         ids = np.array([0, *(np.array(shown) + 1)])
         np.testing.assert_array_equal(np.where(found == 255, 255, ids[np.minimum(found, len(shown))]), expected)

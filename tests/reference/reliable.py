@@ -24,7 +24,7 @@ def sure_labels_slow(
     scores = {(y, x): [(1 - max(cams[:, y, x])) ** alpha_high, *cams[:, y, x]] for y, x in pixels}
     winner = {one: scores[one].index(max(scores[one])) for one in pixels}
     found = {(y, x): int(np.argmax(low[:, y, x])) for y, x in pixels}
-    sure = {one: False for one in pixels}
+    sure = dict.fromkeys(pixels, False)
     for position in set(found.values()):
         own = [one for one in pixels if winner[one] == position]
         if position == 0:
