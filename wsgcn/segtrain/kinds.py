@@ -1,5 +1,6 @@
 """Every kind of segmentation training."""
 
 from wsgcn.segtrain.deeplab import DeepLab
+from wsgcn.segtrain.rrm import Rrm
 
-KINDS = (DeepLab,)
+KINDS = (DeepLab, Rrm)

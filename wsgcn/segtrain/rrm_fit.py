@@ -39,14 +39,16 @@ class RrmLoss(NetworkLoss):
     (AAAI 2020), and its public code.
     """
 
-    classifier: nn.Conv2d
-
     def __init__(self, network: DeepLabV2, params: Rrm):
         super().__init__(network, params)
         self.params = params
         self.dropout = nn.Dropout2d(params.dropout)
         self.classifier = nn.Conv2d(network.backbone.channels[-1], network.classes - 1, 1, bias=False)
         nn.init.xavier_uniform_(self.classifier.weight)
+
+    def classification_layer(self) -> nn.Conv2d:
+        """Of the features to the C - 1 foreground classes."""
+        return self.classifier
 
     def groups(self) -> list[ParameterGroup]:
         """DeepLabv2's, and the classifier, which learns as fast as the ASPP's weights."""
