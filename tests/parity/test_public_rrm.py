@@ -63,13 +63,12 @@ def lattice(tmp_path_factory):
 
 @pytest.fixture
 def tools(theirs, without, monkeypatch):
-    """Their functions, whose tensors stay where they are; of torchvision they only derive a class that is not used."""
+    """Their functions, whose tensors stay on the CPU; of torchvision they only derive a class that is not used."""
     without("cv2")
     torchvision = ModuleType("torchvision")
     torchvision.transforms = SimpleNamespace(Compose=object)
     monkeypatch.setitem(sys.modules, "torchvision", torchvision)
-    for kind in (torch.Tensor, nn.Module):
-        monkeypatch.setattr(kind, "cuda", lambda self, *given, **named: self)
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self.clone())  # a copy, as on a GPU
     return theirs("rrm", "tool.myTool")
 
 
@@ -141,7 +140,8 @@ def test_reliable_labels(tools):
 
 def test_classification_and_maps_of_four_scales(theirs):
     """Their segmentation network is theirs alone; what teaches it is not."""
-    net = scrambled(theirs("rrm", "network.RRM").SegNet(), 1)
+    with torch.no_grad():
+        net = scrambled(theirs("rrm", "network.RRM").SegNet(), 1)
     settings = {"backbone": "resnet-38", "output_stride": 8, "classes": CLASSES, "dilations": [12]}
     mine = build_deeplab(settings, None)
     state = {name: one for name, one in net.state_dict().items() if not name.startswith("fc8")}

@@ -79,12 +79,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         if settings.weights == "cams":
             method.variant.cams.start_segmentation(network, start)
         freeze_stages(network.backbone, settings.frozen_stages)
-        with seeded(params.runtime.seed, NETWORK, "objective"):
-            loss = settings.objective(network)
-        classifier = loss.classification_layer()
-        if settings.weights == "cams" and classifier is not None:
-            method.variant.cams.start_classifier(classifier, start)
-        training = _training(job, loss, settings, labels, unfinished)
+        training = _training(job, _objective(network, method, start, params.runtime.seed), settings, labels, unfinished)
         history = _History(log)
         trained = train(training, fabric_for(params.runtime), history.add)
         history.flush()
@@ -105,6 +100,15 @@ def network_structure(params: SegmentationTraining, classes: int) -> dict[str, A
         "classes": classes,
         "dilations": list(params.aspp_dilations),
     }
+
+
+def _objective(network: DeepLabV2, method: Method, start: Path, run_seed: int) -> NetworkLoss:
+    with seeded(run_seed, NETWORK, "objective"):
+        loss = method.segtrain.objective(network)
+    classifier = loss.classification_layer()
+    if method.segtrain.weights == "cams" and classifier is not None:
+        method.variant.cams.start_classifier(classifier, start)
+    return loss
 
 
 def _training(
