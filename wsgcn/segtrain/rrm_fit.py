@@ -17,7 +17,7 @@ from wsgcn.ops.dense_energy import dense_energy
 from wsgcn.ops.resize import downscale_rgb, grid_size, to_class_ids
 from wsgcn.segtrain.fit import NetworkLoss
 from wsgcn.segtrain.reliable import reliable_labels
-from wsgcn.segtrain.sample import PseudoLabels, photo_and_labels
+from wsgcn.segtrain.sample import PseudoLabels, labelled_photo
 from wsgcn.store.index import ImageRecord, Index
 from wsgcn.store.photos import load_photo
 from wsgcn.training.augment import ToInput, random_view
@@ -161,7 +161,7 @@ class RrmSample:
             photo = load_photo(self.index.photo_path(image))
             labels = np.full(photo.shape[:2], IGNORE, dtype=np.uint8)
         else:
-            photo, labels = photo_and_labels(self.index, image, self.labels)
+            photo, labels = labelled_photo(self.index, self.labels, image)
         view = random_view((photo.shape[0], photo.shape[1]), self.crop, self.scale, generator)
         shown = torch.zeros(len(self.index.class_names))
         shown[list(image.class_ids)] = 1

@@ -88,24 +88,24 @@ class SegmentationSample:
 
     def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The crop that the generator draws."""
-        photo, labels = photo_and_labels(self.index, image, self.labels)
+        photo, labels = labelled_photo(self.index, self.labels, image)
         return random_crop(photo, labels, self.crop, self.scale, generator, self.to_input)
 
 
-def photo_and_labels(
-    index: Index, image: ImageRecord, labels: PseudoLabels
+def labelled_photo(
+    index: Index, labels: PseudoLabels, image: ImageRecord
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The ``(H, W, 3)`` photograph and its ``(H, W)`` pseudo labels.
+    """An ``(H, W, 3)`` photograph and its ``(H, W)`` pseudo labels.
 
     Raises:
-        DataError: a file is missing or broken, or the two do not belong together.
+        DataError: a file is missing or broken, the two differ in size, or a label is of no class.
     """
-    path = index.photo_path(image)
-    photo, taught = load_photo(path), labels.load(image.id)
-    if photo.shape[:2] != taught.shape:
-        raise DataError(f"{path} has changed since `wsgcn dataset` read it: run all stages again")
-    _check_ids(taught, len(index.class_names), str(labels.files(image.id)[0]))
-    return photo, taught
+    photo, found = load_photo(index.photo_path(image)), labels.load(image.id)
+    if photo.shape[:2] != found.shape:
+        changed = index.photo_path(image)
+        raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
+    _check_ids(found, len(index.class_names), str(labels.files(image.id)[0]))
+    return photo, found
 
 
 def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
