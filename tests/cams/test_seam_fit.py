@@ -136,3 +136,15 @@ def test_published_optimiser_has_no_momentum():
     parameter = torch.nn.Parameter(torch.zeros(1))
     (group,) = train.optimiser.build([{"params": [parameter], "lr": train.lr}]).param_groups
     assert (group["lr"], group["momentum"], group["weight_decay"], train.poly_power) == (0.01, 0, 5e-4, 0.9)
+
+
+def test_half_precision_changes_the_loss_little(seam):
+    """``runtime.precision: bf16-mixed``: what is multiplied has 8 bits, what is compared 24."""
+    _, loss, x = seam
+    loss.eval()
+    with torch.no_grad():
+        exact = float(loss(x, SHOWN))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = loss(x, SHOWN)
+    assert rounded.dtype == torch.float32
+    assert float(rounded) == pytest.approx(exact, rel=0.02)
