@@ -8,6 +8,9 @@ from tests.cams.seam_cases import CLASSES, photos, seam_params
 from tests.reference import seam as reference
 from wsgcn.cams.seam_fit import SeamLoss, class_loss, equivariance, hardest, min_pooling, normalised
 from wsgcn.cams.seam_net import SeamMaps
+from wsgcn.nets.base import freeze_stages
+from wsgcn.params import load_params
+from wsgcn.vocabulary import PRESET_FOLDER
 
 SHOWN = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 SHARE = 0.2
@@ -127,12 +130,26 @@ def test_every_parameter_that_learns_gets_a_gradient(seam):
     assert all(loss.get_parameter(name).grad.abs().max() > 0 for name in learning)
 
 
-def test_published_optimiser_has_no_momentum():
-    """Pitfall P1: SEAM's optimiser takes the weight decay for the momentum; its 0.9 is the schedule's power."""
-    from wsgcn.params import load_params
-    from wsgcn.vocabulary import PRESET_FOLDER
+@pytest.fixture
+def published():
+    """The source of preset ``voc12``."""
+    return load_params(PRESET_FOLDER / "voc12.yaml").cams["seam"]
 
-    train = load_params(PRESET_FOLDER / "voc12.yaml").cams["seam"].train
+
+def test_as_many_parameters_learn_as_published_and_at_its_rates(published):
+    """35 convolutions behind ``b2_2``, and the four new ones; ``tests/parity`` counts them in the public module."""
+    with torch.device("meta"):
+        net = published.network(21, pretrained=False)
+        freeze_stages(net.backbone, published.train.frozen_stages)
+        backbone, head = published.loss(net).groups()
+    found = [[one for one in group["params"] if one.requires_grad] for group in (backbone, head)]
+    assert [len(one) for one in found] == [35, 4]
+    assert [group["lr"] for group in (backbone, head)] == pytest.approx([0.01, 0.1])
+
+
+def test_published_optimiser_has_no_momentum(published):
+    """Pitfall P1: SEAM's optimiser takes the weight decay for the momentum; its 0.9 is the schedule's power."""
+    train = published.train
     parameter = torch.nn.Parameter(torch.zeros(1))
     (group,) = train.optimiser.build([{"params": [parameter], "lr": train.lr}]).param_groups
     assert (group["lr"], group["momentum"], group["weight_decay"], train.poly_power) == (0.01, 0, 5e-4, 0.9)

@@ -152,6 +152,11 @@ def test_gradient_of_the_whole_loss(net, script):
     assert net.fc8.weight.grad[0].abs().max() == 0, "nothing reads the background channel that ours lacks"
 
 
+def test_as_many_parameters_learn(net):
+    net.train()
+    assert [len(group) for group in net.get_parameter_groups()] == [35, 0, 4, 0]
+
+
 def test_optimiser_has_no_momentum_to_speak_of(theirs, without):
     """Pitfall P1: the weight decay takes the momentum's place; groups have their own."""
     without("torchvision")
