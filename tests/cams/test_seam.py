@@ -65,7 +65,7 @@ def test_maps_are_the_corrected_ones_from_0_to_1(fresh, params):
 
 
 def test_the_chain_runs_to_pseudo_labels_and_networks_start_from_it(made, params):
-    params = changed(params, {"affinity.affinitynet.train.weights": "cams", "segtrain.weights": "cams"})
+    params = changed(params, {"affinity.affinitynet.train.weights": "cams", "segtrain.deeplab.weights": "cams"})
     for stage in ("cams-train", "cams", "affinity-train", "affinity"):
         chain.run_stage(stage, "SEAM", params, made)
     for stage in ("propagate", "crf", "segtrain"):
