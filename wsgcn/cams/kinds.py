@@ -2,6 +2,7 @@
 
 from wsgcn.cams.classifier import Classifier
 from wsgcn.cams.imported import Imported
+from wsgcn.cams.seam import Seam
 from wsgcn.cams.segmenter import Segmenter
 
-KINDS = (Classifier, Segmenter, Imported)
+KINDS = (Classifier, Seam, Segmenter, Imported)
