@@ -3,5 +3,6 @@
 from wsgcn.cams.classifier import Classifier
 from wsgcn.cams.imported import Imported
 from wsgcn.cams.segmenter import Segmenter
+from wsgcn.cams.sub_category import SubCategory
 
-KINDS = (Classifier, Segmenter, Imported)
+KINDS = (Classifier, SubCategory, Segmenter, Imported)
