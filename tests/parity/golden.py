@@ -104,6 +104,11 @@ MODULES: dict[str, tuple[str, Callable[[Any], nn.Module], Callable[[Any], list[T
     "irnet-boundary": ("irn", _irnets("net.resnet50_irn", "Net"), lambda net: [*net(_x())]),
     "psa-classifier": ("psa", lambda load: load("network.resnet38_cls").Net(), lambda net: [net.forward_cam(_x())]),
     "psa-affinitynet": ("psa", lambda load: load("network.resnet38_aff").Net(), _psa_features),
+    "sc-cam": (
+        "sc-cam",
+        lambda load: load("network.resnet38_cls").Net(10, 3),
+        lambda net: [net.forward_two_cam(_x())[0]],
+    ),
     "deeplab-voc": (
         "deeplab",
         lambda load: load("libs.models").DeepLabV2_ResNet101_MSC(21),

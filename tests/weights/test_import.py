@@ -33,6 +33,7 @@ FILES = {
     "irnet-boundary": lambda sizes: published.irnet("irnet-boundary", sizes),
     "psa-classifier": lambda sizes: published.psa("psa-classifier", sizes),
     "psa-affinitynet": lambda sizes: published.psa("psa-affinitynet", sizes),
+    "sc-cam": published.sc_cam,
     "deeplab-voc": published.deeplab_voc,
     "deeplab-coco": published.deeplab_coco,
 }
@@ -65,6 +66,7 @@ def same(network, sizes):
             "fc8.weight": "classifier.weight",
             "b5_2.bn_branch2a.bias": "backbone.b5_2.bn_branch2a.bias",
         },
+        "sc-cam": {"fc8_20.weight": "classifier.weight", "b2.conv_branch1.weight": "backbone.b2.conv_branch1.weight"},
         "psa-affinitynet": {
             "f8_3.weight": "branches.0.weight",
             "f8_5.weight": "branches.2.weight",
@@ -118,6 +120,7 @@ def test_whole_networks_are_stored_as_checkpoints_of_their_stages():
         "irnet-boundary": ("affinity/boundary", irnet | {"displacement": True}),
         "psa-classifier": ("cams", psa | {"classes": 21}),
         "psa-affinitynet": ("affinity/affinitynet", psa),
+        "sc-cam": ("cams", psa | {"classes": 21}),
         "deeplab-voc": ("segtrain", deeplab),
     }
 

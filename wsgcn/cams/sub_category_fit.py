@@ -105,8 +105,8 @@ class Explored(NamedTuple):
 def fit_rounds(source: SubCategory, job: TrainingJob, unfinished: Path) -> tuple[CamNet, Trained]:
     """Train a new network for each round, on the sub-categories that the one before it tells apart.
 
-    What a finished round found is kept under the fingerprint of all that led to it, so that a training that was killed,
-    or one with more rounds, does not repeat it.
+    What a finished round found is kept under the fingerprint of all that led to it, so that a training that was killed
+    does not repeat it.
 
     Args:
         source: parameters of the rounds.
