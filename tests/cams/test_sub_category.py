@@ -1,6 +1,5 @@
 """CAM source ``sub-category``: its loss, its rounds on disk, and that none is trained twice."""
 
-import os
 import shutil
 
 import numpy as np
@@ -11,11 +10,13 @@ from tests import chain
 from tests.conftest import changed
 from tests.reference import clusters as slow
 from wsgcn.cams import sub_category_fit
+from wsgcn.cams.net import load_cam_net
 from wsgcn.cams.sub_category_fit import SubCategoryLoss, SubCategorySample, photo_features
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.base import to_input
 from wsgcn.store.checkpoints import read_settings
 from wsgcn.store.files import read_json, read_table
+from wsgcn.store.fingerprints import DigestedFile
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Cams, load_record
 from wsgcn.training import loop
@@ -72,8 +73,9 @@ def test_loss_is_that_of_both_layers(loss):
         *[one.tolist() for pair in zip(logits_of(loss, x), (target, sub_target)) for one in pair], 5
     )
     assert isinstance(loss, SubCategoryLoss)
-    assert float(loss(x, target, sub_target)) == pytest.approx(expected, rel=1e-5)
-    found = loss.measured(loss.counts([x, target, sub_target]))
+    assert loss(x, target, sub_target).item() == pytest.approx(expected, rel=1e-5)
+    with torch.no_grad():
+        found = loss.measured(loss.counts([x, target, sub_target]))
     assert found.loss == pytest.approx(expected, rel=1e-5)
 
 
@@ -96,8 +98,8 @@ def test_dropout_hides_the_same_features_from_both_layers(loss):
     """As one layer more: what one of them sees, the other sees too."""
     loss.sub_classifier.weight.data[:3] = loss.net.classifier.weight.data
     logits, sub_logits = loss._logits(batch()[0])
-    assert torch.equal(logits, sub_logits[:, :3])
-    assert not torch.equal(logits, loss._logits(batch()[0])[0])
+    torch.testing.assert_close(logits, sub_logits[:, :3])
+    assert not torch.allclose(logits, loss._logits(batch()[0])[0])
 
 
 def test_sample_adds_the_sub_categories():
@@ -204,30 +206,51 @@ def test_one_round_more_trains_one_network(params, fresh, monkeypatch):
     assert len(read_table(fresh.history("cams-train", "I"))) == 4 + 2 + 3 + 1
 
 
-def test_first_classifier_is_taken_from_a_file(params, made, fresh, tmp_path):
-    """One of the same structure; its features, not its numbers, make the first sub-categories."""
-    first = tmp_path / "first.pt"
-    shutil.copy(made.checkpoint("cams-train", "P"), first)
-    given = changed(params, {"cams.irnet.train.first": str(first)})
-    assert given.cams["irnet"].files() == (str(first),)
-    before = train(given, fresh)
+@pytest.fixture
+def classifier(params, fresh):
+    """A checkpoint of kind ``classifier``."""
+    chain.run_stage("cams-train", "P", params, fresh)
+    return fresh.checkpoint("cams-train", "P")
+
+
+def test_first_classifier_is_taken_from_a_file(params, classifier, fresh, monkeypatch, tiny_voc):
+    """Its features make the first sub-categories, and nothing is trained before."""
+    seen = {}
+    find = sub_category_fit.sub_categories
+    monkeypatch.setattr(
+        sub_category_fit,
+        "sub_categories",
+        lambda features, *others: seen.update({others[-1]: features}) or find(features, *others),
+    )
+    given = changed(params, {"cams.irnet.train.first": str(classifier)})
+    assert str(classifier) in given.cams["irnet"].files()
+    train(given, fresh)
     assert len(read_table(fresh.history("cams-train", "I"))) == 2 + 3
-    state = torch.load(first, weights_only=True)
-    state["state"] = {
-        key: one if key.endswith("num_batches_tracked") else torch.flip(one, [0]) for key, one in state["state"].items()
-    }
-    os.unlink(first)
-    torch.save(state, first)
-    assert train(given, fresh)["checkpoint.pt"] != before["checkpoint.pt"]
-    first.unlink()
-    with pytest.raises(DataError, match=r"first\.pt is missing"):
+    assert sorted(seen) == [1, 2]
+    net = load_cam_net(params.cams["psa"], 3, DigestedFile.of(classifier), "cpu")
+    paths = [tiny_voc / "JPEGImages" / f"t{number}.jpg" for number in range(6)]
+    expected = [photo_features(net, path, torch.device("cpu")) for path in paths]
+    np.testing.assert_allclose(seen[1], expected, rtol=1e-5)
+    assert not np.allclose(seen[2], expected, rtol=0.1)
+
+
+def test_another_first_classifier_trains_again_and_a_missing_one_is_named(params, classifier, fresh, monkeypatch):
+    given = changed(params, {"cams.irnet.train.first": str(classifier)})
+    train(given, fresh)
+    state = torch.load(classifier, weights_only=True)
+    state["state"]["classifier.weight"] += 1
+    torch.save(state, classifier)
+    monkeypatch.setattr(sub_category_fit, "fit_network", None)
+    with pytest.raises(TypeError):
+        train(given, fresh)
+    classifier.unlink()
+    with pytest.raises(DataError, match=r"checkpoint\.pt is missing"):
         train(given, fresh)
 
 
-def test_imported_weights_are_taken_without_training(params, made, fresh, monkeypatch):
-    trained = str(made.checkpoint("cams-train", "I"))
+def test_imported_weights_are_taken_without_training(params, classifier, fresh, monkeypatch):
     monkeypatch.setattr(sub_category_fit, "fit_network", None)
-    train(changed(params, {"cams.irnet.train.trained": trained}), fresh)
+    train(changed(params, {"cams.irnet.train.trained": str(classifier)}), fresh)
     assert read_table(fresh.history("cams-train", "I")) == []
 
 

@@ -39,7 +39,11 @@ def lloyd(points, centres):
         for cluster in range(len(centres)):
             own = [point for point, label in zip(points, labels) if label == cluster]
             if own:
-                centres = [*centres[:cluster], [sum(column) / len(own) for column in zip(*own)], *centres[cluster + 1 :]]
+                centres = [
+                    *centres[:cluster],
+                    [sum(column) / len(own) for column in zip(*own)],
+                    *centres[cluster + 1 :],
+                ]
 
 
 def cross_entropy(logits, target):
