@@ -160,7 +160,8 @@ def test_training_follows_that_of_the_script(tmp_path, monkeypatch, theirs):
             add_scalar=lambda name, value, step: seen.append(value) if name == "Total Loss" else None
         ),
     )
-    same = SimpleNamespace(Compose=lambda steps: steps[0], ColorJitter=lambda **_: lambda image: image)
+    unchanged = dict.fromkeys(("ColorJitter", "RandomHorizontalFlip"), lambda **_: lambda image: image)
+    same = SimpleNamespace(Compose=lambda steps: steps[0], **unchanged)
     scripts._module(monkeypatch, "torchvision", transforms=same)
     scripts._module(monkeypatch, "scipy.misc")
     parents = SimpleNamespace(tolist=lambda: dict(zip(names, labels, strict=True)))
@@ -186,7 +187,9 @@ def test_training_follows_that_of_the_script(tmp_path, monkeypatch, theirs):
         sys.stdout = stdout  # its log takes it over
         random.setstate(state)
 
-    train = SOURCE.train.model_copy(update={"lr": 0.5, "freeze_norm": "none"})
+    # The script hands its weight decay, 5e-4, to SGD as momentum, where the preset has none.
+    optimiser = SOURCE.train.optimiser.model_copy(update={"momentum": 5e-4})
+    train = SOURCE.train.model_copy(update={"lr": 0.5, "freeze_norm": "none", "optimiser": optimiser})
     mine = SubCategoryLoss(CamNet(Colours(), CLASSES, dropout=0), train)
     mine.net.backbone.mix.weight.data.copy_(start["backbone.mix.weight"])
     mine.net.classifier.weight.data.copy_(start["fc8_20.weight"])
