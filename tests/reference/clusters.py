@@ -57,5 +57,5 @@ def cross_entropy(logits, target):
 
 
 def joint_loss(logits, target, sub_logits, sub_target, weight):
-    """Chang et al. (CVPR 2020), eq. (4)."""
+    """The loss of SC-CAM's ``train_cls.py``."""
     return cross_entropy(logits, target) + weight * cross_entropy(sub_logits, sub_target)

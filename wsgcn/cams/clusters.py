@@ -42,7 +42,7 @@ def sub_categories(
         For each photograph its sub-categories in the order of its classes: of class c they have the numbers
         (c-1)·k + 1 … c·k.
 
-    Source: Chang et al. (CVPR 2020), section 3.2; ``create_pseudo_label.py`` of the public code.
+    Source: ``create_pseudo_label.py`` of the public SC-CAM (Chang et al., CVPR 2020).
     """
     found: list[dict[int, int]] = [{} for _ in class_ids]
     for class_id in range(1, foreground_classes + 1):
