@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 class SubCategoryLoss(ClassifierLoss):
     """A classifier and a second layer beside its own, with the cross-entropies of classes and of sub-categories.
 
-    Source: ``train_cls.py`` of the public SC-CAM (Chang et al., CVPR 2020), whose means are over the 20 classes and over
-    the 200 sub-categories.
+    Source: ``train_cls.py`` of the public SC-CAM (Chang et al., CVPR 2020), whose means are over the 20 classes and
+    over the 200 sub-categories.
     """
 
     def __init__(self, net: CamNet, params: SubCategoryTraining):
