@@ -110,6 +110,11 @@ MODULES: dict[str, tuple[str, Callable[[Any], nn.Module], Callable[[Any], list[T
     "psa-classifier": ("psa", lambda load: load("network.resnet38_cls").Net(), lambda net: [net.forward_cam(_x())]),
     "psa-affinitynet": ("psa", lambda load: load("network.resnet38_aff").Net(), _psa_features),
     "seam": ("seam", lambda load: load("network.resnet38_SEAM").Net(), _seams),
+    "sc-cam": (
+        "sc-cam",
+        lambda load: load("network.resnet38_cls").Net(10, 3),
+        lambda net: [net.forward_two_cam(_x())[0]],
+    ),
     "deeplab-voc": (
         "deeplab",
         lambda load: load("libs.models").DeepLabV2_ResNet101_MSC(21),

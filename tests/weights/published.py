@@ -172,6 +172,13 @@ def resnet_38(sizes):
     return shapes
 
 
+def sc_cam(sizes):
+    """PSA's classifier with a layer for 20 classes and one for 200 sub-categories."""
+    channels = sizes.channels_38[-1]
+    heads = {"fc8_20.weight": (20, channels, 1, 1), "fc8_200.weight": (200, channels, 1, 1)}
+    return filled(resnet_38(sizes) | heads)
+
+
 def psa(kind, sizes):
     *_, third, fourth, fifth = sizes.channels_38
     heads = {"fc8.weight": (20, fifth, 1, 1)}

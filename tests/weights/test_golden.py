@@ -56,6 +56,7 @@ GOLDEN = {
         [[0.146645, 0.174183, 0.558311, 0.0798524, 0.0674817], [0.0208494, 0.152964, 0.497111, 0.136016, -0.0556018]],
     ),
     "psa-classifier": ("d55e51fded2bf61b", [[0.0525659, 0.0525659, 0.288665, 0.0594613, -0.00331253]]),
+    "sc-cam": ("0f64576d925a6728", [[0.0935538, 0.0935538, 0.308664, 0.0223142, -0.00479822]]),
     "psa-affinitynet": ("569641e75fd089d0", [[-0.000244798, 0.110312, 0.573852, 0.155446, 0.0513346]]),
     "seam": (
         "e200a5e21ab143c2",
@@ -115,6 +116,7 @@ SHOWN = {
     "irnet-cam": _mirrored_too,
     "irnet-boundary": _field_and_boundary,
     "psa-classifier": lambda net, x: [net.activation_maps(x)],
+    "sc-cam": lambda net, x: [net.activation_maps(x)],
     "psa-affinitynet": lambda net, x: [net.node_features(net.taps(x), (8, 8))],
     "seam": lambda net, x: [net.maps(x).cams, net.maps(x).revised],
     "deeplab-voc": lambda net, x: [net(x)],

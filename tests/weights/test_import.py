@@ -35,6 +35,7 @@ FILES = {
     "psa-classifier": lambda sizes: published.psa("psa-classifier", sizes),
     "psa-affinitynet": lambda sizes: published.psa("psa-affinitynet", sizes),
     "seam": published.seam,
+    "sc-cam": published.sc_cam,
     "deeplab-voc": published.deeplab_voc,
     "deeplab-coco": published.deeplab_coco,
 }
@@ -67,6 +68,7 @@ def same(network, sizes):
             "fc8.weight": "classifier.weight",
             "b5_2.bn_branch2a.bias": "backbone.b5_2.bn_branch2a.bias",
         },
+        "sc-cam": {"fc8_20.weight": "classifier.weight", "b2.conv_branch1.weight": "backbone.b2.conv_branch1.weight"},
         "psa-affinitynet": {
             "f8_3.weight": "branches.0.weight",
             "f8_5.weight": "branches.2.weight",
@@ -127,6 +129,7 @@ def test_whole_networks_are_stored_as_checkpoints_of_their_stages():
         "psa-classifier": ("cams", psa | {"classes": 21}),
         "psa-affinitynet": ("affinity/affinitynet", psa),
         "seam": ("cams", psa | {"classes": 21}),
+        "sc-cam": ("cams", psa | {"classes": 21}),
         "deeplab-voc": ("segtrain", deeplab),
     }
 

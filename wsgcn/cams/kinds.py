@@ -4,5 +4,6 @@ from wsgcn.cams.classifier import Classifier
 from wsgcn.cams.imported import Imported
 from wsgcn.cams.seam import Seam
 from wsgcn.cams.segmenter import Segmenter
+from wsgcn.cams.sub_category import SubCategory
 
-KINDS = (Classifier, Seam, Segmenter, Imported)
+KINDS = (Classifier, SubCategory, Seam, Segmenter, Imported)

@@ -43,8 +43,11 @@ class CamNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
-        features = self.dropout(self.backbone(x)[-1])
-        return self.classifier(features.mean(dim=(2, 3), keepdim=True)).flatten(1)
+        return self.classifier(self.pooled(x)).flatten(1)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` normalised photographs to the mean features of their last map, ``(B, F, 1, 1)``."""
+        return self.dropout(self.backbone(x)[-1]).mean(dim=(2, 3), keepdim=True)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` maps ≥ 0, not normalised."""

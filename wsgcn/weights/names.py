@@ -10,6 +10,7 @@ NETWORKS = {
     "psa-classifier": "wsgcn.weights.psa",
     "psa-affinitynet": "wsgcn.weights.psa",
     "seam": "wsgcn.weights.seam",
+    "sc-cam": "wsgcn.weights.psa",
     "deeplab-voc": "wsgcn.weights.deeplab",
 }
 """Files of whole networks: the module whose ``LAYOUTS`` says how each is read."""
