@@ -64,7 +64,7 @@ class RrmLoss(NetworkLoss):
         classes = self.classifier(self.dropout(features).mean(dim=(2, 3), keepdim=True)).flatten(1).float()
         targets = self._targets(features, photos, labels, inside, shown)
         return (
-            functional.multilabel_soft_margin_loss(classes, shown, reduction="sum") / _shared_size(photos)
+            functional.multilabel_soft_margin_loss(classes, shown.float(), reduction="sum") / _shared_size(photos)
             + balanced_cross_entropy(logits, targets)
             + self._energy(logits.softmax(1), photos, targets, inside)
         )
@@ -81,7 +81,9 @@ class RrmLoss(NetworkLoss):
             return labels
         cams = self._activation_maps(features, photos).cpu().numpy()
         rgb_u8 = self.network.backbone.to_rgb_u8(photos).permute(0, 2, 3, 1).cpu().numpy()
-        found = torch.from_numpy(np.stack([self._labelled(*one) for one in zip(cams, rgb_u8, shown.cpu().numpy() > 0)]))
+        found = torch.from_numpy(
+            np.stack([self._labelled(*one) for one in zip(cams, rgb_u8, (shown > 0).cpu().numpy())])
+        )
         found = functional.interpolate(found[:, None].float(), size=labels.shape[1:], mode="nearest-exact")[:, 0]
         return torch.where(inside, found.to(labels), IGNORE)
 
