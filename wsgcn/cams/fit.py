@@ -47,16 +47,12 @@ class ClassifierLoss(TrainingLoss):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Loss of ``(B, 3, H, W)`` photographs whose classes are :func:`multi_hot`, ``(B, C-1)``."""
-        total = functional.multilabel_soft_margin_loss(self.net(x).float(), target, reduction="sum")
-        return total / shared_count(torch.tensor(len(x), device=x.device))
+        return multi_label_loss(self.net(x), target)
 
     def counts(self, batch: Sequence[Tensor]) -> Tensor:
-        """``(C-1, 5)``: photographs with a class, those right about it, photographs without it, those right, costs."""
+        """The :func:`answers` about each class, ``(C-1, 5)``."""
         x, target = batch
-        logits, shown = self.net(x).float(), target > 0
-        costs = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        answers = torch.stack([shown, shown & (logits > 0), ~shown, ~shown & (logits <= 0)], dim=2)
-        return torch.cat([answers.double(), costs[..., None].double()], dim=2).sum(0)
+        return answers(self.net(x), target)
 
     def measured(self, counts: Tensor) -> Measured:
         """The mean cross-entropy, and the mean over the classes of both recalls: of photographs with and without."""
@@ -67,6 +63,20 @@ class ClassifierLoss(TrainingLoss):
         # One answer for all photographs is right about those with a class or about those without it, if there are any.
         chance = int(known.sum()) / max(1, int((cases > 0).sum()))
         return Measured(float(loss), mean_recall(right, cases), chance)
+
+
+def multi_label_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of ``(B, M)`` logits over the M classes and the photographs of all processes."""
+    total = functional.multilabel_soft_margin_loss(logits.float(), target, reduction="sum")
+    return total / shared_count(torch.tensor(len(logits), device=logits.device))
+
+
+def answers(logits: Tensor, target: Tensor) -> Tensor:
+    """``(M, 5)``: photographs with a class, those right about it, photographs without it, those right, costs."""
+    logits, shown = logits.float(), target > 0
+    costs = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    counted = torch.stack([shown, shown & (logits > 0), ~shown, ~shown & (logits <= 0)], dim=2)
+    return torch.cat([counted.double(), costs[..., None].double()], dim=2).sum(0)
 
 
 @dataclass(frozen=True)

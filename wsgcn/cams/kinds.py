@@ -1,7 +1,8 @@
 """Every kind of CAM source."""
 
 from wsgcn.cams.classifier import Classifier
+from wsgcn.cams.co_attention import CoAttention
 from wsgcn.cams.imported import Imported
 from wsgcn.cams.segmenter import Segmenter
 
-KINDS = (Classifier, Segmenter, Imported)
+KINDS = (Classifier, CoAttention, Segmenter, Imported)

@@ -14,6 +14,7 @@ from wsgcn.cams.fit import train_classifier
 from wsgcn.nets.base import freeze_stages
 from wsgcn.runtime.seeds import seeded
 from wsgcn.store.photos import load_photo
+from wsgcn.training.check import watched
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import fabric_for
 from wsgcn.vocabulary import CAM_NETWORK
@@ -45,7 +46,9 @@ def learn_cams(source: LearnedCams, job: TrainingJob) -> None:
             net = source.network(classes, pretrained=True)
         freeze_stages(net.backbone, params.frozen_stages)
         class_ids = {image.id: image.class_ids for image in job.images}
-        sample = source.sample(class_ids, partial(_load_photo, job.photos), classes - 1, net.backbone.to_input)
+        trains = class_ids if params.check is None else watched(class_ids, params.check, seed)[0]
+        load = partial(_load_photo, job.photos)
+        sample = source.sample(class_ids, load, classes - 1, net.backbone.to_input, trains)
         trained = train_classifier(
             source.loss(net),
             sample,
