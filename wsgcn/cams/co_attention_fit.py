@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class CoAttentionLoss(ClassifierLoss):
     """MCIS's network with its losses, each with weight 1.
 
-    Source: Sun et al. (ECCV 2020), section 3.2; ``Classifier/scripts/train.py``, which also compares each photograph
+    Source: Sun et al. (ECCV 2020), section 3; ``Classifier/scripts/train.py``, which also compares each photograph
     with its own views.
     """
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CoAttentionNet(CamNet):
     """A classifier, and a second one of features that two photographs share.
 
-    Source: Sun et al. (ECCV 2020), section 3.2, eq. (2) to (8); ``Classifier/models/vgg.py``.
+    Source: Sun et al. (ECCV 2020), section 3; ``Classifier/models/vgg.py``.
     """
 
     def __init__(self, backbone: Backbone, foreground_classes: int, dropout: float):

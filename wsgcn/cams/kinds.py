@@ -2,7 +2,8 @@
 
 from wsgcn.cams.classifier import Classifier
 from wsgcn.cams.co_attention import CoAttention
+from wsgcn.cams.group_graph import GroupGraph
 from wsgcn.cams.imported import Imported
 from wsgcn.cams.segmenter import Segmenter
 
-KINDS = (Classifier, CoAttention, Segmenter, Imported)
+KINDS = (Classifier, CoAttention, GroupGraph, Segmenter, Imported)
