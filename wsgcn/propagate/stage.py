@@ -27,7 +27,8 @@ from wsgcn.store.saliency import load_saliency, saliency_file
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
