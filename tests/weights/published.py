@@ -186,6 +186,12 @@ def psa(kind, sizes):
     return {key: one for key, one in state.items() if not key.endswith("num_batches_tracked")}  # PyTorch 0.4
 
 
+def seam(sizes):
+    *_, third, fourth, fifth = sizes.channels_38
+    heads = {"fc8.weight": (21, fifth, 1, 1), "f8_3.weight": (64, third, 1, 1), "f8_4.weight": (128, fourth, 1, 1)}
+    return filled(resnet_38(sizes) | heads | {"f9.weight": (192, 195, 1, 1)})
+
+
 def deeplab(prefix, heads, sizes):
     """deeplab-pytorch's ResNet-101 with whatever follows it."""
     channels = sizes.width

@@ -4,6 +4,7 @@ from wsgcn.cams.classifier import Classifier
 from wsgcn.cams.co_attention import CoAttention
 from wsgcn.cams.group_graph import GroupGraph
 from wsgcn.cams.imported import Imported
+from wsgcn.cams.seam import Seam
 from wsgcn.cams.segmenter import Segmenter
 
-KINDS = (Classifier, CoAttention, GroupGraph, Segmenter, Imported)
+KINDS = (Classifier, Seam, CoAttention, GroupGraph, Segmenter, Imported)
