@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from tests.cams.conftest import CLASSES
 from tests.conftest import changed
-from wsgcn.cams.fit import ClassifierLoss, multi_hot, scale_range, train_classifier
+from wsgcn.cams.fit import ClassifierLoss, ClassifierSample, multi_hot, scale_range, train_classifier
 from wsgcn.cams.net import build_cam_net
 
 COLOURS = {"r0": (200, 40, 40), "r1": (180, 60, 50), "b0": (40, 40, 200), "b1": (50, 60, 180)}
@@ -26,7 +26,8 @@ def _train(tiny_params, tmp_path, steps, name="cams-train", label="cams-train I"
     labels = {name: (1,) if name[0] == "r" else (2,) for name in COLOURS}
     fabric = Fabric(accelerator="cpu", devices=1)
     named = {"name": name, "label": label, "section": section, "unfinished": tmp_path / "unfinished"}
-    return net, train_classifier(net, labels, _load, params, 0, fabric, **named)
+    sample = ClassifierSample(labels, _load, params, 2, net.backbone.to_input)
+    return net, train_classifier(ClassifierLoss(net, params), sample, labels, params, 0, fabric, **named)
 
 
 @pytest.mark.parametrize(("class_ids", "target"), [((1,), [1, 0, 0]), ((1, 3), [1, 0, 1]), ((), [0, 0, 0])])

@@ -5,7 +5,7 @@ import torch
 
 from tests.cams.conftest import CLASSES, photo
 from tests.conftest import changed
-from wsgcn.cams.net import build_cam_net, net_settings
+from wsgcn.cams.net import build_cam_net
 
 
 def test_pooled_logits_are_the_mean_of_the_linear_maps(net):
@@ -18,7 +18,7 @@ def test_pooled_logits_are_the_mean_of_the_linear_maps(net):
 
 
 def test_settings_name_what_decides_the_structure(tiny_params):
-    settings = net_settings(tiny_params.cams["psa"].train, CLASSES)
+    settings = tiny_params.cams["psa"].settings(CLASSES)
     assert settings == {"backbone": "resnet-small", "output_stride": 8, "classes": CLASSES}
 
 

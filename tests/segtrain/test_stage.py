@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tests.conftest import changed
-from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.segtrain.stage import train_segmentation
@@ -118,10 +117,10 @@ def test_interrupted_training_leaves_the_earlier_checkpoint_whole(tiny_params, a
 
 
 def test_the_variants_own_classifier_is_where_training_starts(tiny_params, artifacts, monkeypatch):
-    settings = tiny_params.cams["irnet"].train
+    source = tiny_params.cams["irnet"]
     for variant in ("I", "P"):
-        classifier = build_cam_net(settings, 3, pretrained=False)
-        save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", net_settings(settings, 3), classifier)
+        classifier = source.network(3, pretrained=False)
+        save_checkpoint(artifacts.checkpoint("cams-train", variant), "cams", source.settings(3), classifier)
         if variant == "I":
             expected, weights = classifier.backbone.state_dict(), classifier.classifier.weight
     monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, fabric, each: Trained([], {}))

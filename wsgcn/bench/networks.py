@@ -14,9 +14,8 @@ from torch import Tensor
 
 from wsgcn.affinity.fit import AffinityLoss
 from wsgcn.affinity.learned import LearnedAffinity
-from wsgcn.cams.classifier import Classifier, ClassifierTraining
-from wsgcn.cams.fit import ClassifierLoss, multi_hot
-from wsgcn.cams.net import build_cam_net
+from wsgcn.cams.classifier import Classifier
+from wsgcn.cams.fit import multi_hot
 from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.build import backbone_class, build_backbone
 from wsgcn.nets.deeplab import build_deeplab
@@ -58,9 +57,7 @@ def entry_networks(params: Params) -> dict[str, EntryNetwork]:
     """
     classes = len(params.dataset.classes)
     found = {
-        f"cams.{name}": EntryNetwork(
-            entry.train, partial(_classifier, entry.train, classes), partial(_one_class, classes)
-        )
+        f"cams.{name}": EntryNetwork(entry.train, partial(_classifier, entry, classes), partial(_one_class, classes))
         for name, entry in params.cams.items()
         if isinstance(entry, Classifier)
     }
@@ -75,10 +72,10 @@ def entry_networks(params: Params) -> dict[str, EntryNetwork]:
     return found | {"segtrain": EntryNetwork(segtrain, partial(_deeplab, segtrain, classes), _two_halves)}
 
 
-def _classifier(params: ClassifierTraining, classes: int, size: ImageSize) -> TrainingLoss:
-    net = build_cam_net(params, classes, pretrained=False)
-    freeze_stages(net.backbone, params.frozen_stages)
-    return ClassifierLoss(net, params)
+def _classifier(source: Classifier, classes: int, size: ImageSize) -> TrainingLoss:
+    net = source.network(classes, pretrained=False)
+    freeze_stages(net.backbone, source.train.frozen_stages)
+    return source.loss(net)
 
 
 def _affinity(kind: LearnedAffinity, seed_names: tuple[int, str, str], size: ImageSize) -> TrainingLoss:

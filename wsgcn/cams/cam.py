@@ -18,7 +18,7 @@ from wsgcn.ops.resize import grid_size
 from wsgcn.store.photos import load_photo
 
 if TYPE_CHECKING:
-    from wsgcn.cams.classifier import ClassifierInference
+    from wsgcn.cams.learned import ClassifierInference
 
 Views = Callable[[NDArray[np.uint8], CamNet, Sequence[float], str], Iterator[Tensor]]
 """A photograph, who sees it, scales and a device, to a ``(1, 3, H', W')`` normalised photograph for each scale."""

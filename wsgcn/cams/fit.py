@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from wsgcn.training.optimiser import ParameterGroup
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from wsgcn.cams.classifier import ClassifierTraining
+    from wsgcn.cams.learned import ClassifierTraining
 
 
 class ClassifierLoss(TrainingLoss):
@@ -90,9 +90,9 @@ class ClassifierSample:
 
 
 def train_classifier(
-    net: CamNet,
-    class_ids: Mapping[str, Sequence[int]],
-    load: Callable[[str], NDArray[np.uint8]],
+    loss: TrainingLoss,
+    sample: Callable[[str, torch.Generator], tuple[Tensor, ...]],
+    image_ids: Collection[str],
     params: ClassifierTraining,
     run_seed: int,
     fabric: Fabric,
@@ -102,12 +102,12 @@ def train_classifier(
     section: str,
     unfinished: Path,
 ) -> Trained:
-    """Minimise the multi-label cross-entropy over random crops of the photographs; ``net`` is changed in place.
+    """Minimise a loss over random crops of the photographs; its network is changed in place.
 
     Args:
-        net: the classifier.
-        class_ids: foreground classes of each photograph, by image id.
-        load: gives an image id's ``(H, W, 3)`` uint8 photograph; picklable, for several devices.
+        loss: the network and its loss.
+        sample: makes the tensors of one image id; picklable, for several devices.
+        image_ids: the photographs.
         params: steps, batch, crop, rates.
         run_seed: seed of the run.
         fabric: the devices that train.
@@ -124,11 +124,11 @@ def train_classifier(
         UsageError: the loss is no longer finite, or the memory of a device is too small.
     """
     training = Training(
-        loss=ClassifierLoss(net, params),
-        items={one: one for one in class_ids},
-        sample=ClassifierSample(class_ids, load, params, net.classifier.out_channels, net.backbone.to_input),
+        loss=loss,
+        items={one: one for one in image_ids},
+        sample=sample,
         params=params,
-        steps=step_count(params.steps, len(class_ids), params.batch),
+        steps=step_count(params.steps, len(image_ids), params.batch),
         run_seed=run_seed,
         name=name,
         label=label,

@@ -1,4 +1,4 @@
-"""Learning the classifier of one CAM source as a job of the stage ``cams-train``."""
+"""Learning the network of one CAM source as a job of the stage ``cams-train``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.cams.fit import train_classifier
-from wsgcn.cams.net import build_cam_net, net_settings
 from wsgcn.nets.base import freeze_stages
 from wsgcn.runtime.seeds import seeded
 from wsgcn.store.photos import load_photo
@@ -20,37 +19,37 @@ from wsgcn.training.loop import fabric_for
 from wsgcn.vocabulary import CAM_NETWORK
 
 if TYPE_CHECKING:
-    from wsgcn.cams.classifier import ClassifierTraining
+    from wsgcn.cams.learned import LearnedCams
 
 
-def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
-    """Train the multi-label classifier on image-level labels; write its checkpoint and history.
+def learn_cams(source: LearnedCams, job: TrainingJob) -> None:
+    """Train a source's network on image-level labels; write its checkpoint and history.
 
-    Two sources with the same numbers have the same classifier: seeds and fingerprint know nothing of the source's
+    Two sources with the same numbers have the same network: seeds and fingerprint know nothing of the source's
     name, so that the second takes the first one's. Imported weights (``trained``) are taken as they are.
 
     Raises:
         DataError: a photograph or a weight file is missing or broken.
         UsageError: a device is not there, or the loss is no longer finite.
     """
-    classes = len(job.index.class_names)
-    settings = net_settings(params, classes)
+    params, classes = source.train, len(job.index.class_names)
+    settings = source.settings(classes)
     if params.trained is not None:
-        net = build_cam_net(params, classes, pretrained=False)
+        net = source.network(classes, pretrained=False)
         job.take_imported(params.trained, CAM_NETWORK, settings, net)
         return
 
     def learn(unfinished: Path) -> None:
         seed, fabric = job.runtime.seed, fabric_for(job.runtime)
         with seeded(seed, "cams"):
-            net = build_cam_net(params, classes, pretrained=True)
+            net = source.network(classes, pretrained=True)
         freeze_stages(net.backbone, params.frozen_stages)
         class_ids = {image.id: image.class_ids for image in job.images}
-        load = partial(_load_photo, job.photos)
+        sample = source.sample(class_ids, partial(_load_photo, job.photos), classes - 1, net.backbone.to_input)
         trained = train_classifier(
-            net,
+            source.loss(net),
+            sample,
             class_ids,
-            load,
             params,
             seed,
             fabric,
@@ -63,7 +62,9 @@ def learn_classifier(params: ClassifierTraining, job: TrainingJob) -> None:
 
     weights = [] if params.weights is None else [Path(params.weights)]
     numbers = params.model_dump(mode="json", exclude={"weights", "trained"})
-    job.train_once(job.fingerprint({"name": "cams-train", "classes": classes, **numbers}, weights), learn)
+    job.train_once(
+        job.fingerprint({"name": "cams-train", "kind": source.kind, "classes": classes, **numbers}, weights), learn
+    )
 
 
 def _load_photo(photos: Mapping[str, Path], image_id: str) -> NDArray[np.uint8]:

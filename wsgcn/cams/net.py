@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from wsgcn.store.fingerprints import DigestedFile
 from wsgcn.vocabulary import CAM_NETWORK
 
 if TYPE_CHECKING:
-    from wsgcn.cams.classifier import ClassifierTraining
+    from wsgcn.cams.learned import ClassifierTraining, LearnedCams
 
 
 DRAW: dict[str, Callable[[Tensor], object]] = {
@@ -65,18 +65,13 @@ def build_cam_net(params: ClassifierTraining, classes: int, *, pretrained: bool)
     return net
 
 
-def net_settings(params: ClassifierTraining, classes: int) -> dict[str, Any]:
-    """What decides the structure, to be kept in the checkpoint."""
-    return {"backbone": params.backbone, "output_stride": params.output_stride, "classes": classes}
-
-
 @lru_cache(maxsize=1)
-def load_cam_net(params: ClassifierTraining, classes: int, network: DigestedFile, device: str) -> CamNet:
-    """The trained classifier, loaded once a process.
+def load_cam_net(source: LearnedCams, classes: int, network: DigestedFile, device: str) -> CamNet:
+    """The trained network of a source, loaded once a process.
 
     Raises:
         DataError: the checkpoint is missing, broken, or another network's.
     """
-    net = build_cam_net(params, classes, pretrained=False)
-    load_checkpoint(network.path, CAM_NETWORK, net_settings(params, classes), net)
+    net = source.network(classes, pretrained=False)
+    load_checkpoint(network.path, CAM_NETWORK, source.settings(classes), net)
     return on_device(net, device)
