@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from tests import chain
 from tests.conftest import changed
 from wsgcn.errors import UsageError
 from wsgcn.ops.grid import Grid
 from wsgcn.propagate.base import PropagationInput
 from wsgcn.propagate.pamr import Pamr
+from wsgcn.store.records import Cams, Scores, load_record
 
 PARAMS = {"kind": "pamr", "dilations": [1, 2], "iterations": 10, "background": 0.4, "alpha": None}
 
@@ -57,25 +59,15 @@ def test_a_constant_background_can_be_set_afterwards():
 
 def test_the_stage_gives_it_the_grid_of_the_cams(tiny_params, made):
     """A method without a graph runs through the stage, with its variant's affinity deleted."""
-    from tests import chain
-    from wsgcn.store.records import Cams, Scores, load_record
-
-    method = {"variant": "I", "propagation": "pamr", "crf": "walk"}
-    methods = tiny_params.model_dump(mode="json")["methods"]
-    propagate = tiny_params.model_dump(mode="json")["propagate"]
-    params = changed(
-        tiny_params, {"propagate": propagate | {"pamr": PARAMS}, "methods": methods | {"Pamr-I": method | _segtrain(methods)}}
-    )
+    content = tiny_params.model_dump(mode="json")
+    methods = content["methods"] | {"Pamr-I": content["methods"]["IRNet"] | {"propagation": "pamr"}}
+    params = changed(tiny_params, {"propagate": content["propagate"] | {"pamr": PARAMS}, "methods": methods})
     for path in made.folder("affinity", "I").iterdir():
         path.unlink()
     chain.run_stage("propagate", "Pamr-I", params, made)
     for path in made.folder("propagate", "Pamr-I").iterdir():
         cams = load_record(made.arrays("cams", "I", path.stem), Cams)
         assert load_record(path, Scores).scores.shape[1:] == cams.cams.shape[1:]
-
-
-def _segtrain(methods):
-    return {key: value for key, value in methods["IRNet"].items() if key == "segtrain"}
 
 
 @pytest.mark.parametrize(("values", "said"), [({"alpha": 4}, "give background"), ({"dilations": []}, "dilations")])

@@ -3,5 +3,6 @@
 from wsgcn.cams.classifier import Classifier
 from wsgcn.cams.imported import Imported
 from wsgcn.cams.segmenter import Segmenter
+from wsgcn.cams.weighted_pooling import WeightedPooling
 
-KINDS = (Classifier, Segmenter, Imported)
+KINDS = (Classifier, Segmenter, Imported, WeightedPooling)

@@ -51,16 +51,23 @@ class CamNet(nn.Module):
         return torch.relu(self.classifier(self.backbone(x)[-1]))
 
 
-def build_cam_net(params: ClassifierTraining, classes: int, *, pretrained: bool) -> CamNet:
+def build_cam_net(
+    params: ClassifierTraining,
+    classes: int,
+    *,
+    pretrained: bool,
+    make: Callable[[Backbone, int, float], CamNet] = CamNet,
+) -> CamNet:
     """The classifier of one CAM source.
 
     Args:
         params: backbone, weights and output stride.
         classes: number of classes C with the background.
         pretrained: load ``params.weights``; False where a checkpoint follows.
+        make: the network of a backbone, a number of foreground classes and a dropout.
     """
     backbone = build_backbone(params.backbone, params.output_stride, params.weights if pretrained else None)
-    net = CamNet(backbone, classes - 1, params.dropout)
+    net = make(backbone, classes - 1, params.dropout)
     DRAW[params.head_init](net.classifier.weight)
     return net
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WithBackground(Propagation):
-    """The background's score is a constant (``background``), or (1 - max CAM)^``alpha`` and spreads too; one is null."""
+    """The background's score is ``background``, a constant, or (1 - max CAM)^``alpha`` and spreads too; one is null."""
 
     background: Fraction | None
     alpha: Size | None
