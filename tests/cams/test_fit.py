@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from tests.cams.conftest import CLASSES
 from tests.conftest import changed
-from wsgcn.cams.fit import ClassifierLoss, ClassifierSample, multi_hot, scale_range, train_classifier
+from wsgcn.cams.fit import ClassifierLoss, ClassifierSample, scale_range, train_classifier
 from wsgcn.cams.net import build_cam_net
+from wsgcn.training.tags import multi_hot
 
 COLOURS = {"r0": (200, 40, 40), "r1": (180, 60, 50), "b0": (40, 40, 200), "b1": (50, 60, 180)}
 
