@@ -157,6 +157,7 @@ def test_labels_stand_beside_published_ones_of_the_same_kind():
     assert {row.system: row.crf for row in TABLE_1 if row.crf is not None} == {
         "PSA": True,
         "IRNet": False,
+        "SingleStage": True,
         "WSGCN-P": True,
         "WSGCN-I": True,
     }

@@ -53,8 +53,8 @@ class LabelRow(NamedTuple):
 
     The paper does not say which of these labels went through a CRF. ``crf`` says it for the methods of this project:
     the paper's 68.0 of WSGCN-I is Table 2's with the CRF, PSA's figure is its publication's after the CRF, and IRNet's
-    is that of its public code (``run_sample.py``), which uses none. SingleStage's is that after
-    the CRF in the README of its public code (64.7 before). None of the others, which are not methods here.
+    is that of its public code (``run_sample.py``), which uses none. SingleStage's is that of
+    its public code's README after the CRF (64.7 before). None of the others, which are not methods here.
     """
 
     system: str
