@@ -132,6 +132,16 @@ def test_a_measurement_is_of_the_network_that_is_kept(params):
     assert loss.measured(counts).loss == pytest.approx(float(functional.multilabel_soft_margin_loss(scores, shown)))
 
 
+def test_half_precision_trains(params):
+    loss, (photos, shown) = _loss(params), _batch()
+    loss.begin(2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(photos.bfloat16(), shown.bfloat16())
+    found.backward()
+    assert found.isfinite()
+    assert all(one.grad is None or one.grad.isfinite().all() for one in loss.parameters())
+
+
 # ---------------------------------------------------------------- the stage
 
 

@@ -79,8 +79,10 @@ class SelfSupervisedLoss(NetworkLoss):
         refine, own, (height, width) = self.params.refine, self.params.own, photos.shape[-2:]
         grid = list(grid_size(height, width, refine.stride))
         # The refinement counts colours by their own deviation, so that normalised ones serve.
-        colours = functional.interpolate(photos, size=grid, mode="bilinear", align_corners=False, antialias=True)
-        masks = pamr(colours.float(), _resized(logits, grid).softmax(1), refine.dilations, refine.iterations)
+        colours = functional.interpolate(
+            photos.float(), size=grid, mode="bilinear", align_corners=False, antialias=True
+        )
+        masks = pamr(colours, _resized(logits, grid).softmax(1), refine.dilations, refine.iterations)
         there = functional.pad(shown, (1, 0), value=1)[:, :, None, None]  # (B, C-1) -> (B, C, 1, 1)
         return own_labels(_resized(masks * there, [height, width]), own.foreground, own.background, own.floor)
 
@@ -111,8 +113,8 @@ def fix_background(network: DeepLabV2) -> None:
         branch.bias[BACKGROUND] = BACKGROUND_LOGIT / len(branches)
 
 
-def _resized(maps: Tensor, size: list[int]) -> Tensor:
-    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+def _resized(maps: Tensor, size: list[int], *, antialias: bool = False) -> Tensor:
+    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=antialias)
 
 
 @dataclass(frozen=True)
