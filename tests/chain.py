@@ -144,8 +144,15 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
     for entry in content["propagate"].values():
         if entry["kind"] == "gcn":
             entry |= {"steps": 4, "feature_steps": 4}
-    content["segtrain"] |= {"steps": 2, "batch": 2, "crop": 32, "aspp_dilations": [1, 2]}
-    content["segtrain"] |= {"warmup_steps": 0, "freeze_norm": "none"}
+    for entry in content["segtrain"].values():
+        entry |= {
+            "steps": 2,
+            "batch": 2,
+            "crop": 32,
+            "aspp_dilations": [1, 2],
+            "warmup_steps": 0,
+            "freeze_norm": "none",
+        }
     content["evaluate"]["panels"] = 1
     for crf in _crfs(content):
         crf["iterations"] = 2

@@ -99,7 +99,7 @@ def tiny_params(tiny_voc: Path, tmp_path: Path) -> Params:
         if entry["kind"] == "gcn":
             entry["steps"] = 5
         entry.get("walk", entry)["log2_steps"] = 3
-    content["segtrain"]["weights"] = None
+    content["segtrain"]["deeplab"]["weights"] = None
     masks = str(tiny_voc / "SegmentationClass")
     content["evaluate"] |= {"classes": TINY_CLASSES, "panels": 2, "masks": masks}
     return parse_params(content, "params.yaml")

@@ -1,7 +1,7 @@
 """Trains and scores the networks of a project's pseudo labels with other seeds and settings.
 
     python -m tests.networks PROJECT --method WSGCN-I --method PSA --seed 42 --seed 1 --seed 2
-    python -m tests.networks PROJECT --method IRNet --seed 42 --set segtrain.steps=1400 --set dataset.root=COPY
+    python -m tests.networks PROJECT --method IRNet --seed 42 --set segtrain.deeplab.steps=1400 --set dataset.root=COPY
 
 Labels and classifiers are PROJECT's and stay as they are: only segtrain's and evaluate's own work is done anew, in
 PROJECT/networks. ``--set`` changes any parameter, such as the lists that teach and score (see ``tests.lists``).

@@ -1,7 +1,7 @@
 """Trains other segmentation networks on a method's labels, and scores what a next round makes of each on a list.
 
     python -m tests.rounds PROJECT --method WSGCN-I2 --set dataset.root=COPY --list choose \
-        --masks COPY/SegmentationClassAug --try "" --try "segtrain.crop=321 segtrain.scale=[0.7,1.2]"
+        --masks COPY/SegmentationClassAug --try "" --try "segtrain.deeplab.crop=321 segtrain.deeplab.scale=[0.7,1.2]"
 
 The method's variant comes after another method, whose labels of the whole list ``dataset.train_split`` teach; they and
 the affinity network are PROJECT's and stay as they are, so that rows differ in the network and in what ``--try`` names.

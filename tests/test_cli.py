@@ -217,7 +217,7 @@ def test_a_fork_server_starts_for_a_stage_with_workers_and_for_no_other(here, re
 def test_any_names_arrive(here, received, tracked):
     content = chain.shrunk(real_content())
     content["variants"]["X-2"] = {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}
-    content["methods"]["my_method"] = {"variant": "X-2", "propagation": "walk-i", "crf": "gcn"}
+    content["methods"]["my_method"] = {"variant": "X-2", "propagation": "walk-i", "crf": "gcn", "segtrain": "deeplab"}
     params = chain.write_params(here, content)
     for words in (["--method", "my_method"], ["--variant", "X-2", "--propagation", "random-walk"]):
         assert CliRunner().invoke(cli.app, ["crf", *words]).exit_code == 0
@@ -324,7 +324,11 @@ def test_report_completes_the_methods_that_have_scores(here, tracked, monkeypatc
         Artifacts().scores(stage, name).write_text("{}")
     params = load_params(Path("params.yaml"))
     alike = flat_params(params, params.method("WSGCN-I"))
-    values = {"propagate.gcn-i.entropy_weight": "0.0", "segtrain.min_confidence": "0.5", "propagate.gcn-i.steps": "1"}
+    values = {
+        "propagate.gcn-i.entropy_weight": "0.0",
+        "segtrain.deeplab.min_confidence": "0.5",
+        "propagate.gcn-i.steps": "1",
+    }
     changes = [{}, *({name: value} for name, value in values.items())]
     assert all(change.keys() <= alike.keys() for change in changes)
     tracked.runs = [FinishedRun("WSGCN-I", alike | change, {}) for change in changes]

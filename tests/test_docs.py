@@ -280,7 +280,7 @@ GOOD = """
 # It's good
 
     OMP_NUM_THREADS=1 dvc repro && wsgcn propagate --method Mine    # it's `mine`
-    dvc exp run -n one -S propagate.gcn-i.lr=0.1 -S segtrain.steps="3 epochs" evaluate-labels@Mine evaluate-labels
+    dvc exp run -n one -S propagate.gcn-i.lr=0.1 -S segtrain.deeplab.steps="3 epochs" evaluate-labels@Mine
     wsgcn init DIR --preset voc12 --data DIR
 
 See [above](#its-good), [Python](https://python.org), `wsgcn weights
@@ -288,7 +288,7 @@ import`, `wsgcn/cli/__init__.py`: `main`, `dataset.root`, `cams.<entry>.train: n
 
 ```yaml
 methods:
-  Mine: {variant: I, propagation: gcn-i, crf: gcn}
+  Mine: {variant: I, propagation: gcn-i, crf: gcn, segtrain: deeplab}
 ```
 """
 

@@ -30,7 +30,7 @@ from wsgcn.store.paths import Artifacts
 
 MADE_OF_EXISTING_PARTS = {
     "variants": {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}},
-    "methods": {"WSGCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn"}},
+    "methods": {"WSGCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn", "segtrain": "deeplab"}},
 }
 
 # ---------------------------------------------------------------- the page

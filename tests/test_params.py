@@ -84,8 +84,8 @@ def test_real_file_is_read_and_says_what_it_says():
 def test_weights_of_the_package_are_found_from_any_folder():
     assert Path(PARAMS.cams["irnet"].train.weights).is_file()
     assert CONTENT["cams"]["irnet"]["train"]["weights"] == "package:resnet-small.pt"
-    message = _mistake(_set("segtrain.weights", "package:vgg.pt"))
-    assert message == "segtrain.weights: the package has no 'vgg.pt', it has resnet-small.pt"
+    message = _mistake(_set("segtrain.deeplab.weights", "package:vgg.pt"))
+    assert message == "segtrain.deeplab.weights: the package has no 'vgg.pt', it has resnet-small.pt"
 
 
 def test_every_section_is_tried_here():
@@ -154,7 +154,7 @@ def test_all_kinds_are_listed():
     assert message == f"dataset.kind: no kind is called 'coco', known are {', '.join(known)}"
 
 
-@pytest.mark.parametrize("key", ["cams.irnet.train", "affinity.affinitynet.train", "segtrain"])
+@pytest.mark.parametrize("key", ["cams.irnet.train", "affinity.affinitynet.train", "segtrain.deeplab"])
 def test_unknown_backbone_lists_the_known_ones(key):
     message = _mistake(_set(f"{key}.backbone", "vgg"))
     assert message == f"{key}.backbone: no backbone is called 'vgg', known are {', '.join(BACKBONES)}"
@@ -213,7 +213,7 @@ def test_any_number_of_variants_methods_and_entries():
         f"v{number}": {"cams": f"c{number}", "affinity": "only", "after": "dataset/index.json"} for number in range(5)
     }
     content["methods"] = {
-        f"{variant}-{entry}": {"variant": variant, "propagation": entry, "crf": "walk"}
+        f"{variant}-{entry}": {"variant": variant, "propagation": entry, "crf": "walk", "segtrain": "deeplab"}
         for variant in content["variants"]
         for entry in content["propagate"]
     }
@@ -228,7 +228,7 @@ def test_any_number_of_variants_methods_and_entries():
 def test_one_of_everything_is_enough():
     content = copy.deepcopy(CONTENT)
     content["variants"] = {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}}
-    content["methods"] = {"XY": {"variant": "X", "propagation": "walk-i", "crf": "gcn"}}
+    content["methods"] = {"XY": {"variant": "X", "propagation": "walk-i", "crf": "gcn", "segtrain": "deeplab"}}
     for section, only in (("cams", "psa"), ("affinity", "boundary"), ("propagate", "walk-i"), ("crf", "gcn")):
         content[section] = {only: content[section][only]}
     method = parse_params(content, "params.yaml").find_method("X", "random-walk")
@@ -255,7 +255,7 @@ def test_method_that_cannot_be_found_lists_the_known_ones(variant, propagation):
 def test_ambiguous_method_must_be_named():
     content = copy.deepcopy(CONTENT)
     content["propagate"]["long"] = content["propagate"]["gcn-i"] | {"steps": 500}
-    content["methods"]["Long"] = {"variant": "I", "propagation": "long", "crf": "gcn"}
+    content["methods"]["Long"] = {"variant": "I", "propagation": "long", "crf": "gcn", "segtrain": "deeplab"}
     params = parse_params(content, "params.yaml")
     assert params.find_method("I", "long").name == "Long"
     assert params.find_method("I", "gcn-i").name == "WSGCN-I"
@@ -316,8 +316,8 @@ def test_unknown_variant_and_method_list_the_known_ones(find):
         ("propagate.walk-p.alpha", None),
         ("crf.gcn.iterations", -1),
         ("segtrain", None),
-        ("segtrain.steps", 0),
-        ("segtrain.steps", "many"),
+        ("segtrain.deeplab.steps", 0),
+        ("segtrain.deeplab.steps", "many"),
         ("evaluate.panels", None),
     ],
 )
@@ -342,15 +342,15 @@ def test_bad_value_is_one_line_that_names_its_key(key, value):
         ("evaluate.cam_background", 2, "give a number from 0 to 1, or one for each CAM source by its name, not 2"),
         ("evaluate.cam_background", {"irnet": 0.1}, "give psa a number too, or all one"),
         ("evaluate.seg_scales", [], "must have more entries, not []"),
-        ("segtrain.scale", [1], "must have more entries, not [1]"),
-        ("segtrain.scale", [1, 2, 3], "must have fewer entries, not [1, 2, 3]"),
+        ("segtrain.deeplab.scale", [1], "must have more entries, not [1]"),
+        ("segtrain.deeplab.scale", [1, 2, 3], "must have fewer entries, not [1, 2, 3]"),
         (
-            "segtrain.steps",
+            "segtrain.deeplab.steps",
             "40epochs",
             "give gradient updates, such as 200, or passes, such as 40 epochs, not '40epochs'",
         ),
-        ("segtrain.steps", None, "give gradient updates, such as 200, or passes, such as 40 epochs, not None"),
-        ("segtrain.steps", True, "give gradient updates, such as 200, or passes, such as 40 epochs, not True"),
+        ("segtrain.deeplab.steps", None, "give gradient updates, such as 200, or passes, such as 40 epochs, not None"),
+        ("segtrain.deeplab.steps", True, "give gradient updates, such as 200, or passes, such as 40 epochs, not True"),
     ],
 )
 def test_bad_value_is_told_in_plain_words(key, value, said):
@@ -361,7 +361,7 @@ def test_a_rule_of_a_section_is_told_without_its_whole_content():
     assert _mistake(_set("propagate.gcn-p.window", 4)) == "propagate.gcn-p: window must be odd: it has a centre"
 
 
-@pytest.mark.parametrize("key", ["cams.psa.train.steps", "affinity.boundary.train.steps", "segtrain.steps"])
+@pytest.mark.parametrize("key", ["cams.psa.train.steps", "affinity.boundary.train.steps", "segtrain.deeplab.steps"])
 @pytest.mark.parametrize("value", [1, 200, "40 epochs", "1 epoch", "0.5 epochs"])
 def test_lengths_of_trainings_are_updates_or_epochs(key, value):
     content = copy.deepcopy(CONTENT)
@@ -389,11 +389,12 @@ def test_several_mistakes_are_told_at_once():
 
 def test_devices_share_every_batch():
     assert _mistake(_set("runtime.devices", 10)) == (
-        "runtime.devices: 10 devices cannot share cams.irnet.train.batch: 8, cams.psa.train.batch: 8, segtrain.batch: 8"
+        "runtime.devices: 10 devices cannot share cams.irnet.train.batch: 8, cams.psa.train.batch: 8, "
+        "segtrain.deeplab.batch: 8"
     )
 
 
-@pytest.mark.parametrize("key", ["affinity.boundary.train", "segtrain"])
+@pytest.mark.parametrize("key", ["affinity.boundary.train", "segtrain.deeplab"])
 def test_weights_of_the_cams_are_those_of_the_same_backbone(key):
     said = "cams means that its backbone, resnet-50, starts as the CAM source's, but cams.irnet trains resnet-small"
     assert _mistake(_set(f"{key}.backbone", "resnet-50")) == f"{key}.weights: {said}: name a file or null"

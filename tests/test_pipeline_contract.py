@@ -284,13 +284,14 @@ def test_recorder_notes_values_dumps_and_what_methods_read():
     recorder: Params = Recorder(params, "", seen)
     assert recorder.variant("P").cams.infer.stride == params.cams["psa"].infer.stride
     assert recorder.variant("P").affinity.graph_settings()["stride"] == 8
-    assert recorder.segtrain.model_dump(exclude={"lr"}) == params.segtrain.model_dump(exclude={"lr"})
-    others = set(type(params.segtrain).model_fields) - {"lr"}
+    segtrain = params.segtrain["deeplab"]
+    assert recorder.segtrain["deeplab"].model_dump(exclude={"lr"}) == segtrain.model_dump(exclude={"lr"})
+    others = set(type(segtrain).model_fields) - {"lr"}
     names = {"variants.P.cams", "variants.P.affinity", "variants.P.after", "cams.psa.infer.stride"}
     graph = {f"affinity.affinitynet.{one}" for one in ("kind", "infer.radius", "infer.whole_cells", "train.stride")}
-    below = {f"segtrain.optimiser.{one}" for one in params.segtrain.optimiser.model_dump()}
-    below |= {f"segtrain.check.{one}" for one in params.segtrain.check.model_dump()}
-    assert seen == {*names, *graph, *(f"segtrain.{one}" for one in others - {"optimiser", "check"}), *below}
+    below = {f"segtrain.deeplab.optimiser.{one}" for one in segtrain.optimiser.model_dump()}
+    below |= {f"segtrain.deeplab.check.{one}" for one in segtrain.check.model_dump()}
+    assert seen == {*names, *graph, *(f"segtrain.deeplab.{one}" for one in others - {"optimiser", "check"}), *below}
 
 
 # ---------------------------------------------------------------- the repository is its own demo project

@@ -249,7 +249,7 @@ def test_what_lies_in_the_project_needs_no_link_and_a_place_that_is_taken_stays(
     (made / "own.pth").touch()
     init_project(made, "voc12-mobile", devkit, made / "own.pth")
     params = load_params(made / "params.yaml")
-    assert params.segtrain.weights == "cams"
+    assert params.segtrain["deeplab"].weights == "cams"
     assert params.cams["mobile"].train.weights == "own.pth"
     assert params.dataset.root == str(devkit)
     assert (made / "data" / "VOC2012").read_text() == "mine"
@@ -261,7 +261,7 @@ def test_weights_go_wherever_the_preset_has_some(tmp_path, monkeypatch):
     Path("mobile net.pth").write_bytes(b"")
     before = yaml.safe_load(params_text(preset, None, None))
     after = yaml.safe_load(params_text(preset, None, Path("mobile net.pth")))
-    trainings = [[content["cams"]["mobile"]["train"], content["segtrain"]] for content in (before, after)]
+    trainings = [[content["cams"]["mobile"]["train"], content["segtrain"]["deeplab"]] for content in (before, after)]
     file = str(tmp_path / "mobile net.pth")
     expected = {None: None, "cams": "cams", "weights/mobilenet_v2-imagenet.pth": file}
     assert {one["weights"] for one in trainings[0]} == {"cams", "weights/mobilenet_v2-imagenet.pth"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsgcn.sections import KEYS
 
-_KIND_AT = {"dataset": 1, "cams": 2, "affinity": 2, "propagate": 2, "crf": 2}
+_KIND_AT = {"dataset": 1, "cams": 2, "affinity": 2, "propagate": 2, "crf": 2, "segtrain": 2}
 """Where pydantic puts the kind into the place of a problem, by section."""
 
 _MUST = {

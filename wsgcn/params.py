@@ -6,9 +6,7 @@ in its file; this is the one module that knows all kinds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,11 +23,13 @@ from wsgcn.dataset.base import Dataset
 from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
 from wsgcn.evaluate.section import Evaluate
+from wsgcn.methods import FIRST_ROUND, Method, MethodNames, Variant, VariantNames
 from wsgcn.mistakes import explain
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
 from wsgcn.sections import (
     Count,
+    Kind,
     Name,
     NetworkTraining,
     OneOf,
@@ -38,11 +38,10 @@ from wsgcn.sections import (
     Section,
     Size,
 )
-from wsgcn.segtrain.section import Segtrain
+from wsgcn.segtrain.base import SegmentationTraining
+from wsgcn.segtrain.kinds import KINDS as SEGMENTATION_TRAININGS
 
 NotEmpty = Field(min_length=1)
-FIRST_ROUND, SECOND_ROUND = "dataset/index.json", re.compile(r"segtrain/([^/]+)/checkpoint\.pt")
-"""What a variant comes after, below ``artifacts``."""
 
 
 class Runtime(Section):
@@ -64,76 +63,6 @@ class Tracking(Section):
     experiment: str
 
 
-class VariantNames(Section):
-    """A variant: names of a CAM source and an affinity, and what it comes after.
-
-    ``after`` is ``dataset/index.json``, or ``segtrain/<method>/checkpoint.pt`` for a second round, whose CAM source
-    starts from that network. It is a file of ``artifacts``, on which ``cams-train`` depends in ``dvc.yaml``.
-    """
-
-    cams: str
-    affinity: str
-    after: str
-
-    @property
-    def teacher(self) -> str | None:
-        """The method whose network it comes after; None in a first round."""
-        found = SECOND_ROUND.fullmatch(self.after)
-        return found[1] if found else None
-
-
-class MethodNames(Section):
-    """A method: names of a variant, a propagation and a CRF."""
-
-    variant: str
-    propagation: str
-    crf: str
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A CAM source with an affinity.
-
-    Attributes:
-        name: of the variant.
-        cams: the CAM source.
-        affinity: the affinity.
-        after: file below ``artifacts`` that its CAM source starts from.
-        rounds: names of the variants of the rounds before it, the first one first, and its own.
-        cams_name: name of the CAM source's entry.
-        affinity_name: name of the affinity's entry.
-    """
-
-    name: str
-    cams: CamSource
-    affinity: AffinityKind
-    after: str
-    rounds: tuple[str, ...]
-    cams_name: str
-    affinity_name: str
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to make pseudo labels: a variant with a propagation and its CRF.
-
-    Attributes:
-        name: of the method.
-        variant: its variant.
-        propagation: its propagation.
-        crf: what refines its scores into labels.
-        propagation_name: name of the propagation's entry.
-        crf_name: name of the CRF's entry.
-    """
-
-    name: str
-    variant: Variant
-    propagation: Propagation
-    crf: Refinement
-    propagation_name: str
-    crf_name: str
-
-
 class Params(Section):
     """The whole of ``params.yaml``."""
 
@@ -146,7 +75,7 @@ class Params(Section):
     affinity: dict[Name, Annotated[AffinityKind, OneOf(AFFINITIES)]]
     propagate: dict[Name, Annotated[Propagation, OneOf(PROPAGATIONS)]]
     crf: dict[Name, Annotated[Refinement, OneOf(REFINEMENTS)]]
-    segtrain: Segtrain
+    segtrain: dict[Name, Annotated[SegmentationTraining, OneOf(SEGMENTATION_TRAININGS)]]
     evaluate: Evaluate
 
     @model_validator(mode="after")
@@ -156,6 +85,7 @@ class Params(Section):
         named += [(f"methods.{name}.variant", one.variant, "variants") for name, one in self.methods.items()]
         named += [(f"methods.{name}.propagation", one.propagation, "propagate") for name, one in self.methods.items()]
         named += [(f"methods.{name}.crf", one.crf, "crf") for name, one in self.methods.items()]
+        named += [(f"methods.{name}.segtrain", one.segtrain, "segtrain") for name, one in self.methods.items()]
         if isinstance(self.evaluate.cam_background, dict):
             named += [(f"evaluate.cam_background.{name}", name, "cams") for name in self.evaluate.cam_background]
         wrong = [
@@ -209,7 +139,7 @@ class Params(Section):
         variants = [self.variant(name) for name in self.variants]
         starts: list[tuple[str, Section | None, Variant]] = [
             *((f"affinity.{one.affinity_name}.train", one.affinity.train, one) for one in variants),
-            *(("segtrain", self.segtrain, one.variant) for one in self.all_methods()),
+            *((f"segtrain.{one.segtrain_name}", one.segtrain, one.variant) for one in self.all_methods()),
         ]
         for name, training, variant in starts:
             if not isinstance(training, NetworkTraining) or training.weights != "cams" or training.trained is not None:
@@ -226,12 +156,13 @@ class Params(Section):
             for name, entry in getattr(self, room).items():
                 if isinstance(entry.train, NetworkTraining):
                     yield f"{room}.{name}.train", entry.train
-        yield "segtrain", self.segtrain
+        yield from ((f"segtrain.{name}", entry) for name, entry in self.segtrain.items())
 
     def outside(self) -> set[str]:
         """Files and folders of the user that this names: the dataset, masks, weights."""
-        kinds = (*self.cams.values(), *self.affinity.values(), *self.propagate.values(), *self.crf.values())
-        files = {file for one in (self.dataset, *kinds) for file in one.files()} | {*self.segtrain.files()}
+        rooms = (self.cams, self.affinity, self.propagate, self.crf, self.segtrain)
+        kinds: list[Kind] = [self.dataset, *(entry for room in rooms for entry in room.values())]
+        files = {file for one in kinds for file in one.files()}
         root = getattr(self.dataset, "root", None)
         return files | {self.evaluate.masks, *([root] if root else [])}
 
@@ -257,8 +188,16 @@ class Params(Section):
         if name not in self.methods:
             raise UsageError(f"no method is called {name!r}: params.yaml has {', '.join(self.methods)}")
         names = self.methods[name]
-        propagation, crf = self.propagate[names.propagation], self.crf[names.crf]
-        return Method(name, self.variant(names.variant), propagation, crf, names.propagation, names.crf)
+        return Method(
+            name=name,
+            variant=self.variant(names.variant),
+            propagation=self.propagate[names.propagation],
+            crf=self.crf[names.crf],
+            segtrain=self.segtrain[names.segtrain],
+            propagation_name=names.propagation,
+            crf_name=names.crf,
+            segtrain_name=names.segtrain,
+        )
 
     def earlier(self, method: Method) -> list[Method]:
         """The methods of the rounds before it, from whose networks it was made; none in a first round."""

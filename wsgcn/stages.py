@@ -104,8 +104,9 @@ def _chosen(params: Params, stage: str, name: str) -> MadeOf:
     if stage == "crf":
         return MadeOf(params.method(name).crf.modules(), params.method(name).crf.files())
     if stage == "segtrain":
-        start = params.method(name).variant.cams.start_modules() if params.segtrain.weights == "cams" else ()
-        return MadeOf((backbone_module(params.segtrain.backbone), *start), params.segtrain.files())
+        method = params.method(name)
+        start = method.variant.cams.start_modules() if method.segtrain.weights == "cams" else ()
+        return MadeOf((*method.segtrain.modules(), *start), method.segtrain.files())
     if stage == "evaluate":
-        return MadeOf((backbone_module(params.segtrain.backbone),))
+        return MadeOf((backbone_module(params.method(name).segtrain.backbone),))
     return MadeOf()

@@ -72,7 +72,7 @@ def test_every_entry_that_trains_a_network_has_one(voc12):
         "cams.again": "resnet-38",
         "affinity.boundary": "resnet-50-irnet",
         "affinity.affinitynet": "resnet-38",
-        "segtrain": "resnet-101-imagenet",
+        "segtrain.deeplab": "resnet-101-imagenet",
     }
     assert pickle.loads(pickle.dumps(found)).keys() == found.keys()  # noqa: S301
 
@@ -84,7 +84,7 @@ PUBLISHED_RATES = {
     "cams.psa": {"net.backbone.": 0.1, "net.classifier.": 1.0},
     "affinity.boundary": {"net.branches.": 0.1, "net.last.": 0.1, "net.displacement.": 1.0},
     "affinity.affinitynet": {"net.backbone.": 0.1, "net.branches.": 1.0, "net.last.": 1.0},
-    "segtrain": {"network.backbone.": 1e-3, "network.aspp.weight": 1e-3, "network.aspp.bias": 2e-3},
+    "segtrain.deeplab": {"network.backbone.": 1e-3, "network.aspp.weight": 1e-3, "network.aspp.bias": 2e-3},
 }
 """Rate of the first update by the parameter's name.
 
@@ -97,7 +97,7 @@ LEARNING = {
     "cams.psa": (rf"net\.({PSA_BACKBONE}|classifier\.)", 36),
     "affinity.boundary": (r"net\.(branches|last|displacement)\.", 39),
     "affinity.affinitynet": (rf"net\.({PSA_BACKBONE}|branches\.|last\.)", 39),
-    "segtrain": (r"network\.(backbone\.layer\d\.\d+\.(conv\d|downsample\.0)|aspp)\.", 111),
+    "segtrain.deeplab": (r"network\.(backbone\.layer\d\.\d+\.(conv\d|downsample\.0)|aspp)\.", 111),
 }
 """What learns, by the beginnings of the names, and how many tensors that is at full size.
 
@@ -147,9 +147,13 @@ def test_as_many_parameters_learn_as_published(what, voc12, monkeypatch):
 
 def test_all_convolutions_of_the_network_from_mscoco_learn(voc12):
     """104 with the stem, and the ASPP's eight tensors; norms stay as loaded (deeplab-pytorch, ``main.py``)."""
-    recipe = {"segtrain.backbone": "resnet-101-caffe", "segtrain.frozen_stages": 0, "segtrain.freeze_norm": "all"}
+    recipe = {
+        "segtrain.deeplab.backbone": "resnet-101-caffe",
+        "segtrain.deeplab.frozen_stages": 0,
+        "segtrain.deeplab.freeze_norm": "all",
+    }
     with torch.device("meta"):
-        loss = entry_networks(changed(voc12, recipe))["segtrain"].build(SIZE)
+        loss = entry_networks(changed(voc12, recipe))["segtrain.deeplab"].build(SIZE)
     names = [name for name, one in loss.named_parameters() if one.requires_grad]
     assert len(names) == 112
     assert not any(re.search(r"\.bn\d\.|downsample\.1\.", name) for name in names)
@@ -188,7 +192,7 @@ def test_networks_are_rows_of_the_plan_where_a_photograph_is_given(tiny_params, 
 # ---------------------------------------------------------------- a few updates
 
 
-@pytest.mark.parametrize("what", ["cams.irnet", "affinity.affinitynet", "segtrain"])
+@pytest.mark.parametrize("what", ["cams.irnet", "affinity.affinitynet", "segtrain.deeplab"])
 def test_a_short_training_and_its_parts_can_be_called(what, tiny_params, photo, monkeypatch):
     monkeypatch.setattr(trainings, "UPDATES", 2)
     short = ShortTraining(what, entry_networks(tiny_params)[what], (photo, photo), tiny_params.runtime)
@@ -216,7 +220,7 @@ def test_every_network_is_a_row_with_the_parts_of_an_update(tiny_params, made, m
 
 FULL_SIZE = [
     *((what, {}) for what in NAMES),
-    *(("segtrain", {"segtrain.backbone": one}) for one in ("resnet-101-caffe", "drn-d-105")),
+    *(("segtrain.deeplab", {"segtrain.deeplab.backbone": one}) for one in ("resnet-101-caffe", "drn-d-105")),
 ]
 
 
@@ -228,9 +232,9 @@ FULL_SIZE = [
 )
 def test_ten_steps_at_full_size_lower_the_loss_on_four_photographs(what, values, voc12):
     """From new weights, so batch norms learn and nothing is frozen."""
-    free = {f"{name}.train.frozen_stages": 0 for name in NAMES if name != "segtrain"} | {"segtrain.frozen_stages": 0}
+    free = {f"{name if name == 'segtrain.deeplab' else f'{name}.train'}.frozen_stages": 0 for name in NAMES}
     free |= {"cams.irnet.train.freeze_norm": "none", "cams.psa.train.freeze_norm": "none"}
-    params = changed(voc12, values | free | {"segtrain.freeze_norm": "none"})
+    params = changed(voc12, values | free | {"segtrain.deeplab.freeze_norm": "none"})
     network = entry_networks(params)[what]
     to_input = backbone_class(network.params.backbone).to_input
     files = list(islice(sorted(PHOTOGRAPHS.glob("*.jpg")), 4))

@@ -79,8 +79,8 @@ def params(tiny_params):
     content["cams"]["seam"] = {"kind": "imported", "train": None, "infer": {"folder": "imported/seam", "stride": 4}}
     content["affinity"]["boundary"]["train"]["weights"] = None
     content["variants"]["seam"] = {"cams": "seam", "affinity": "boundary", "after": "dataset/index.json"}
-    content["methods"]["WSGCN-seam"] = {"variant": "seam", "propagation": "gcn-i", "crf": "gcn"}
-    content["methods"]["walk-seam"] = {"variant": "seam", "propagation": "walk-i", "crf": "walk"}
+    content["methods"]["WSGCN-seam"] = {"variant": "seam", "propagation": "gcn-i", "crf": "gcn", "segtrain": "deeplab"}
+    content["methods"]["walk-seam"] = {"variant": "seam", "propagation": "walk-i", "crf": "walk", "segtrain": "deeplab"}
     return parse_params(content, "test")
 
 
@@ -391,7 +391,7 @@ def test_an_import_for_other_classes_or_labels_is_refused(write, params, fresh, 
     assert caught.value.failures.keys() == {"t0"}
 
 
-@pytest.mark.parametrize("start", ["affinity.boundary.train.weights", "segtrain.weights"])
+@pytest.mark.parametrize("start", ["affinity.boundary.train.weights", "segtrain.deeplab.weights"])
 def test_no_network_can_start_as_the_classifier_that_is_not_there(params, start):
     with pytest.raises(UsageError, match=r"cams\.seam trains none: name a file or null") as caught:
         changed(params, {start: "cams"})

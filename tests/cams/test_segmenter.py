@@ -33,7 +33,7 @@ def second_round(params, after="segtrain/WSGCN-I/checkpoint.pt"):
     content = params.model_dump(mode="json")
     content["cams"]["segmenter"] = SEGMENTER
     content["variants"]["I2"] = {"cams": "segmenter", "affinity": "boundary", "after": after}
-    content["methods"]["WSGCN-I2"] = {"variant": "I2", "propagation": "gcn-i", "crf": "gcn"}
+    content["methods"]["WSGCN-I2"] = {"variant": "I2", "propagation": "gcn-i", "crf": "gcn", "segtrain": "deeplab"}
     background = dict.fromkeys(content["cams"], 0.4)
     values = {key: content[key] for key in ("cams", "variants", "methods")}
     return changed(params, values | {"evaluate.cam_background": background})
@@ -81,7 +81,7 @@ def test_a_second_round_runs_to_its_scores_and_to_a_network_that_starts_as_the_f
         assert set(np.unique(labels)) <= {0, *image.class_ids}
     monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, *given: started.append(training.loss))
     with pytest.raises(AttributeError):  # nothing was trained
-        chain.run_stage("segtrain", "WSGCN-I2", changed(params, {"segtrain.weights": "cams"}), taught)
+        chain.run_stage("segtrain", "WSGCN-I2", changed(params, {"segtrain.deeplab.weights": "cams"}), taught)
     first = load_deeplab(taught.checkpoint("segtrain", "WSGCN-I"), torch.device("cpu")).state_dict()
     state = started[0].network.state_dict()
     assert state.keys() == first.keys()
@@ -173,6 +173,7 @@ def test_a_run_of_a_later_round_has_the_parameters_of_those_before_it(params):
     assert no_part_of("labels", params, params.method("WSGCN-I")) == (
         *no_part_of("labels", params, params.method("WSGCN-I2")),
         "segtrain.",
+        "method.segtrain",
     )
     assert flat != flat_params(changed(params, {"cams.irnet.train.lr": 0.123}), params.method("WSGCN-I2"))
 
@@ -181,4 +182,4 @@ def test_the_code_that_starts_a_network_is_part_of_its_stage(params):
     """Only where it starts so: a change in it must train the networks again."""
     assert params.cams["segmenter"].start_modules() == params.cams["irnet"].start_modules() == ("wsgcn.cams.start",)
     plain = stage_code(params, "segtrain", "WSGCN-I2")
-    assert stage_code(changed(params, {"segtrain.weights": "cams"}), "segtrain", "WSGCN-I2") != plain
+    assert stage_code(changed(params, {"segtrain.deeplab.weights": "cams"}), "segtrain", "WSGCN-I2") != plain

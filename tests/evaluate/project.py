@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wsgcn.methods import Method
 from wsgcn.nets.resnet_small import ResNetSmall
 from wsgcn.ops.resize import grid_size, resize_maps
-from wsgcn.params import Method
 from wsgcn.store.files import write_json, write_table
 from wsgcn.store.index import ImageRecord, Index, save_index
 from wsgcn.store.label_maps import save_label_map

@@ -248,8 +248,8 @@ def test_cams_of_another_grid_are_resized_to_the_affinitys(tmp_path, tiny_index,
         tiny_params, "variants", {"X": {"cams": "psa", "affinity": "boundary", "after": "dataset/index.json"}}
     )
     own = {
-        "GCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn"},
-        "Walk-X": {"variant": "X", "propagation": "walk-i", "crf": "walk"},
+        "GCN-X": {"variant": "X", "propagation": "gcn-i", "crf": "gcn", "segtrain": "deeplab"},
+        "Walk-X": {"variant": "X", "propagation": "walk-i", "crf": "walk", "segtrain": "deeplab"},
     }
     params = _with(params, "methods", own)
     files = _prepare(tmp_path / "a", tiny_index, params)

@@ -43,7 +43,8 @@ def run(method="WSGCN-I", entropy=10.0, laplacian=0.01, metrics=None, **segtrain
         "method.propagation": entry,
         **{f"propagate.{entry}.{name}": value for name, value in learned.items()},
         "evaluate.classes": json.dumps(list(VOC_CLASSES)),
-        **{f"segtrain.{name}": value for name, value in segtrain.items()},
+        "method.segtrain": "deeplab",
+        **{f"segtrain.deeplab.{name}": value for name, value in segtrain.items()},
     }
     quality = {"images": 1464.0, "val_images": 1449.0, "pseudo_miou": 0.611, "pseudo_miou_crf": 0.622}
     return FinishedRun(method, params, quality | {"seg_miou_crf": 0.633} | (metrics or {}))
@@ -177,16 +178,16 @@ def test_a_method_of_another_name_has_no_row():
 
 @pytest.mark.parametrize("names", [LABELS_MAY_DIFFER, NETWORKS_MAY_DIFFER])
 def test_rows_may_differ_in_losses_and_networks_alone(names):
-    beginnings = tuple(name.format(propagation="gcn-i") for name in names)
+    beginnings = tuple(name.format(propagation="gcn-i", segtrain="deeplab") for name in names)
     assert "propagate.gcn-i.entropy_weight".startswith(beginnings)
     assert "propagate.gcn-i.laplacian_weight".startswith(beginnings)
-    assert "segtrain.backbone".startswith(beginnings)
-    assert "segtrain.weights".startswith(beginnings)
+    assert "segtrain.deeplab.backbone".startswith(beginnings)
+    assert "segtrain.deeplab.weights".startswith(beginnings)
     assert not "propagate.gcn-p.entropy_weight".startswith(beginnings)
     assert not "propagate.gcn-i.lr".startswith(beginnings)
-    assert all(f"segtrain.{name}".startswith(beginnings) for name in IMAGENET)
+    assert all(f"segtrain.deeplab.{name}".startswith(beginnings) for name in IMAGENET)
     for fixed in ("aspp_dilations", "scale", "input_scales", "optimiser.momentum", "poly_power", "min_confidence"):
-        assert f"segtrain.{fixed}".startswith(beginnings) == (names is LABELS_MAY_DIFFER)
+        assert f"segtrain.deeplab.{fixed}".startswith(beginnings) == (names is LABELS_MAY_DIFFER)
 
 
 @pytest.mark.parametrize(
@@ -228,9 +229,9 @@ def test_preset_has_one_recipe_and_the_documents_command_the_others():
     )
     cells = []
     for command in ("", coco, drn):
-        changes = re.findall(r"-S segtrain\.(\w+)=(\S+)", command)
-        segtrain = content["segtrain"] | {name: yaml.safe_load(value) for name, value in changes}
-        params = parse_params(content | {"segtrain": segtrain}, "voc12")
+        changes = re.findall(r"-S segtrain\.deeplab\.(\w+)=(\S+)", command)
+        segtrain = content["segtrain"]["deeplab"] | {name: yaml.safe_load(value) for name, value in changes}
+        params = parse_params(content | {"segtrain": {"deeplab": segtrain}}, "voc12")
         found = flat_params(params, params.method("WSGCN-I"))
         quality = {"val_images": 1449.0, "seg_miou_crf": 0.633}
         (cell,) = filled([FinishedRun("WSGCN-I", found, quality)])

@@ -19,8 +19,11 @@ SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilat
 def params(tiny_params):
     return changed(
         tiny_params,
-        {"segtrain.steps": 30, "segtrain.optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 5.0e-4}},
-    ).segtrain
+        {
+            "segtrain.deeplab.steps": 30,
+            "segtrain.deeplab.optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 5.0e-4},
+        },
+    ).segtrain["deeplab"]
 
 
 def network():
@@ -30,7 +33,7 @@ def network():
 
 def fit(net, batches, params):
     loss, fabric = SegmentationLoss(net, params), Fabric(accelerator="cpu", devices=1)
-    descent = Descent(loss, params, fabric=fabric, steps=params.steps, section="segtrain")
+    descent = Descent(loss, params, fabric=fabric, steps=params.steps, section="segtrain.deeplab")
     together = params.accumulate
     return [descent.update(batches[first : first + together]) for first in range(0, len(batches), together)]
 
@@ -135,7 +138,7 @@ def test_unlabelled_batch_is_survived(params):
 
 def test_diverging_training_ends_in_advice(params):
     photos, labels = four_pictures()
-    with pytest.raises(UsageError, match=r"loss is nan at step 0: choose a smaller segtrain\.lr"):
+    with pytest.raises(UsageError, match=r"loss is nan at step 0: choose a smaller segtrain\.deeplab\.lr"):
         list(fit(network(), [(photos * torch.nan, labels)], params))
 
 

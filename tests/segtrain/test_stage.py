@@ -58,7 +58,7 @@ def outputs(artifacts):
 
 
 def test_stage_writes_a_network_that_predicts_and_its_history(tiny_params, artifacts, tiny_index):
-    logged = train(changed(tiny_params, {"segtrain.steps": 23}), artifacts)
+    logged = train(changed(tiny_params, {"segtrain.deeplab.steps": 23}), artifacts)
     assert [step for step, _ in logged] == [10, 20, 23]
     assert all(set(metrics) == {"seg_loss", "seg_lr"} for _, metrics in logged)
     assert logged[-1][1]["seg_loss"] < logged[0][1]["seg_loss"]
@@ -126,7 +126,7 @@ def test_the_variants_own_classifier_is_where_training_starts(tiny_params, artif
     monkeypatch.setattr("wsgcn.segtrain.stage.train", lambda training, fabric, each: Trained([], {}))
     train(tiny_params, artifacts)
     new = state(artifacts)
-    train(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts)
+    train(changed(tiny_params, {"segtrain.deeplab.weights": "cams"}), artifacts)
     found = state(artifacts)
     assert expected
     assert all(torch.equal(found[f"backbone.{key}"], one) for key, one in expected.items())
@@ -136,7 +136,7 @@ def test_the_variants_own_classifier_is_where_training_starts(tiny_params, artif
 
 
 def test_confidence_needs_the_scores_and_makes_another_network(tiny_params, artifacts, tmp_path, monkeypatch):
-    sure = changed(tiny_params, {"segtrain.min_confidence": 0.6})
+    sure = changed(tiny_params, {"segtrain.deeplab.min_confidence": 0.6})
     refused(sure, artifacts, r"propagate.WSGCN-I.t\d\.npz is missing")
     for image in load_index(artifacts.index).split("train"):
         halves = np.ones((2, image.height, image.width), np.float32)
@@ -164,7 +164,7 @@ def test_network_is_trained_once_and_taken_by_a_method_with_the_same_labels(tiny
         assert train(tiny_params, artifacts, method) == []
         assert files(method) == before
     with pytest.raises(TypeError):
-        train(changed(tiny_params, {"segtrain.lr": 0.001}), artifacts)
+        train(changed(tiny_params, {"segtrain.deeplab.lr": 0.001}), artifacts)
 
 
 # ---------------------------------------------------------------- bad inputs
@@ -198,7 +198,7 @@ def test_label_map_of_another_size_is_named(tiny_params, artifacts):
 def test_broken_label_map_is_named(tiny_params, artifacts):
     path = artifacts.label_map("crf", METHOD, "t3")
     path.write_bytes(path.read_bytes()[:90])
-    refused(changed(tiny_params, {"segtrain.steps": 6}), artifacts, r"t3\.png")
+    refused(changed(tiny_params, {"segtrain.deeplab.steps": 6}), artifacts, r"t3\.png")
 
 
 def test_unknown_class_is_named(tiny_params, artifacts, tiny_index):
@@ -217,18 +217,20 @@ def test_broken_photo_is_named(tiny_params, artifacts, tiny_voc):
 def test_photo_changed_since_the_index_is_named(tiny_params, artifacts, tiny_voc, tiny_index):
     for image in tiny_index.split("train"):
         (tiny_voc / "JPEGImages" / f"{image.id}.jpg").write_bytes((tiny_voc / "JPEGImages" / "v1.jpg").read_bytes())
-    params = changed(tiny_params, {"segtrain.steps": 6})
+    params = changed(tiny_params, {"segtrain.deeplab.steps": 6})
     refused(params, artifacts, r"t\d\.jpg has changed since `wsgcn dataset` read it")
 
 
 def test_weights_of_another_network_are_named(tiny_params, artifacts, tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.pth")
-    params = changed(tiny_params, {"segtrain.weights": str(tmp_path / "weights.pth")})
+    params = changed(tiny_params, {"segtrain.deeplab.weights": str(tmp_path / "weights.pth")})
     refused(params, artifacts, r"weights\.pth does not hold weights of resnet-small")
 
 
 def test_missing_classifier_is_named(tiny_params, artifacts):
-    refused(changed(tiny_params, {"segtrain.weights": "cams"}), artifacts, r"cams-train.I.checkpoint\.pt is missing")
+    refused(
+        changed(tiny_params, {"segtrain.deeplab.weights": "cams"}), artifacts, r"cams-train.I.checkpoint\.pt is missing"
+    )
 
 
 def test_unknown_split_and_device_are_named(tiny_params, artifacts):
@@ -243,6 +245,6 @@ def test_imported_network_is_taken_without_training(tiny_params, artifacts, monk
     checkpoint = artifacts.checkpoint("segtrain", METHOD)
     checkpoint.rename(published)
     monkeypatch.setattr("wsgcn.segtrain.stage.train", None)  # a training would fail
-    assert train(changed(tiny_params, {"segtrain.trained": str(published)}), artifacts) == []
+    assert train(changed(tiny_params, {"segtrain.deeplab.trained": str(published)}), artifacts) == []
     assert checkpoint.read_bytes() == published.read_bytes()
     assert read_table(artifacts.history("segtrain", METHOD)) == []

@@ -187,7 +187,7 @@ def test_no_stage_is_made_of_the_lists_of_all_kinds_or_of_others_backbones(tiny_
     """A new kind or backbone would make everything again; ``code/<stage>/<name>.txt`` says what it is made of."""
     artifacts = Artifacts(tmp_path / "artifacts")
     write_code(tiny_params, artifacts)
-    used = backbone_module(tiny_params.segtrain.backbone)
+    used = backbone_module(tiny_params.segtrain["deeplab"].backbone)
     others = {backbone_module(name) for name in BACKBONES} - {used}
     found = sorted((artifacts.root / "code").rglob("*.txt"))
     assert len(found) == 2 + 4 * 2 + 5 * 4

@@ -268,7 +268,7 @@ def test_parameters_changed_without_running_anything_make_no_run(client, params,
 
 def test_labels_belong_to_every_network_trained_on_them(client, params, artifacts, method, warnings):
     complete_run(params, artifacts, method, warnings.append)
-    new = changed(params, {"segtrain.lr": 0.5, "evaluate.seg_flip": False})
+    new = changed(params, {"segtrain.deeplab.lr": 0.5, "evaluate.seg_flip": False})
     assert complete_run(new, artifacts, new.method(method.name), warnings.append) == ("evaluate",)
     assert len(runs(client, params)) == 2
     check_labels(client, next(run for run in runs(client, params) if "seg_miou" not in run.data.metrics))

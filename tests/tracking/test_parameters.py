@@ -57,7 +57,7 @@ def test_another_method_changes_no_run_of_the_others(tiny_params):
 
 def test_runs_are_alike_but_for_what_is_named(tiny_params):
     entry = f"propagate.{tiny_params.method('WSGCN-I').propagation_name}"
-    without = changed(tiny_params, {f"{entry}.entropy_weight": 0.0, "segtrain.lr": 0.5})
+    without = changed(tiny_params, {f"{entry}.entropy_weight": 0.0, "segtrain.deeplab.lr": 0.5})
     other = changed(tiny_params, {f"{entry}.steps": 7})
     found = [
         FinishedRun("WSGCN-I", flat_params(one, one.method("WSGCN-I")), {}) for one in (tiny_params, without, other)

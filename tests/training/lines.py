@@ -39,8 +39,8 @@ def endless() -> None:
     params = load_params(Path(__file__).parents[2] / "params.yaml")
     runtime = params.runtime.model_copy(update={"device": "cpu", "devices": 2})
     training = Training(
-        loss=Line(), items={"a": 1.0, "b": 2.0}, sample=line_sample, params=params.segtrain, steps=10**9, run_seed=0,
-        name="line", label="line", section="line", unfinished=Path("unfinished"),
+        loss=Line(), items={"a": 1.0, "b": 2.0}, sample=line_sample, params=params.segtrain["deeplab"], steps=10**9,
+        run_seed=0, name="line", label="line", section="line", unfinished=Path("unfinished"),
     )  # fmt: skip
     train(training, fabric_for(runtime), say)
 

@@ -34,8 +34,9 @@ class WatchedLine(Line):
 def train(params, unfinished, one, steps=200, net=None, items=ITEMS, each=None):
     loss = net or WatchedLine()
     training = loop.Training(
-        loss=loss, items=items, sample=line_sample, params=params.segtrain.model_copy(update={"batch": 4}), steps=steps,
-        run_seed=0, name="line", label="line", section="line", unfinished=unfinished, check=one,
+        loss=loss, items=items, sample=line_sample, steps=steps, run_seed=0,
+        params=params.segtrain["deeplab"].model_copy(update={"batch": 4}),
+        name="line", label="line", section="line", unfinished=unfinished, check=one,
     )  # fmt: skip
     return loss, loop.train(training, loop.fabric_for(params.runtime), each)
 
@@ -43,7 +44,7 @@ def train(params, unfinished, one, steps=200, net=None, items=ITEMS, each=None):
 @pytest.fixture
 def params(tiny_params):
     slow = {"kind": "sgd", "momentum": 0.0, "weight_decay": 0.0}
-    return changed(tiny_params, {"segtrain.optimiser": slow, "segtrain.poly_power": 0.0})
+    return changed(tiny_params, {"segtrain.deeplab.optimiser": slow, "segtrain.deeplab.poly_power": 0.0})
 
 
 # ---------------------------------------------------------------- what measures
@@ -118,10 +119,10 @@ def test_averaged_weights_are_measured_and_kept(params, tmp_path):
     """The average reaches the best shift later, and it is the average that is left, with a stop and without."""
     stop = check(stop=Stop(every=1, patience=3))
     _, plain = train(params, tmp_path / "plain", stop)
-    net, late = train(changed(params, {"segtrain.average": 0.9}), tmp_path / "late", stop)
+    net, late = train(changed(params, {"segtrain.deeplab.average": 0.9}), tmp_path / "late", stop)
     assert late.learned["kept"] > plain.learned["kept"]
     assert abs(net.shift.item() - 1.2) == pytest.approx(late.learned["loss"], abs=1e-6)
-    net, last = train(changed(params, {"segtrain.average": 0.9}), tmp_path / "last", check(0), steps=7)
+    net, last = train(changed(params, {"segtrain.deeplab.average": 0.9}), tmp_path / "last", check(0), steps=7)
     assert abs(net.shift.item() - 1.2) == pytest.approx(last.learned["loss"], abs=1e-6)
 
 
@@ -134,7 +135,7 @@ def test_measuring_changes_no_update(params, tmp_path):
 
 @pytest.mark.parametrize("average", [0, 0.5])
 def test_what_was_interrupted_keeps_its_best_weights(average, params, tmp_path, monkeypatch):
-    params = changed(params, {"segtrain.average": average})
+    params = changed(params, {"segtrain.deeplab.average": average})
     one = check(stop=Stop(every=1, patience=3))
     whole, told = train(params, tmp_path / "whole", one)
     kept_at = told.learned["kept"] + 1  # the best weights are behind it, and the end before it
@@ -157,7 +158,8 @@ def test_what_was_interrupted_keeps_its_best_weights(average, params, tmp_path, 
 
 @pytest.mark.parametrize(("stage", "name"), [("cams-train", "I"), ("affinity-train", "P"), ("segtrain", "WSGCN-I")])
 def test_every_training_stage_says_how_well_its_network_does(stage, name, tiny_params, made):
-    entry = {"cams-train": "cams.irnet.train", "affinity-train": "affinity.affinitynet.train", "segtrain": "segtrain"}
+    network = "segtrain.deeplab"
+    entry = {"cams-train": "cams.irnet.train", "affinity-train": "affinity.affinitynet.train", "segtrain": network}
     held = {"photographs": 64, "held_out": 0.2, "stop": {"every": 1, "patience": 9}}
     chain.run_stage(stage, name, changed(tiny_params, {f"{entry[stage]}.check": held}), made)
     record = read_json(made.learned(stage, name))

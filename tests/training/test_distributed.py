@@ -31,7 +31,7 @@ SGD = {"kind": "sgd", "momentum": 0.9, "weight_decay": 1.0e-4}
 SHARED = {
     "cams.irnet.train": {"freeze_norm": "all", "batch": 3},
     "affinity.boundary.train": {"batch": 2, "displacement": True},
-    "segtrain": {"freeze_norm": "all", "steps": 3, "accumulate": 2, "average": 0.75},
+    "segtrain.deeplab": {"freeze_norm": "all", "steps": 3, "accumulate": 2, "average": 0.75},
 }
 VALUES = [{f"{section}.{key}": value for key, value in (values | {"optimiser": SGD}).items()}
           for section, values in SHARED.items()]  # fmt: skip
@@ -77,7 +77,7 @@ def test_an_error_in_another_process_is_told_as_here(tiny_params, unequal, monke
     image = load_index(unequal.index).split("train")[-1]
     path = unequal.label_map("crf", "WSGCN-I", image.id)
     save_label_map(path, np.full_like(load_label_map(path), 99), "made by the test")
-    params = changed(tiny_params, {"runtime.devices": 2, "segtrain.steps": 9})
+    params = changed(tiny_params, {"runtime.devices": 2, "segtrain.deeplab.steps": 9})
     with pytest.raises(DataError, match="holds class 99"):
         chain.run_stage("segtrain", "WSGCN-I", params, unequal)
     assert active_children() == []

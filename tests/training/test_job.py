@@ -211,7 +211,7 @@ TRAININGS = [
     ("cams-train", "I", "cams.irnet.train"),
     ("affinity-train", "I", "affinity.boundary.train"),
     ("affinity-train", "P", "affinity.affinitynet.train"),
-    ("segtrain", "WSGCN-I", "segtrain"),
+    ("segtrain", "WSGCN-I", "segtrain.deeplab"),
 ]
 
 

@@ -21,7 +21,8 @@ CPU = Fabric(accelerator="cpu", devices=1)
 @pytest.fixture
 def params(tiny_params):
     optimiser = Sgd(kind="sgd", momentum=0.9, weight_decay=0.01)
-    return tiny_params.segtrain.model_copy(update={"optimiser": optimiser, "warmup_steps": 0, "poly_power": 0.9})
+    changes = {"optimiser": optimiser, "warmup_steps": 0, "poly_power": 0.9}
+    return tiny_params.segtrain["deeplab"].model_copy(update=changes)
 
 
 def descent(line, params, steps):
@@ -156,5 +157,7 @@ def test_training_reports_each_update_and_leaves_the_network_in_evaluation(param
 
 
 def test_more_devices_than_photographs_in_a_batch_are_refused_at_once(tiny_params):
-    with pytest.raises(UsageError, match=r"5 devices cannot share cams\.irnet\.train\.batch: 3, .*segtrain\.batch: 2"):
+    with pytest.raises(
+        UsageError, match=r"5 devices cannot share cams\.irnet\.train\.batch: 3, .*segtrain\.deeplab\.batch: 2"
+    ):
         changed(tiny_params, {"runtime.devices": 5})

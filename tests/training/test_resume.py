@@ -29,11 +29,23 @@ def params(tiny_params, tmp_path):
     That is moments, averages, dropout, norms that learn, and several batches an update.
     """
     adamw = {"kind": "adamw", "weight_decay": 0.01}
-    sections = ["cams.irnet.train", "affinity.boundary.train", "affinity.affinitynet.train", "segtrain"]
+    sections = ["cams.irnet.train", "affinity.boundary.train", "affinity.affinitynet.train", "segtrain.deeplab"]
     values = {f"{section}.steps": 7 for section in sections} | {f"{section}.warmup_steps": 2 for section in sections}
-    values |= {"cams.irnet.train.dropout": 0.5, "cams.irnet.train.freeze_norm": "none", "segtrain.freeze_norm": "none"}
-    values |= {"cams.irnet.train.average": 0.75, "affinity.affinitynet.train.average": 0.5, "segtrain.average": 0.9}
-    values |= {"segtrain.optimiser": adamw, "segtrain.accumulate": 2, "runtime.store": str(tmp_path / "store")}
+    values |= {
+        "cams.irnet.train.dropout": 0.5,
+        "cams.irnet.train.freeze_norm": "none",
+        "segtrain.deeplab.freeze_norm": "none",
+    }
+    values |= {
+        "cams.irnet.train.average": 0.75,
+        "affinity.affinitynet.train.average": 0.5,
+        "segtrain.deeplab.average": 0.9,
+    }
+    values |= {
+        "segtrain.deeplab.optimiser": adamw,
+        "segtrain.deeplab.accumulate": 2,
+        "runtime.store": str(tmp_path / "store"),
+    }
     return changed(tiny_params, values)
 
 
@@ -107,11 +119,11 @@ def test_mixed_precision_resumes_too(params, made, monkeypatch, tmp_path):
 
 def test_updates_of_an_earlier_run_are_told_first(params, tmp_path):
     training = loop.Training(
-        loss=Line(), items={"a": 1.0, "b": 2.0}, sample=_sample, params=params.segtrain, steps=6, run_seed=0,
+        loss=Line(), items={"a": 1.0, "b": 2.0}, sample=_sample, params=params.segtrain["deeplab"], steps=6, run_seed=0,
         name="line", label="line", section="line", unfinished=tmp_path / "unfinished",
     )  # fmt: skip
     fabric = loop.fabric_for(params.runtime)
-    descent = Descent(Line(), params.segtrain, fabric=fabric, steps=6, section="line")
+    descent = Descent(Line(), params.segtrain["deeplab"], fabric=fabric, steps=6, section="line")
     for _ in range(4):
         descent.update([(torch.tensor([1.0]), torch.tensor([2.0]))])
     save_unfinished(training.unfinished, descent.state() | {"best": BestWeights(None).state()})
@@ -119,8 +131,8 @@ def test_updates_of_an_earlier_run_are_told_first(params, tmp_path):
     assert loop.train(training, fabric, told.append).history == told
     assert [step.number for step in told] == [0, 1, 2, 3, 4, 5]
     assert told[:4] == descent.history
-    assert params.segtrain.warmup_steps == 2
-    expected = [0.025, *(0.05 * (1 - step / 6) ** params.segtrain.poly_power for step in range(1, 6))]
+    assert params.segtrain["deeplab"].warmup_steps == 2
+    expected = [0.025, *(0.05 * (1 - step / 6) ** params.segtrain["deeplab"].poly_power for step in range(1, 6))]
     assert [step.lr for step in told] == pytest.approx(expected)
 
 

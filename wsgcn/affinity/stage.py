@@ -20,7 +20,8 @@ from wsgcn.store.records import Affinity, save_record
 from wsgcn.training.job import TrainingJob
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params, Variant
+    from wsgcn.methods import Variant
+    from wsgcn.params import Params
 
 
 def train_affinity_network(params: Params, artifacts: Artifacts, variant: Variant) -> None:

@@ -20,8 +20,7 @@ from wsgcn.nets.build import backbone_class, build_backbone
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.ops.resize import grid_size
 from wsgcn.ops.stencil import half_disc
-from wsgcn.segtrain.fit import SegmentationLoss
-from wsgcn.segtrain.section import Segtrain
+from wsgcn.segtrain.deeplab import DeepLab
 from wsgcn.segtrain.stage import network_structure
 from wsgcn.store.photos import load_photo
 from wsgcn.training.descent import TrainingLoss
@@ -68,8 +67,11 @@ def entry_networks(params: Params) -> dict[str, EntryNetwork]:
         for name, entry in params.affinity.items()
         if isinstance(entry, LearnedAffinity)
     }
-    segtrain = params.segtrain
-    return found | {"segtrain": EntryNetwork(segtrain, partial(_deeplab, segtrain, classes), _two_halves)}
+    return found | {
+        f"segtrain.{name}": EntryNetwork(entry, partial(_deeplab, entry, classes), _two_halves)
+        for name, entry in params.segtrain.items()
+        if isinstance(entry, DeepLab)
+    }
 
 
 def _classifier(source: Classifier, classes: int, size: ImageSize) -> TrainingLoss:
@@ -86,10 +88,10 @@ def _affinity(kind: LearnedAffinity, seed_names: tuple[int, str, str], size: Ima
     return AffinityLoss(net, params, grid_size(*size, params.stride), half_disc(params.radius), seed_names)
 
 
-def _deeplab(params: Segtrain, classes: int, size: ImageSize) -> TrainingLoss:
+def _deeplab(params: DeepLab, classes: int, size: ImageSize) -> TrainingLoss:
     network = build_deeplab(network_structure(params, classes), None)
     freeze_stages(network.backbone, params.frozen_stages)
-    return SegmentationLoss(network, params)
+    return params.objective(network)
 
 
 def _one_class(classes: int, size: ImageSize) -> Tensor:

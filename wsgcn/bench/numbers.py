@@ -11,7 +11,8 @@ from wsgcn.propagate.gcn import GcnPropagation
 from wsgcn.propagate.random_walk import RandomWalk
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 T = TypeVar("T")
 

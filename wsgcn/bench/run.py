@@ -24,7 +24,8 @@ from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import photo_size
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 TRAINING_PHOTOGRAPHS = 64
 """Photographs that the batches of ``--trainings`` are made of."""

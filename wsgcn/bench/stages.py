@@ -14,7 +14,8 @@ from wsgcn.store.index import load_index, save_index
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 @dataclass(frozen=True)

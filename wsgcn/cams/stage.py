@@ -18,7 +18,8 @@ from wsgcn.store.records import Cams, save_record
 from wsgcn.training.job import TrainingJob
 
 if TYPE_CHECKING:
-    from wsgcn.params import Params, Variant
+    from wsgcn.methods import Variant
+    from wsgcn.params import Params
 
 
 def train_cam_source(params: Params, artifacts: Artifacts, variant: Variant) -> None:

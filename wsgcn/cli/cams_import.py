@@ -95,6 +95,7 @@ def _lines(params: Params, name: str, folder: Path) -> str:
     """An entry, a variant and a method; what is not imported is as in the first method that is no baseline."""
     known = params.all_methods()
     like = next((one for one in known if not one.propagation.baseline), known[0])
+    rest = f"propagation: {like.propagation_name}, crf: {like.crf_name}, segtrain: {like.segtrain_name}"
     stride = like.variant.affinity.graph_settings().get("stride", 4)
     return f"""\
 cams:
@@ -102,7 +103,7 @@ cams:
 variants:
   {name}: {{cams: {name}, affinity: {like.variant.affinity_name}, after: dataset/index.json}}
 methods:
-  {_method(name)}: {{variant: {name}, propagation: {like.propagation_name}, crf: {like.crf_name}}}
+  {_method(name)}: {{variant: {name}, {rest}}}
 """
 
 

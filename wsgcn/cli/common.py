@@ -17,7 +17,8 @@ from wsgcn.errors import UsageError
 from wsgcn.runtime.progress import duration, is_quiet
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
     from wsgcn.store.paths import Artifacts
 
 PARAMS_FILE = Path("params.yaml")

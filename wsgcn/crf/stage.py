@@ -22,7 +22,8 @@ from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Scores, load_record
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method) -> None:

@@ -19,7 +19,8 @@ from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 @dataclass(frozen=True)

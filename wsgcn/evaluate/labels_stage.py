@@ -22,7 +22,8 @@ from wsgcn.store.learned import measured_networks
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 STAGE = "evaluate-labels"
 STEPS = ("cam", "pseudo", "pseudo_crf")

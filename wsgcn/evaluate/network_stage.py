@@ -22,7 +22,8 @@ from wsgcn.store.paths import Artifacts
 if TYPE_CHECKING:
     from PIL import Image
 
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 STAGE = "evaluate"
 STEPS = ("seg", "seg_crf")

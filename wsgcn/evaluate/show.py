@@ -24,7 +24,8 @@ from wsgcn.store.paths import Artifacts
 from wsgcn.store.records import Affinity, Cams, Scores, load_record
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 STAGE = "show"
 """The command's word, and its folder."""

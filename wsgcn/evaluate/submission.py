@@ -24,7 +24,8 @@ from wsgcn.store.paths import Artifacts
 from wsgcn.vocabulary import IGNORE, VOC_CLASSES, palette
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 FOLDER = PurePosixPath("results/VOC2012/Segmentation")
 """In the archive. Source: the devkit's documentation of the best practice for submissions."""

@@ -17,7 +17,7 @@ from wsgcn.ops.resize import resize_maps
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method
+    from wsgcn.methods import Method
 
 THRESHOLDS = tuple(number / 20 for number in range(1, 20))
 """The T backgrounds that are tried, 0.05 to 0.95."""

@@ -22,7 +22,8 @@ from wsgcn.store.index import Index, load_index
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 FORMATS: dict[str, type[Format]] = {"voc": Voc, "coco": Coco, "yolo": Yolo, "png": Png}
 """Every format by its word on the command line."""

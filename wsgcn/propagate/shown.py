@@ -11,7 +11,8 @@ from wsgcn.store.paths import Artifacts
 from wsgcn.store.records import Scores
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 def method_to_show(params: Params, artifacts: Artifacts, image_id: str, name: str | None) -> Method:

@@ -26,7 +26,8 @@ from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:

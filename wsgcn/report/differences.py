@@ -13,7 +13,7 @@ from wsgcn.store.counts import PhotographCounts, load_counts
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method
+    from wsgcn.methods import Method
 
 BEFORE, AFTER, AT_BEST = "pseudo", "pseudo_crf", "pseudo_best"
 STEPS = {BEFORE: BEFORE, AFTER: AFTER, AT_BEST: BEFORE}

@@ -15,7 +15,7 @@ from wsgcn.store.learned import NETWORKS
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method
+    from wsgcn.methods import Method
 
 
 def report_folder(artifacts: Artifacts) -> Path:

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from wsgcn.tracking.finished import FinishedRun
 
 LOSSES = ("propagate.{propagation}.entropy_weight", "propagate.{propagation}.laplacian_weight")
-"""Names of the weights of eq. (2); the placeholder is the entry of ``propagate`` that a run's method has."""
+"""Names of the weights of eq. (2); a placeholder is the entry of its section that a run's method has."""
 
-LABELS_MAY_DIFFER = (*LOSSES, "segtrain.")
-NETWORKS_MAY_DIFFER = (*LOSSES, *(f"segtrain.{name}" for name in ("backbone", "weights", *COCO_RECIPE)))
+LABELS_MAY_DIFFER = (*LOSSES, "segtrain.", "method.segtrain")
+NETWORKS_MAY_DIFFER = (*LOSSES, *(f"segtrain.{{segtrain}}.{name}" for name in ("backbone", "weights", *COCO_RECIPE)))
 """Parameters in which the rows of Tables 1 and 2, and of Tables 3 and 4, may differ from the project's."""
 
 STARTS = {
@@ -202,14 +202,21 @@ def _network(runs: Sequence[FinishedRun], row: Network) -> str:
 
 def _starts(params: Mapping[str, str], backbone: str, file: str | None, recipes: Sequence[Recipe]) -> bool:
     """Trained here by one of the recipes, on this backbone, from published weights."""
-    weights, trained = params.get("segtrain.weights", "null"), params.get("segtrain.trained")
+    training = _training(params)
+    weights, trained = training.get("weights", "null"), training.get("trained")
     known = weights not in ("null", "cams") and file in (None, PurePath(weights).stem)
-    here = known and trained == "null" and params.get("segtrain.backbone") == backbone
-    return here and any(_follows(params, recipe) for recipe in recipes)
+    here = known and trained == "null" and training.get("backbone") == backbone
+    return here and any(_follows(training, recipe) for recipe in recipes)
 
 
-def _follows(params: Mapping[str, str], recipe: Recipe) -> bool:
-    found = [(params.get(f"segtrain.{name}", ""), value) for name, value in recipe.items()]
+def _training(params: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of the run's segmentation network."""
+    beginning = f"segtrain.{params.get('method.segtrain')}."
+    return {name.removeprefix(beginning): value for name, value in params.items() if name.startswith(beginning)}
+
+
+def _follows(training: Mapping[str, str], recipe: Recipe) -> bool:
+    found = [(training.get(name, ""), value) for name, value in recipe.items()]
     return all(text == value if isinstance(value, str) else _number(text) == value for text, value in found)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wsgcn.store.learned import NETWORKS
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method
+    from wsgcn.methods import Method
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from wsgcn.store.index import load_index
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
     from wsgcn.tracking.finished import FinishedRun
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -18,30 +18,39 @@ from wsgcn.training.optimiser import ParameterGroup
 from wsgcn.vocabulary import IGNORE
 
 if TYPE_CHECKING:
-    from wsgcn.segtrain.section import Segtrain
+    from wsgcn.segtrain.base import SegmentationTraining
+    from wsgcn.segtrain.deeplab import DeepLab
 
 
-class SegmentationLoss(TrainingLoss):
-    """DeepLabv2 with the loss of section 4.1: at every scale and for their maximum."""
+class NetworkLoss(TrainingLoss):
+    """DeepLabv2 as every kind of training has it: what learns, and what photographs with labels say of it.
 
-    def __init__(self, network: DeepLabV2, params: Segtrain):
+    Attributes:
+        network: in training, but for its frozen norms.
+    """
+
+    def __init__(self, network: DeepLabV2, params: SegmentationTraining):
         super().__init__()
         self.network = network.train()
-        self.params = params
+        self._shared = params
         freeze_norms(network, params.freeze_norm)
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""
-        return parameter_groups(self.network, self.params)
+        return parameter_groups(self.network, self._shared)
 
-    def forward(self, photos: Tensor, labels: Tensor) -> Tensor:
-        """Loss of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels."""
-        return segmentation_loss(multi_scale_logits(self.network, photos, self.params.input_scales), labels)
+    def logits(self, photos: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` photographs to ``(B, C, h, w)`` logits, by which :meth:`counts` measures."""
+        return cast("Tensor", self.network(photos))
 
     def counts(self, batch: Sequence[Tensor]) -> Tensor:
-        """``(C, 3)``: labelled cells of each class, how many of them are right, and their costs."""
-        photos, labels = batch
-        logits = multi_scale_logits(self.network, photos, self.params.input_scales)[-1].float()
+        """``(C, 3)``: labelled cells of each class, how many of them are right, and their costs.
+
+        Args:
+            batch: photographs, labels, and whatever a kind has besides.
+        """
+        photos, labels = batch[:2]
+        logits = self.logits(photos).float()
         targets = _targets(logits, labels)
         there = targets != IGNORE
         costs = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
@@ -56,7 +65,23 @@ class SegmentationLoss(TrainingLoss):
         return Measured(float(loss), mean_recall(right, number), 1 / max(1, int((number > 0).sum())))
 
 
-def parameter_groups(network: DeepLabV2, params: Segtrain) -> list[ParameterGroup]:
+class SegmentationLoss(NetworkLoss):
+    """The loss of section 4.1: at every scale and for their maximum."""
+
+    def __init__(self, network: DeepLabV2, params: DeepLab):
+        super().__init__(network, params)
+        self._scales = params.input_scales
+
+    def forward(self, photos: Tensor, labels: Tensor) -> Tensor:
+        """Loss of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels."""
+        return segmentation_loss(multi_scale_logits(self.network, photos, self._scales), labels)
+
+    def logits(self, photos: Tensor) -> Tensor:
+        """The maximum over the scales."""
+        return multi_scale_logits(self.network, photos, self._scales)[-1]
+
+
+def parameter_groups(network: DeepLabV2, params: SegmentationTraining) -> list[ParameterGroup]:
     """Backbone, ASPP weights and ASPP biases, each with its learning rate.
 
     Source: DeepLabv2's solver; its biases have no weight decay.

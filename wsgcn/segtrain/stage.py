@@ -13,8 +13,6 @@ from wsgcn.nets.deeplab import NETWORK, DeepLabV2, build_deeplab
 from wsgcn.runtime.progress import LogMetrics
 from wsgcn.runtime.seeds import seeded
 from wsgcn.sections import step_count
-from wsgcn.segtrain.fit import SegmentationLoss
-from wsgcn.segtrain.sample import PseudoLabels, SegmentationSample
 from wsgcn.stages import stage_code
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
@@ -25,8 +23,10 @@ from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Training, fabric_for, train
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
-    from wsgcn.segtrain.section import Segtrain
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
+    from wsgcn.segtrain.base import SegmentationTraining
+    from wsgcn.segtrain.sample import PseudoLabels
     from wsgcn.store.paths import Artifacts
 
 LOG_EVERY = 10
@@ -51,7 +51,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
             start from are missing or another network's.
         UsageError: the device is not there, or the loss is no longer finite.
     """
-    index, settings = load_index(artifacts.index), params.segtrain
+    index, settings = load_index(artifacts.index), method.segtrain
     job = TrainingJob(
         index=index,
         images=index.split(params.dataset.train_split),
@@ -61,7 +61,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         checkpoint=artifacts.checkpoint(NETWORK, method.name),
         history=artifacts.history(NETWORK, method.name),
         learned=artifacts.learned(NETWORK, method.name),
-        section=NETWORK,
+        section=f"{NETWORK}.{method.segtrain_name}",
         label=f"segtrain {method.name}",
     )
     structure = network_structure(settings, len(index.class_names))
@@ -69,12 +69,9 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         job.take_imported(settings.trained, NETWORK, structure, build_deeplab(structure, None))
         return
     start = artifacts.checkpoint("cams-train", method.variant.name)
-    labels = PseudoLabels(
-        labels=artifacts.folder("crf", method.name),
-        scores=artifacts.folder("propagate", method.name),
-        min_confidence=settings.min_confidence,
-    )
-    _check_labels(job.images, artifacts, method)
+    labels = settings.teacher(artifacts.folder("crf", method.name), artifacts.folder("propagate", method.name))
+    if labels is not None:
+        _check_labels(job.images, artifacts, method)
 
     def learn(unfinished: Path) -> None:
         network = _new_network(structure, settings, params.runtime.seed)
@@ -88,13 +85,13 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         job.save(NETWORK, structure, network, trained, history.rows)
 
     files = [] if settings.weights is None else [start if settings.weights == "cams" else Path(settings.weights)]
-    taught = [path for image in job.images for path in labels.files(image.id)]
+    taught = [path for image in job.images for path in labels.files(image.id)] if labels is not None else []
     numbers = settings.model_dump(mode="json", exclude={"weights", "trained"})
     mark = job.fingerprint({"name": NETWORK, "structure": structure, **numbers}, [*files, *taught])
     job.train_once(mark, learn)
 
 
-def network_structure(params: Segtrain, classes: int) -> dict[str, Any]:
+def network_structure(params: SegmentationTraining, classes: int) -> dict[str, Any]:
     """What decides the network's structure, to be kept in the checkpoint."""
     return {
         "backbone": params.backbone,
@@ -105,18 +102,12 @@ def network_structure(params: Segtrain, classes: int) -> dict[str, Any]:
 
 
 def _training(
-    job: TrainingJob, network: DeepLabV2, params: Segtrain, labels: PseudoLabels, unfinished: Path
+    job: TrainingJob, network: DeepLabV2, params: SegmentationTraining, labels: PseudoLabels | None, unfinished: Path
 ) -> Training[ImageRecord]:
     return Training(
-        loss=SegmentationLoss(network, params),
+        loss=params.objective(network),
         items={image.id: image for image in job.images},
-        sample=SegmentationSample(
-            index=job.index,
-            labels=labels,
-            crop=params.crop,
-            scale=params.scale,
-            to_input=network.backbone.to_input,
-        ),
+        sample=params.sample(job.index, labels, network.backbone.to_input),
         params=params,
         steps=step_count(params.steps, len(job.images), params.batch * params.accumulate),
         accumulate=params.accumulate,
@@ -147,7 +138,7 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
             )
 
 
-def _new_network(structure: Mapping[str, Any], params: Segtrain, run_seed: int) -> DeepLabV2:
+def _new_network(structure: Mapping[str, Any], params: SegmentationTraining, run_seed: int) -> DeepLabV2:
     with seeded(run_seed, NETWORK):
         return build_deeplab(structure, None if params.weights == "cams" else params.weights)
 

@@ -30,7 +30,8 @@ from wsgcn.tracking.recorded import RECORDED, parts_of_others, recorded_parts
 from wsgcn.tracking.run import Run
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 
 def complete_run(

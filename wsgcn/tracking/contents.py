@@ -19,7 +19,7 @@ from wsgcn.store.paths import Artifacts
 from wsgcn.tracking.parameters import MAX_NAME, flatten
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method
+    from wsgcn.methods import Method
 
 LABELS, NETWORK = PARTS = ("labels", "network")
 """The parts of a run, each completed when its stage has run: the pseudo labels, and the network they trained."""

@@ -14,7 +14,7 @@ from wsgcn.tracking.run import SUPERSEDED
 if TYPE_CHECKING:
     from wsgcn.params import Params
 
-PROPAGATION = "{propagation}"
+PLACEHOLDERS = ("propagation", "segtrain")
 """Stands in a parameter's name for the entry of section ``propagate`` that a run's method uses."""
 
 
@@ -59,14 +59,14 @@ def differing_only_in(runs: Iterable[FinishedRun], params: Params, names: Sequen
     Args:
         runs: of any methods; a method that the project does not have is left out.
         params: the whole of ``params.yaml``.
-        names: beginnings of dotted names that may differ; ``{propagation}`` in one stands for the entry of section
-            ``propagate`` that the run's method uses, as in ``propagate.{propagation}.lr``.
+        names: beginnings of dotted names that may differ; ``{propagation}`` and ``{segtrain}`` in one stand for the
+            entries that the run's method uses, as in ``propagate.{propagation}.lr``.
     """
     wanted = {method.name: flat_params(params, method) for method in params.all_methods()}
     return [run for run in runs if run.method in wanted and _alike(run.params, wanted[run.method], names)]
 
 
 def _alike(found: Mapping[str, str], wanted: Mapping[str, str], names: Sequence[str]) -> bool:
-    entry = found.get("method.propagation", "")
-    beginnings = [name.replace(PROPAGATION, entry) for name in names]
+    entries = {section: found.get(f"method.{section}", "") for section in PLACEHOLDERS}
+    beginnings = [name.format_map(entries) for name in names]
     return without(found, beginnings) == without(wanted, beginnings)

@@ -13,7 +13,8 @@ from wsgcn.tracking.contents import Point, milliseconds
 from wsgcn.tracking.run import Run
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
     from wsgcn.runtime.progress import LogMetrics, Warn
 
 SEND_EVERY, MEANS_EVERY = 2.0, 30.0

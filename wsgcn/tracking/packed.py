@@ -15,7 +15,8 @@ from wsgcn.store.code import PACKAGE
 from wsgcn.tracking.model import PHOTO
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 MODEL_NEEDS = ("mlflow", "numpy", "pillow", "pydantic", "pydensecrf2", "rich", "torch")
 """What the model's code imports."""

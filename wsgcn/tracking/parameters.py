@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 MAX_NAME, MAX_VALUE = 250, 6000
 """MLflow's own limits: characters of a name and of a parameter's value."""
@@ -23,8 +24,8 @@ COMPARED = ("variants", "methods")
 def flat_params(params: Params, method: Method) -> dict[str, str]:
     """The parameters that decide a method's result, as MLflow keeps them.
 
-    Of ``cams``, ``affinity``, ``propagate`` and ``crf`` only the entries that the method uses are there, and those that
-    the rounds before it used, so that another method or entry in ``params.yaml`` makes no new run of this one.
+    Of ``cams``, ``affinity``, ``propagate``, ``crf`` and ``segtrain`` only the entries that the method uses are
+    there, and those that the rounds before it used, so that another method or entry makes no new run of this one.
 
     Args:
         params: the whole of ``params.yaml``.
@@ -67,6 +68,7 @@ def _entries(method: Method) -> dict[str, str]:
         "affinity": method.variant.affinity_name,
         "propagate": method.propagation_name,
         "crf": method.crf_name,
+        "segtrain": method.segtrain_name,
     }
 
 

@@ -10,7 +10,8 @@ from wsgcn.tracking.contents import LABELS, NETWORK
 from wsgcn.tracking.parameters import flat_params, without
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 RECORDED = "recorded"
 """Tag with the digest of the files that the run holds completely, for each part: ``labels=… network=…``."""
@@ -25,7 +26,7 @@ NO_PART_OF = {
 def no_part_of(part: str, params: Params, method: Method) -> tuple[str, ...]:
     """:data:`NO_PART_OF`, and for the labels of a first round, which no network decides, section ``segtrain``."""
     first_labels = part == LABELS and not params.earlier(method)
-    return (*NO_PART_OF[part], *(["segtrain."] if first_labels else []))
+    return (*NO_PART_OF[part], *(["segtrain.", "method.segtrain"] if first_labels else []))
 
 
 def recorded_parts(tags: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from wsgcn.tracking.contents import Point, git_tags, milliseconds, run_name
 from wsgcn.tracking.parameters import flat_params
 
 if TYPE_CHECKING:
-    from wsgcn.params import Method, Params
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
 
 MAX_METRICS, MAX_PARAMS = 1000, 100
 """MLflow's own limits: metrics and parameters a batch."""
