@@ -1,5 +1,6 @@
 """Every kind of segmentation training."""
 
 from wsgcn.segtrain.deeplab import DeepLab
+from wsgcn.segtrain.self_supervised import SelfSupervised
 
-KINDS = (DeepLab,)
+KINDS = (DeepLab, SelfSupervised)

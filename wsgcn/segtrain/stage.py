@@ -104,8 +104,10 @@ def network_structure(params: SegmentationTraining, classes: int) -> dict[str, A
 def _training(
     job: TrainingJob, network: DeepLabV2, params: SegmentationTraining, labels: PseudoLabels | None, unfinished: Path
 ) -> Training[ImageRecord]:
+    with seeded(job.runtime.seed, NETWORK, "objective"):  # it may have new weights of its own
+        loss = params.objective(network)
     return Training(
-        loss=params.objective(network),
+        loss=loss,
         items={image.id: image for image in job.images},
         sample=params.sample(job.index, labels, network.backbone.to_input),
         params=params,
