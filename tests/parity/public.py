@@ -2,7 +2,7 @@
 
 ``PUBLIC`` names a folder with work trees of jiwoon-ahn/irn, jiwoon-ahn/psa, kazuto1011/deeplab-pytorch, fyu/drn,
 Xavier-Pan/WSGCN and johnnylu305/deeplab-imagenet-pytorch, as ``irn``, ``psa``, ``deeplab``, ``drn``, ``wsgcn`` and
-``deeplab-imagenet``. Their code stays outside of this repository:
+``deeplab-imagenet``, and of visinf/1-stage-wseg as ``onestage``. Their code stays outside of this repository:
 
     PUBLIC=DIR pytest -n 0 tests/parity
 """
