@@ -72,6 +72,7 @@ def test_every_entry_that_trains_a_network_has_one(voc12):
         "cams.again": "resnet-38",
         "affinity.boundary": "resnet-50-irnet",
         "affinity.affinitynet": "resnet-38",
+        "affinity.affinitynet-seam": "resnet-38",
         "segtrain.deeplab": "resnet-101-imagenet",
     }
     assert pickle.loads(pickle.dumps(found)).keys() == found.keys()  # noqa: S301

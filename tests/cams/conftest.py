@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from tests.nets.sizes import tiny
 from wsgcn.cams.net import build_cam_net
 from wsgcn.store.index import save_index
 from wsgcn.store.paths import Artifacts
 
+__all__ = ["tiny"]
 CLASSES = 4
 
 

@@ -90,6 +90,11 @@ def _psa_features(net: nn.Module) -> list[Tensor]:
     return [functional.elu(net.f9(torch.cat([functional.elu(head(maps[name])) for head, name in heads], dim=1)))]
 
 
+def _seams(net: nn.Module) -> list[Tensor]:
+    cams, revised = net(_x())
+    return [cams[:, 1:], revised]
+
+
 def _drn(load: Any) -> nn.Module:
     net = load("drn").drn_d_105(pretrained=False)
     net.out_middle, net.avgpool = True, nn.AdaptiveAvgPool2d(1)
@@ -104,6 +109,12 @@ MODULES: dict[str, tuple[str, Callable[[Any], nn.Module], Callable[[Any], list[T
     "irnet-boundary": ("irn", _irnets("net.resnet50_irn", "Net"), lambda net: [*net(_x())]),
     "psa-classifier": ("psa", lambda load: load("network.resnet38_cls").Net(), lambda net: [net.forward_cam(_x())]),
     "psa-affinitynet": ("psa", lambda load: load("network.resnet38_aff").Net(), _psa_features),
+    "seam": ("seam", lambda load: load("network.resnet38_SEAM").Net(), _seams),
+    "sc-cam": (
+        "sc-cam",
+        lambda load: load("network.resnet38_cls").Net(10, 3),
+        lambda net: [net.forward_two_cam(_x())[0]],
+    ),
     "deeplab-voc": (
         "deeplab",
         lambda load: load("libs.models").DeepLabV2_ResNet101_MSC(21),

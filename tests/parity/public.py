@@ -1,8 +1,9 @@
 """Where the public projects are, and what their tests have in common.
 
 ``PUBLIC`` names a folder with work trees of jiwoon-ahn/irn, jiwoon-ahn/psa, kazuto1011/deeplab-pytorch, fyu/drn,
-Xavier-Pan/WSGCN and johnnylu305/deeplab-imagenet-pytorch, as ``irn``, ``psa``, ``deeplab``, ``drn``, ``wsgcn`` and
-``deeplab-imagenet``, and of visinf/1-stage-wseg as ``onestage``. Their code stays outside of this repository:
+Xavier-Pan/WSGCN, johnnylu305/deeplab-imagenet-pytorch and YudeWang/SEAM, as ``irn``, ``psa``, ``deeplab``, ``drn``,
+``wsgcn``, ``deeplab-imagenet`` and ``seam``, and of visinf/1-stage-wseg as ``onestage``. Their code stays outside of
+this repository:
 
     PUBLIC=DIR pytest -n 0 tests/parity
 """

@@ -85,6 +85,7 @@ def public_project(folder: Path, scratch: Path) -> Iterator[Catch]:
         _module(patch, "scipy.misc", imsave=write)
         patch.setattr(scipy, "misc", sys.modules["scipy.misc"], raising=False)
         _module(patch, "torchvision", transforms=SimpleNamespace(Compose=_Compose))
+        _module(patch, "cv2")
         _module(patch, "skimage")
         _module(patch, "skimage.measure", block_reduce=_block_means)
         patch.setattr(sys.modules["skimage"], "measure", sys.modules["skimage.measure"], raising=False)
@@ -209,6 +210,13 @@ def psa_cams(caught: Catch, net: nn.Module, rgb_u8: np.ndarray, class_ids: Seque
     found = {path.split("/")[0]: content for path, content in caught.saved.items()}
     caught.saved.clear()
     return found
+
+
+def seam_cams(caught: Catch, net: nn.Module, rgb_u8: np.ndarray, class_ids: Sequence[int]) -> dict[int, np.ndarray]:
+    """SEAM's ``infer_SEAM.py``: the maps ``(H, W)`` that it saves by the number of the class, from 0 on."""
+    caught.read = {NAME: shown(class_ids)}
+    _run(caught, "infer_SEAM.py", net, rgb_u8, ["--out_cam", "out_cam"])
+    return caught.only()
 
 
 def psa_walk(caught: Catch, affinity: np.ndarray, cams: dict[int, np.ndarray], rgb_u8: np.ndarray) -> np.ndarray:

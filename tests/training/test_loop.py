@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -154,6 +155,15 @@ def test_training_reports_each_update_and_leaves_the_network_in_evaluation(param
     assert train(training, CPU, seen.append) == (seen, {})
     assert [step.number for step in seen] == [0, 1, 2]
     assert not line.training
+
+
+@pytest.mark.parametrize(("until", "updates"), [(None, 6), (4, 4), (9, 6)])
+def test_training_may_end_before_its_rates_are_down(params, tmp_path, until, updates):
+    whole = Training(
+        loss=Line(), items={"a": 1.0, "b": 2.0}, sample=line_sample, params=params, steps=6, run_seed=0, name="line",
+        label="line", section="line", unfinished=tmp_path / "unfinished",
+    )  # fmt: skip
+    assert train(replace(whole, loss=Line(), until=until), CPU).history == train(whole, CPU).history[:updates]
 
 
 def test_more_devices_than_photographs_in_a_batch_are_refused_at_once(tiny_params):

@@ -172,6 +172,13 @@ def resnet_38(sizes):
     return shapes
 
 
+def sc_cam(sizes):
+    """PSA's classifier with a layer for 20 classes and one for 200 sub-categories."""
+    channels = sizes.channels_38[-1]
+    heads = {"fc8_20.weight": (20, channels, 1, 1), "fc8_200.weight": (200, channels, 1, 1)}
+    return filled(resnet_38(sizes) | heads)
+
+
 def psa(kind, sizes):
     *_, third, fourth, fifth = sizes.channels_38
     heads = {"fc8.weight": (20, fifth, 1, 1)}
@@ -184,6 +191,12 @@ def psa(kind, sizes):
         heads |= {"f9.weight": (448, 448, 1, 1)}
     state = filled(resnet_38(sizes) | heads)
     return {key: one for key, one in state.items() if not key.endswith("num_batches_tracked")}  # PyTorch 0.4
+
+
+def seam(sizes):
+    *_, third, fourth, fifth = sizes.channels_38
+    heads = {"fc8.weight": (21, fifth, 1, 1), "f8_3.weight": (64, third, 1, 1), "f8_4.weight": (128, fourth, 1, 1)}
+    return filled(resnet_38(sizes) | heads | {"f9.weight": (192, 195, 1, 1)})
 
 
 def deeplab(prefix, heads, sizes):

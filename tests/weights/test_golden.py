@@ -56,7 +56,15 @@ GOLDEN = {
         [[0.146645, 0.174183, 0.558311, 0.0798524, 0.0674817], [0.0208494, 0.152964, 0.497111, 0.136016, -0.0556018]],
     ),
     "psa-classifier": ("d55e51fded2bf61b", [[0.0525659, 0.0525659, 0.288665, 0.0594613, -0.00331253]]),
+    "sc-cam": ("0f64576d925a6728", [[0.0935538, 0.0935538, 0.308664, 0.0223142, -0.00479822]]),
     "psa-affinitynet": ("569641e75fd089d0", [[-0.000244798, 0.110312, 0.573852, 0.155446, 0.0513346]]),
+    "seam": (
+        "e200a5e21ab143c2",
+        [
+            [0.00581151, 0.0993039, 0.288665, -0.0146267, -0.000326764],
+            [0.047619, 0.047619, 0.235214, 0.0295908, 0.000831526],
+        ],
+    ),
     "deeplab-voc": ("784594e2ae89c08d", [[2.37335, 6.0268, 24.2103, 8.54957, -0.834594]]),
     "deeplab-coco": (
         "f87b02ee74fd66d0",
@@ -108,7 +116,9 @@ SHOWN = {
     "irnet-cam": _mirrored_too,
     "irnet-boundary": _field_and_boundary,
     "psa-classifier": lambda net, x: [net.activation_maps(x)],
+    "sc-cam": lambda net, x: [net.activation_maps(x)],
     "psa-affinitynet": lambda net, x: [net.node_features(net.taps(x), (8, 8))],
+    "seam": lambda net, x: [net.maps(x).cams, net.maps(x).revised],
     "deeplab-voc": lambda net, x: [net(x)],
 }
 """What is compared; of a backbone all its maps."""

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tests.weights import published
 from wsgcn.cams.net import CamNet
+from wsgcn.cams.seam_net import SeamNet
 from wsgcn.cli import app
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.base import to_input
@@ -33,6 +34,8 @@ FILES = {
     "irnet-boundary": lambda sizes: published.irnet("irnet-boundary", sizes),
     "psa-classifier": lambda sizes: published.psa("psa-classifier", sizes),
     "psa-affinitynet": lambda sizes: published.psa("psa-affinitynet", sizes),
+    "seam": published.seam,
+    "sc-cam": published.sc_cam,
     "deeplab-voc": published.deeplab_voc,
     "deeplab-coco": published.deeplab_coco,
 }
@@ -65,10 +68,17 @@ def same(network, sizes):
             "fc8.weight": "classifier.weight",
             "b5_2.bn_branch2a.bias": "backbone.b5_2.bn_branch2a.bias",
         },
+        "sc-cam": {"fc8_20.weight": "classifier.weight", "b2.conv_branch1.weight": "backbone.b2.conv_branch1.weight"},
         "psa-affinitynet": {
             "f8_3.weight": "branches.0.weight",
             "f8_5.weight": "branches.2.weight",
             "f9.weight": "last.weight",
+        },
+        "seam": {
+            "f8_3.weight": "correlation.branches.0.weight",
+            "f8_4.weight": "correlation.branches.1.weight",
+            "f9.weight": "correlation.last.weight",
+            "b6.conv_branch1.weight": "backbone.b6.conv_branch1.weight",
         },
         "deeplab-voc": {
             "base.aspp.c3.weight": "aspp.branches.3.weight",
@@ -118,6 +128,8 @@ def test_whole_networks_are_stored_as_checkpoints_of_their_stages():
         "irnet-boundary": ("affinity/boundary", irnet | {"displacement": True}),
         "psa-classifier": ("cams", psa | {"classes": 21}),
         "psa-affinitynet": ("affinity/affinitynet", psa),
+        "seam": ("cams", psa | {"classes": 21}),
+        "sc-cam": ("cams", psa | {"classes": 21}),
         "deeplab-voc": ("segtrain", deeplab),
     }
 
@@ -244,6 +256,14 @@ def test_classifier_fits_the_network_of_its_stage(tmp_path, sizes):
     settings = {"backbone": "resnet-50-irnet", "output_stride": 16, "classes": 21}
     net = CamNet(build_backbone("resnet-50-irnet", 16, None), 20, 0.5)
     load_checkpoint(path, "cams", settings, net)
+
+
+def test_seams_background_channel_is_left_out(tmp_path, sizes):
+    state = FILES["seam"](sizes)
+    own, path = imported(tmp_path, "seam", state)
+    assert torch.equal(own["classifier.weight"], state["fc8.weight"][1:])
+    net = SeamNet(build_backbone("resnet-38", 8, None), 20, 0.5)
+    load_checkpoint(path, "cams", {"backbone": "resnet-38", "output_stride": 8, "classes": 21}, net)
 
 
 def test_deeplab_of_a_file_is_the_formula_of_its_parts(tmp_path, sizes):

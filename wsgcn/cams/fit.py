@@ -90,6 +90,7 @@ def train_classifier(
     label: str,
     section: str,
     unfinished: Path,
+    until: int | None = None,
 ) -> Trained:
     """Minimise a loss over random crops of the photographs; its network is changed in place.
 
@@ -104,6 +105,7 @@ def train_classifier(
         label: text before the progress bar.
         section: of the parameters, for an error.
         unfinished: file in which the training is kept while it goes on.
+        until: updates after which it ends, if these are fewer than ``params`` has; None = all.
 
     Returns:
         Every update, with the learning rate of the backbone, and what was measured.
@@ -124,6 +126,7 @@ def train_classifier(
         section=section,
         unfinished=unfinished,
         check=params.check,
+        until=until,
     )
     return train(training, fabric)
 

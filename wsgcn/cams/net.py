@@ -43,8 +43,11 @@ class CamNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
-        features = self.dropout(self.backbone(x)[-1])
-        return self.classifier(features.mean(dim=(2, 3), keepdim=True)).flatten(1)
+        return self.classifier(self.pooled(x)).flatten(1)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` normalised photographs to the mean features of their last map, ``(B, F, 1, 1)``."""
+        return self.dropout(self.backbone(x)[-1]).mean(dim=(2, 3), keepdim=True)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` maps ≥ 0, not normalised."""
@@ -56,7 +59,7 @@ def build_cam_net(
     classes: int,
     *,
     pretrained: bool,
-    make: Callable[[Backbone, int, float], CamNet] = CamNet,
+    kind: Callable[[Backbone, int, float], CamNet] = CamNet,
 ) -> CamNet:
     """The classifier of one CAM source.
 
@@ -64,10 +67,10 @@ def build_cam_net(
         params: backbone, weights and output stride.
         classes: number of classes C with the background.
         pretrained: load ``params.weights``; False where a checkpoint follows.
-        make: the network of a backbone, a number of foreground classes and a dropout.
+        kind: what is built around the backbone.
     """
     backbone = build_backbone(params.backbone, params.output_stride, params.weights if pretrained else None)
-    net = make(backbone, classes - 1, params.dropout)
+    net = kind(backbone, classes - 1, params.dropout)
     DRAW[params.head_init](net.classifier.weight)
     return net
 

@@ -36,8 +36,8 @@ class WeightedPooling(LearnedCams):
         from wsgcn.cams.net import build_cam_net
 
         focal = self.train.focal
-        make = partial(MaskNet, focal_power=focal.power, focal_shift=focal.shift)
-        return build_cam_net(self.train, classes, pretrained=pretrained, make=make)
+        kind = partial(MaskNet, focal_power=focal.power, focal_shift=focal.shift)
+        return build_cam_net(self.train, classes, pretrained=pretrained, kind=kind)
 
     def loss(self, net: CamNet) -> TrainingLoss:
         """The multi-label cross-entropy."""

@@ -52,9 +52,11 @@ class LabelRow(NamedTuple):
     """A row of Table 1: complete pseudo labels on ``train``.
 
     The paper does not say which of these labels went through a CRF. ``crf`` says it for the methods of this project:
-    the paper's 68.0 of WSGCN-I is Table 2's with the CRF, PSA's figure is its publication's after the CRF, and IRNet's
-    is that of its public code (``run_sample.py``), which uses none. SingleStage's is that of
-    its public code's README after the CRF (64.7 before). None of the others, which are not methods here.
+    the paper's 68.0 of WSGCN-I is Table 2's with the CRF, PSA's figure is its publication's after the CRF, IRNet's is
+    that of its public code (``run_sample.py``), which uses none, and those of SEAM and SC-CAM are of their random
+    walks: SEAM's public code (``infer_aff.py``) uses a CRF only if asked, SC-CAM's README names the walk alone.
+    SingleStage's is that of its public code's README after the CRF (64.7 before). None of the others, which are not
+    methods here.
     """
 
     system: str
@@ -131,8 +133,8 @@ class Network(NamedTuple):
 
 TABLE_1 = (
     LabelRow("PSA", 3, 59.7, True),
-    LabelRow("SC-CAM", 6, 63.4, None),
-    LabelRow("SEAM", 5, 63.6, None),
+    LabelRow("SC-CAM", 6, 63.4, False),
+    LabelRow("SEAM", 5, 63.6, False),
     LabelRow("IRNet", 4, 66.5, False),
     LabelRow("SingleStage", 7, 66.9, True),
     LabelRow("WSGCN-P", None, 64.0, True),

@@ -79,9 +79,7 @@ class SelfSupervisedLoss(NetworkLoss):
         refine, own, (height, width) = self.params.refine, self.params.own, photos.shape[-2:]
         grid = list(grid_size(height, width, refine.stride))
         # The refinement counts colours by their own deviation, so that normalised ones serve.
-        colours = functional.interpolate(
-            photos.float(), size=grid, mode="bilinear", align_corners=False, antialias=True
-        )
+        colours = _resized(photos.float(), grid, antialias=True)
         masks = pamr(colours, _resized(logits, grid).softmax(1), refine.dilations, refine.iterations)
         there = functional.pad(shown, (1, 0), value=1)[:, :, None, None]  # (B, C-1) -> (B, C, 1, 1)
         return own_labels(_resized(masks * there, [height, width]), own.foreground, own.background, own.floor)

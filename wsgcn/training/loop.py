@@ -61,6 +61,7 @@ class Training(Generic[Item]):
         sample: makes the tensors of one item; its generator depends on (seed, name, epoch, image id).
         params: batch, optimiser, warm-up and power of the schedule, average of the weights.
         steps: updates, after which the rates would be 0.
+        until: updates after which it ends, if these are fewer; None = all.
         accumulate: batches of one update.
         run_seed: seed of the run.
         name: part of every seed.
@@ -82,6 +83,12 @@ class Training(Generic[Item]):
     unfinished: Path
     accumulate: int = 1
     check: Check | None = None
+    until: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Its updates, where nothing ends it early."""
+        return self.steps if self.until is None else min(self.until, self.steps)
 
 
 def fabric_for(runtime: Runtime) -> Fabric:
@@ -133,7 +140,7 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
     """
     history: list[Step] = []
     manner = f"updates on {fabric.world_size} x {fabric.device}, {fabric.strategy.precision.precision}"
-    with progress_bar(training.label, training.steps, manner) as advance:
+    with progress_bar(training.label, training.length, manner) as advance:
 
         def done(step: Step) -> None:
             history.append(step)
@@ -170,7 +177,7 @@ def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None])
         watch.trains,
         training.sample,
         batch=training.params.batch,
-        steps=training.steps * training.accumulate,
+        steps=training.length * training.accumulate,
         first=len(descent.history) * training.accumulate,
         run_seed=training.run_seed,
         name=training.name,
@@ -218,7 +225,7 @@ class _Watch:
     def look(self) -> None:
         """Measure, if it is time to."""
         history = self._descent.history
-        due = len(history) == self._training.steps or (self._stop is not None and len(history) % self._stop.every == 0)
+        due = len(history) == self._training.length or (self._stop is not None and len(history) % self._stop.every == 0)
         if due and self._batches:
             found = self._descent.measure(self._batches)
             history[-1] = history[-1]._replace(measured=found)

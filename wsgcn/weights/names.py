@@ -9,6 +9,8 @@ NETWORKS = {
     "irnet-boundary": "wsgcn.weights.irnet",
     "psa-classifier": "wsgcn.weights.psa",
     "psa-affinitynet": "wsgcn.weights.psa",
+    "seam": "wsgcn.weights.seam",
+    "sc-cam": "wsgcn.weights.psa",
     "deeplab-voc": "wsgcn.weights.deeplab",
 }
 """Files of whole networks: the module whose ``LAYOUTS`` says how each is read."""

@@ -1,0 +1,62 @@
+"""CAM source ``sub-category``: a classifier that must also tell apart what it finds within each class, as in SC-CAM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from wsgcn.cams.learned import ClassifierTraining, LearnedCams
+from wsgcn.sections import Factor, Positive, Steps
+
+if TYPE_CHECKING:
+    from wsgcn.cams.net import CamNet
+    from wsgcn.training.descent import TrainingLoss
+    from wsgcn.training.job import TrainingJob
+
+
+class SubCategoryTraining(ClassifierTraining):
+    """What decides the classifier.
+
+    ``first`` is a classifier, a file of ``wsgcn weights import`` or a checkpoint of another CAM source, by whose
+    features the first round finds sub-categories; where it is None, one of the classes alone is trained for that, with
+    all ``steps``. ``clusters`` are the sub-categories of each class, and ``sub_category_weight`` is what their loss
+    counts beside that of the classes. ``rounds`` says of each round after how much of ``steps``, which the learning
+    rates follow, its network is taken.
+    """
+
+    first: str | None
+    clusters: Positive
+    sub_category_weight: Factor
+    rounds: Annotated[tuple[Steps, ...], Field(min_length=1)]
+
+    def files(self) -> tuple[str, ...]:
+        """The first classifier too."""
+        return (*super().files(), *([] if self.first is None else [self.first]))
+
+
+class SubCategory(LearnedCams):
+    """Rounds of clustering the photographs of each class by a network's features, and training a new network on it.
+
+    The network of the last round is kept, without the layer that tells sub-categories: the CAMs are those of the
+    classes.
+
+    Source: Chang et al., "Weakly-Supervised Semantic Segmentation via Sub-category Exploration" (CVPR 2020).
+    """
+
+    kind: Literal["sub-category"]
+    train: SubCategoryTraining
+
+    def loss(self, net: CamNet) -> TrainingLoss:
+        """The cross-entropy of the classes, and that of the sub-categories."""
+        from wsgcn.cams.sub_category_fit import SubCategoryLoss
+
+        return SubCategoryLoss(net, self.train)
+
+    def learn(self, job: TrainingJob, after: Path) -> None:
+        """Train the networks of all rounds."""
+        from wsgcn.cams.learn import learn_cams
+        from wsgcn.cams.sub_category_fit import fit_rounds
+
+        learn_cams(self, job, fit_rounds)
