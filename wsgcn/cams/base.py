@@ -11,6 +11,7 @@ from wsgcn.sections import TrainedKind
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from wsgcn.nets.deeplab import DeepLabV2
     from wsgcn.store.fingerprints import DigestedFile
@@ -56,6 +57,19 @@ class CamSource(TrainedKind):
             DataError: the checkpoint is missing, broken, or another network's.
         """
         raise NotImplementedError
+
+    def start_classifier(self, classifier: nn.Conv2d, checkpoint: Path) -> None:
+        """Let a classification branch beside that network start as the classifier that :meth:`learn` wrote.
+
+        A source that has none leaves it as it is.
+
+        Args:
+            classifier: 1×1 convolution of the last map to the C - 1 foreground classes, without bias.
+            checkpoint: of the source.
+
+        Raises:
+            DataError: the checkpoint is missing, broken, or another network's.
+        """
 
     def reads(self, image: ImageRecord, photo: Path) -> list[Path]:
         """The files of one image that decide its maps; the network's is always among what decides them.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from wsgcn.cams.net import CamNet
     from wsgcn.nets.deeplab import DeepLabV2
@@ -137,6 +137,12 @@ class LearnedCams(CamSource):
         from wsgcn.cams.start import start_as_classifier
 
         start_as_classifier(network, checkpoint)
+
+    def start_classifier(self, classifier: nn.Conv2d, checkpoint: Path) -> None:
+        """The classifier itself."""
+        from wsgcn.cams.start import take_classifier
+
+        take_classifier(classifier, checkpoint)
 
     def prepare(self, network: DigestedFile, class_names: Sequence[str], device: str) -> None:
         """Load the network.

@@ -19,8 +19,17 @@ def start_as_classifier(network: DeepLabV2, checkpoint: Path) -> None:
     """
     load_part(checkpoint, CAM_NETWORK, "backbone.", network.backbone)
     classifier = nn.Conv2d(network.backbone.channels[-1], network.classes - 1, 1, bias=False)
-    load_part(checkpoint, CAM_NETWORK, "classifier.", classifier)
+    take_classifier(classifier, checkpoint)
     network.aspp.start_as(classifier.weight)
+
+
+def take_classifier(classifier: nn.Conv2d, checkpoint: Path) -> None:
+    """Take over a classifier's last layer.
+
+    Raises:
+        DataError: the checkpoint is missing, broken, or another network's.
+    """
+    load_part(checkpoint, CAM_NETWORK, "classifier.", classifier)
 
 
 def start_as_network(network: DeepLabV2, checkpoint: Path) -> None:

@@ -73,6 +73,12 @@ class Backbone(nn.Module):
         """
         return to_input(rgb_u8, cls.mean, cls.std)
 
+    @classmethod
+    def to_rgb_u8(cls, x: Tensor) -> Tensor:
+        """The ``(B, 3, H, W)`` uint8 photographs of which :meth:`to_input` made ``(B, 3, H, W)`` inputs."""
+        mean, std = (x.new_tensor(numbers)[:, None, None] for numbers in (cls.mean, cls.std))
+        return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+
 
 def to_input(
     rgb_u8: NDArray[np.uint8], mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD

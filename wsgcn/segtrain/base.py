@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsgcn.nets.deeplab import DeepLabV2
+    from wsgcn.segtrain.fit import NetworkLoss
     from wsgcn.segtrain.sample import PseudoLabels
     from wsgcn.store.index import ImageRecord, Index
     from wsgcn.training.augment import ToInput
-    from wsgcn.training.descent import TrainingLoss
 
 
 class SegmentationTraining(NetworkTraining, Kind):
@@ -46,7 +46,7 @@ class SegmentationTraining(NetworkTraining, Kind):
 
         return PseudoLabels(labels, scores, min_confidence=0)
 
-    def objective(self, network: DeepLabV2) -> TrainingLoss:
+    def objective(self, network: DeepLabV2) -> NetworkLoss:
         """The network, in the mode in which it trains, with what it minimises on the batches of :meth:`sample`."""
         raise NotImplementedError
 

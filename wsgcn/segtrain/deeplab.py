@@ -12,8 +12,8 @@ from wsgcn.segtrain.base import SegmentationTraining
 
 if TYPE_CHECKING:
     from wsgcn.nets.deeplab import DeepLabV2
+    from wsgcn.segtrain.fit import NetworkLoss
     from wsgcn.segtrain.sample import PseudoLabels
-    from wsgcn.training.descent import TrainingLoss
 
 
 class DeepLab(SegmentationTraining):
@@ -29,7 +29,7 @@ class DeepLab(SegmentationTraining):
 
         return PseudoLabels(labels, scores, self.min_confidence)
 
-    def objective(self, network: DeepLabV2) -> TrainingLoss:
+    def objective(self, network: DeepLabV2) -> NetworkLoss:
         """The loss of section 4.1."""
         from wsgcn.segtrain.fit import SegmentationLoss
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from wsgcn.nets.base import freeze_norms
@@ -34,6 +34,10 @@ class NetworkLoss(TrainingLoss):
         self.network = network.train()
         self._shared = params
         freeze_norms(network, params.freeze_norm)
+
+    def classification_layer(self) -> nn.Conv2d | None:
+        """A layer beside the network that tells the photograph's classes, and may start as the CAM source's, if any."""
+        return None
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""

@@ -88,12 +88,24 @@ class SegmentationSample:
 
     def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The crop that the generator draws."""
-        photo, labels = load_photo(self.index.photo_path(image)), self.labels.load(image.id)
-        if photo.shape[:2] != labels.shape:
-            changed = self.index.photo_path(image)
-            raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
-        _check_ids(labels, len(self.index.class_names), str(self.labels.files(image.id)[0]))
+        photo, labels = labelled_photo(self.index, self.labels, image)
         return random_crop(photo, labels, self.crop, self.scale, generator, self.to_input)
+
+
+def labelled_photo(
+    index: Index, labels: PseudoLabels, image: ImageRecord
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """An ``(H, W, 3)`` photograph and its ``(H, W)`` pseudo labels.
+
+    Raises:
+        DataError: a file is missing or broken, the two differ in size, or a label is of no class.
+    """
+    photo, found = load_photo(index.photo_path(image)), labels.load(image.id)
+    if photo.shape[:2] != found.shape:
+        changed = index.photo_path(image)
+        raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
+    _check_ids(found, len(index.class_names), str(labels.files(image.id)[0]))
+    return photo, found
 
 
 def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:

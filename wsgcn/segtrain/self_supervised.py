@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsgcn.nets.deeplab import DeepLabV2
+    from wsgcn.segtrain.fit import NetworkLoss
     from wsgcn.segtrain.sample import PseudoLabels
     from wsgcn.store.index import ImageRecord, Index
     from wsgcn.training.augment import ToInput
-    from wsgcn.training.descent import TrainingLoss
 
 
 class Gate(Section):
@@ -76,7 +76,7 @@ class SelfSupervised(SegmentationTraining):
     def teacher(self, labels: Path, scores: Path) -> None:
         """Nobody."""
 
-    def objective(self, network: DeepLabV2) -> TrainingLoss:
+    def objective(self, network: DeepLabV2) -> NetworkLoss:
         """Multi-label cross-entropy of the pooled masks, and cross-entropy on own labels."""
         from wsgcn.segtrain.self_supervised_fit import SelfSupervisedLoss
 

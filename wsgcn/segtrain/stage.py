@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wsgcn.methods import Method
     from wsgcn.params import Params
     from wsgcn.segtrain.base import SegmentationTraining
+    from wsgcn.segtrain.fit import NetworkLoss
     from wsgcn.segtrain.sample import PseudoLabels
     from wsgcn.store.paths import Artifacts
 
@@ -78,7 +79,7 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
         if settings.weights == "cams":
             method.variant.cams.start_segmentation(network, start)
         freeze_stages(network.backbone, settings.frozen_stages)
-        training = _training(job, network, settings, labels, unfinished)
+        training = _training(job, _objective(network, method, start, params.runtime.seed), settings, labels, unfinished)
         history = _History(log)
         trained = train(training, fabric_for(params.runtime), history.add)
         history.flush()
@@ -101,15 +102,22 @@ def network_structure(params: SegmentationTraining, classes: int) -> dict[str, A
     }
 
 
+def _objective(network: DeepLabV2, method: Method, start: Path, run_seed: int) -> NetworkLoss:
+    with seeded(run_seed, NETWORK, "objective"):
+        loss = method.segtrain.objective(network)
+    classifier = loss.classification_layer()
+    if method.segtrain.weights == "cams" and classifier is not None:
+        method.variant.cams.start_classifier(classifier, start)
+    return loss
+
+
 def _training(
-    job: TrainingJob, network: DeepLabV2, params: SegmentationTraining, labels: PseudoLabels | None, unfinished: Path
+    job: TrainingJob, loss: NetworkLoss, params: SegmentationTraining, labels: PseudoLabels | None, unfinished: Path
 ) -> Training[ImageRecord]:
-    with seeded(job.runtime.seed, NETWORK, "objective"):  # it may have new weights of its own
-        loss = params.objective(network)
     return Training(
         loss=loss,
         items={image.id: image for image in job.images},
-        sample=params.sample(job.index, labels, network.backbone.to_input),
+        sample=params.sample(job.index, labels, loss.network.backbone.to_input),
         params=params,
         steps=step_count(params.steps, len(job.images), params.batch * params.accumulate),
         accumulate=params.accumulate,

@@ -127,6 +127,11 @@ class View:
         parts = [self._seen(one.astype(np.float32), Image.Resampling.BILINEAR) for one in maps]
         return self._placed(np.stack(parts), 0)
 
+    def inside(self) -> Tensor:
+        """Where the crop shows the photograph, ``(crop, crop)`` bool."""
+        there = np.ones((len(self.rows), len(self.columns)), dtype=np.bool_)
+        return torch.from_numpy(self._placed(there, fill=0))
+
     def _seen(self, array: NDArray[Number], method: Image.Resampling) -> NDArray[Number]:
         if array.shape[:2] != self.whole:
             raise ValueError(f"{array.shape} do not fit a photograph of {self.whole}")
