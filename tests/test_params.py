@@ -127,7 +127,7 @@ def test_the_keys_are_those_of_the_kind():
     assert "unknown key 'dataset.root'" in _mistake(_set("dataset.root", "x"))
     seeds = _mistake(_set("affinity.boundary.train.seeds.alphas", [4, 32]))
     assert seeds.startswith("unknown key 'affinity.boundary.train.seeds.alphas', known here are ")
-    assert seeds.endswith(" stride, crf, foreground, background, gt_prob")
+    assert seeds.endswith(" stride, crf, saliency, foreground, background, gt_prob")
 
 
 # ---------------------------------------------------------------- kinds and names

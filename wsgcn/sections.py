@@ -198,6 +198,13 @@ class Crf(Section):
     bilateral_compat: Factor
 
 
+class Saliency(Section):
+    """Maps of what stands out, ``<folder>/<id>.png``, as a source of background: what is below ``threshold``."""
+
+    folder: Annotated[str, Field(min_length=1)]
+    threshold: Fraction
+
+
 class Jitter(Section):
     """Random changes of colour: each factor is drawn from 1 ± its number, hue from ± its share of the circle."""
 
@@ -205,6 +212,13 @@ class Jitter(Section):
     contrast: Fraction
     saturation: Fraction
     hue: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class FocalPenalty(Section):
+    """What a mask costs that covers little of a photograph: (1 - share)^``power`` · log(``shift`` + share)."""
+
+    power: Factor
+    shift: Size
 
 
 class Optimiser(Kind):

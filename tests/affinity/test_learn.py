@@ -5,10 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests import chain
 from tests.conftest import changed, real_content
-from wsgcn.errors import DataError, StageError
+from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.store.files import read_table
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.records import Affinity, Cams, SeedScores, load_record, save_record
@@ -200,3 +201,30 @@ def test_pooled_seeds_are_scores_of_each_pixel_and_teach(made, params, tiny_inde
     assert all(np.isfinite(float(row["loss"])) for row in read_table(made.history("affinity-train", "P")))
     assert train(params, made, "P") == before
     assert sorted(path.suffix for path in folder.iterdir()) == [".png"] * 6
+
+
+@pytest.mark.parametrize("variant", ["I", "P"])
+def test_saliency_says_where_seeds_are_background(made, tiny_index, params, tmp_path, variant):
+    folder, entry = tmp_path / "saliency", entry_of(params, variant)
+    folder.mkdir()
+    for image in tiny_index.split("train"):
+        grey = np.zeros((image.height, image.width), np.uint8)
+        grey[: image.height // 2] = 255  # the upper half stands out
+        Image.fromarray(grey).save(folder / f"{image.id}.png")
+    salient = changed(params, {f"affinity.{entry}.train.seeds.saliency": {"folder": str(folder), "threshold": 0.125}})
+    assert str(folder) in salient.affinity[entry].files()
+    train(salient, made, variant)
+    for image in tiny_index.split("train"):
+        seeds = load_label_map(made.folder("affinity-train", variant) / "seeds" / f"{image.id}.png")
+        middle = image.height // 2
+        assert not (seeds[: middle - 2] == 0).any()
+        assert (seeds[middle + 2 :] == 0).all()
+    (folder / "t1.png").unlink()
+    with pytest.raises(StageError, match=r"1 of 6.*saliency/t1\.png is missing"):
+        train(salient, made, variant)
+
+
+def test_pooled_seeds_take_no_saliency(params):
+    values = {"pooled": True, "saliency": {"folder": "data/saliency", "threshold": 0.125}}
+    with pytest.raises(UsageError, match="set pooled to false"):
+        changed(params, {f"affinity.affinitynet.train.seeds.{name}": value for name, value in values.items()})

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.conftest import changed, real_content
 from wsgcn.errors import DataError, StageError, UsageError
@@ -238,6 +239,52 @@ def test_a_kind_is_given_what_it_declares_and_seeds_by_method_and_image(tmp_path
     assert Seen.given[2].class_ids.tolist() == [0, *cams.class_ids]
     np.testing.assert_array_equal(Seen.given[2].cams, cams.cams)
     assert read_table(files.losses("Any-name")) == []
+
+
+# ---------------------------------------------------------------- saliency
+
+
+def _with_saliency(params, folder, threshold=0.5):
+    return changed(params, {"propagate.gcn-i.partial_labels.saliency": {"folder": str(folder), "threshold": threshold}})
+
+
+def _write_saliency(folder, images):
+    """The left half of each photograph stands out."""
+    folder.mkdir()
+    for image in images:
+        grey = np.zeros((image.height, image.width), np.uint8)
+        grey[:, : image.width // 2] = 255
+        Image.fromarray(grey).save(folder / f"{image.id}.png")
+
+
+def test_saliency_says_where_partial_labels_are_background(tmp_path, tiny_index, tiny_params):
+    folder, images = tmp_path / "saliency", tiny_index.split("train")
+    _write_saliency(folder, images)
+    params = _with_saliency(tiny_params, folder)
+    assert params.propagate["gcn-i"].files() == (str(folder),)
+    assert tiny_params.propagate["gcn-i"].files() == ()
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    _run(params, files, "WSGCN-I")
+    for image in images:
+        labels = load_record(files.arrays("propagate", "WSGCN-I", image.id), Scores).partial_labels
+        middle = labels.shape[1] // 2
+        assert not (labels[:, : middle - 1] == 0).any()
+        assert (labels[:, middle + 1 :] == 0).all()
+
+
+def test_a_changed_map_makes_its_photograph_again_and_a_missing_one_is_named(tmp_path, tiny_index, tiny_params):
+    folder = tmp_path / "saliency"
+    _write_saliency(folder, tiny_index.split("train"))
+    params = _with_saliency(tiny_params, folder)
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    before, _ = _run(params, files, "WSGCN-I")
+    with Image.open(folder / "t3.png") as grey:
+        grey.point(lambda level: 255 - level).save(folder / "t3.png")
+    after, _ = _run(params, files, "WSGCN-I")
+    assert [name for name in before if before[name] != after[name]] == ["t3.npz"]
+    (folder / "t3.png").unlink()
+    with pytest.raises(StageError, match=r"1 of 6.*saliency/t3\.png is missing"):
+        _run(params, files, "WSGCN-I")
 
 
 # ---------------------------------------------------------------- variants and methods of existing parts

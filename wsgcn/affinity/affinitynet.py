@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import model_validator
+
 from wsgcn.affinity.learned import AffinityTraining, LearnedAffinity, Seeds
 from wsgcn.sections import BelowOne, Size
 
@@ -21,6 +23,12 @@ class FeatureSeeds(Seeds):
     cam_cut: BelowOne
     alphas: tuple[Size, Size]
     pooled: bool
+
+    @model_validator(mode="after")
+    def _saliency_is_of_pixels(self) -> FeatureSeeds:
+        if self.pooled and self.saliency:
+            raise ValueError("saliency changes labels of pixels, pooled ones are made of scores: set pooled to false")
+        return self
 
 
 class FeatureTraining(AffinityTraining):

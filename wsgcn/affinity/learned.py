@@ -18,6 +18,7 @@ from wsgcn.sections import (
     NetworkTraining,
     Positive,
     Range,
+    Saliency,
     Section,
     Stride,
     backbone_module,
@@ -41,6 +42,7 @@ class Seeds(Section):
 
     stride: Positive
     crf: Crf
+    saliency: Saliency | None
 
 
 class AffinityTraining(NetworkTraining):
@@ -55,6 +57,10 @@ class AffinityTraining(NetworkTraining):
     jitter: Jitter | None
     backbone_lr_factor: Factor
     offset_share: Annotated[float, Field(gt=0, le=1)]
+
+    def files(self) -> tuple[str, ...]:
+        """Weights, and the folder of saliency maps."""
+        return (*super().files(), *([self.seeds.saliency.folder] if self.seeds.saliency else []))
 
 
 class AffinityInference(Section):

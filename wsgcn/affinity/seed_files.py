@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
+from wsgcn.ops.saliency import background_by_saliency
 from wsgcn.runtime.per_image import PerImage
 from wsgcn.store.fingerprints import file_digest, require_fingerprint
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import load_label_map, save_label_map
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Cams, SeedScores, load_record, save_record
+from wsgcn.store.saliency import load_saliency, saliency_file
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
@@ -35,12 +37,14 @@ class Read:
         cams: ``(K-1, h, w)``.
         rgb_u8: ``(h, w, 3)``.
         size: rows and columns of the whole photograph.
+        saliency: ``(h, w)`` in [0, 1], or None where none is read.
     """
 
     class_ids: NDArray[np.int64]
     cams: NDArray[np.float32]
     rgb_u8: NDArray[np.uint8]
     size: tuple[int, int]
+    saliency: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,10 @@ class FromCams(PerImage[Result]):
     cams: Callable[[str], Path]
 
     def inputs(self, image: ImageRecord) -> list[str]:
-        """CAMs and photograph."""
-        return [require_fingerprint(self.cams(image.id)), file_digest(Path(self.root) / image.photo)]
+        """CAMs and photograph, and its saliency map where there are some."""
+        marks = [require_fingerprint(self.cams(image.id)), file_digest(Path(self.root) / image.photo)]
+        saliency = self.kind.train.seeds.saliency
+        return [*marks, file_digest(saliency_file(saliency.folder, image))] if saliency else marks
 
     def settings(self, image: ImageRecord) -> object:
         """Thresholds and CRF."""
@@ -63,9 +69,11 @@ class FromCams(PerImage[Result]):
         """The photograph and its CAMs at the resolution at which the CRF runs."""
         cams, rgb_u8 = load_record(self.cams(image.id), Cams), load_photo(Path(self.root) / image.photo)
         size = (rgb_u8.shape[0], rgb_u8.shape[1])
-        grid = grid_size(*size, self.kind.train.seeds.stride)
+        seeds = self.kind.train.seeds
+        grid = grid_size(*size, seeds.stride)
         class_ids = np.concatenate([[BACKGROUND], cams.class_ids])
-        return Read(class_ids, resize_maps(cams.finest, grid), downscale_rgb(rgb_u8, grid), size)
+        saliency = resize_maps(load_saliency(seeds.saliency.folder, image)[None], grid)[0] if seeds.saliency else None
+        return Read(class_ids, resize_maps(cams.finest, grid), downscale_rgb(rgb_u8, grid), size, saliency)
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,11 @@ class MakeSeeds(FromCams[NDArray[np.uint8]]):
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
         """Class ids, 255 = ignored, ``(H, W)``."""
         read = self.read(image)
-        labels = to_class_ids(self.kind.confident_labels(read.cams, read.rgb_u8), read.class_ids)
-        return np.asarray(Image.fromarray(labels).resize(read.size[::-1], Image.Resampling.NEAREST))
+        labels, saliency = self.kind.confident_labels(read.cams, read.rgb_u8), self.kind.train.seeds.saliency
+        if saliency and read.saliency is not None:
+            labels = background_by_saliency(labels, read.cams, read.saliency, saliency.threshold)
+        class_ids = to_class_ids(labels, read.class_ids)
+        return np.asarray(Image.fromarray(class_ids).resize(read.size[::-1], Image.Resampling.NEAREST))
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
         """Write the label map."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from wsgcn.cams.album import Album
     from wsgcn.nets.deeplab import DeepLabV2
     from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
@@ -103,6 +104,36 @@ class CamSource(TrainedKind):
             DataError: a file is missing or broken.
         """
         raise NotImplementedError
+
+    def company(self, image: ImageRecord, album: Album) -> list[str]:
+        """Other training photographs that decide the maps of one, by their ids; none, but for a kind that compares.
+
+        Args:
+            image: the photograph.
+            album: the training photographs by their classes.
+        """
+        return []
+
+    def record_in_company(
+        self,
+        image: ImageRecord,
+        photo: Path,
+        company: Sequence[Path],
+        network: DigestedFile,
+        class_names: Sequence[str],
+        device: str,
+    ) -> Cams:
+        """:meth:`record`, for a kind that compares the photograph with others.
+
+        Args:
+            image: the photograph.
+            photo: its file.
+            company: the files of those that :meth:`company` names.
+            network: as in :meth:`maps`, like what follows.
+            class_names: of all C classes.
+            device: where to compute.
+        """
+        return self.record(image, photo, network, class_names, device)
 
     def record(
         self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str

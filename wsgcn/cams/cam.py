@@ -95,9 +95,7 @@ def class_activation_maps(
 def photo_maps(
     net: CamNet, photo: Path, class_ids: Sequence[int], params: ClassifierInference, device: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The maps of a file on the grid, ``(K-1, h, w)``, and those of every pixel, ``(K-1, H, W)``; empty if unwanted.
-
-    The latter are stretched to whole cells of the classifier's last map and cropped (IRNet's ``high_res``).
+    """The maps of a file, as :func:`on_grid_and_pixels` has them.
 
     Args:
         net: a trained classifier in evaluation.
@@ -110,12 +108,26 @@ def photo_maps(
         DataError: the photograph is missing or broken.
     """
     rgb_u8 = load_photo(photo)
-    size = (rgb_u8.shape[0], rgb_u8.shape[1])
     merged = activations(net, VIEWS[params.interpolation](rgb_u8, net, params.scales, device), class_ids)
+    return on_grid_and_pixels(merged, (rgb_u8.shape[0], rgb_u8.shape[1]), net.backbone.strides[-1], params)
+
+
+def on_grid_and_pixels(
+    merged: Sequence[Tensor], size: tuple[int, int], pixels: int, params: ClassifierInference
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Maps on the grid, ``(K-1, h, w)``, and those of every pixel, ``(K-1, H, W)``; empty if unwanted.
+
+    The latter are stretched to whole cells of the classifier's last map and cropped (IRNet's ``high_res``).
+
+    Args:
+        merged: :func:`activations`.
+        size: rows and columns of the photograph.
+        pixels: of a cell of the classifier's last map.
+        params: stride of the grid, whether each pixel is wanted.
+    """
     grid = grid_size(*size, params.stride)
     maps = class_activation_maps(merged, grid, grid)
     if not params.high_res:
         return maps, maps[:0, :0, :0]
-    pixels = net.backbone.strides[-1]
     rows, columns = grid_size(*size, pixels)
     return maps, class_activation_maps(merged, (rows * pixels, columns * pixels), size)

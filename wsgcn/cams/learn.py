@@ -18,6 +18,7 @@ from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.build import backbone_class
 from wsgcn.runtime.seeds import seeded
 from wsgcn.store.photos import load_photo
+from wsgcn.training.check import watched
 from wsgcn.training.descent import TrainingLoss
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Trained, fabric_for
@@ -78,8 +79,10 @@ def network_mark(source: LearnedCams, job: TrainingJob) -> str:
 def photo_sample(source: LearnedCams, job: TrainingJob) -> Sample:
     """What makes the samples of the job's photographs."""
     class_ids = {image.id: image.class_ids for image in job.images}
-    to_input = backbone_class(source.train.backbone).to_input
-    return source.sample(class_ids, partial(_load_by_id, job.photos), len(job.index.class_names) - 1, to_input)
+    check, to_input = source.train.check, backbone_class(source.train.backbone).to_input
+    trains = class_ids if check is None else watched(class_ids, check, job.runtime.seed)[0]
+    load = partial(_load_by_id, job.photos)
+    return source.sample(class_ids, load, len(job.index.class_names) - 1, to_input, trains)
 
 
 def fit_network(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -109,6 +109,7 @@ class LearnedCams(CamSource):
         load: Callable[[str], NDArray[np.uint8]],
         foreground_classes: int,
         to_input: ToInput,
+        trains: Collection[str],
     ) -> Callable[[str, torch.Generator], tuple[Tensor, ...]]:
         """Makes the tensors of one photograph from its id and the one source of its random numbers, picklable.
 
@@ -117,6 +118,7 @@ class LearnedCams(CamSource):
             load: gives an image id's ``(H, W, 3)`` uint8 photograph.
             foreground_classes: C - 1.
             to_input: of the backbone, normalises a photograph.
+            trains: ids of the photographs that train; the others measure the network.
         """
         from wsgcn.cams.fit import ClassifierSample
 

@@ -54,7 +54,13 @@ class CamNet(nn.Module):
         return torch.relu(self.classifier(self.backbone(x)[-1]))
 
 
-def build_cam_net(params: ClassifierTraining, classes: int, *, pretrained: bool, kind: type[CamNet] = CamNet) -> CamNet:
+def build_cam_net(
+    params: ClassifierTraining,
+    classes: int,
+    *,
+    pretrained: bool,
+    kind: Callable[[Backbone, int, float], CamNet] = CamNet,
+) -> CamNet:
     """The classifier of one CAM source.
 
     Args:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from wsgcn.cams.album import Album
 from wsgcn.cams.base import CamSource
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
@@ -55,6 +57,8 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         source=variant.cams,
         device=str(device),
         network=DigestedFile.of(artifacts.checkpoint("cams-train", variant.name)),
+        index=DigestedFile.of(artifacts.index),
+        split=params.dataset.train_split,
     )
     variant.cams.prepare(make.network, make.class_names, make.device)
     make_files(
@@ -77,12 +81,15 @@ class MakeCams(PerImage[Cams]):
     source: CamSource
     device: str
     network: DigestedFile
+    index: DigestedFile
+    split: str
 
     suffix: ClassVar[str] = ".npz"
 
     def inputs(self, image: ImageRecord) -> list[str]:
-        """The network's digest, and those of what the source reads."""
-        return [self.network.digest, *map(file_digest, self.source.reads(image, self._photo(image)))]
+        """The network's digest, and those of what the source reads, and of the photographs that it compares."""
+        reads = [*self.source.reads(image, self._photo(image)), *self._company(image)]
+        return [self.network.digest, *map(file_digest, reads)]
 
     def settings(self, image: ImageRecord) -> object:
         """How the source makes its maps, and of which classes."""
@@ -90,7 +97,9 @@ class MakeCams(PerImage[Cams]):
 
     def compute(self, image: ImageRecord) -> Cams:
         """The maps, ``(K-1, h, w)``, and perhaps finer ones."""
-        return self.source.record(image, self._photo(image), self.network, self.class_names, self.device)
+        return self.source.record_in_company(
+            image, self._photo(image), self._company(image), self.network, self.class_names, self.device
+        )
 
     def save(self, path: Path, result: Cams, mark: str) -> None:
         """Write the arrays."""
@@ -98,3 +107,14 @@ class MakeCams(PerImage[Cams]):
 
     def _photo(self, image: ImageRecord) -> Path:
         return Path(self.root) / image.photo
+
+    def _company(self, image: ImageRecord) -> list[Path]:
+        album, images = _album(self.index, self.split)
+        return [self._photo(images[one]) for one in self.source.company(image, album)]
+
+
+@lru_cache(maxsize=1)
+def _album(index: DigestedFile, split: str) -> tuple[Album, dict[str, ImageRecord]]:
+    """The photographs of a split by their classes, and by their ids; read once a process."""
+    images = {image.id: image for image in load_index(index.path).split(split)}
+    return Album.of({image.id: image.class_ids for image in images.values()}), images

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.errors import WsgcnError
-from wsgcn.sections import Count, Kind, Section, Size
+from wsgcn.sections import Count, Kind, Saliency, Section, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ class PropagationInput:
         affinity: its graph and node features; None for a kind that does not read them.
         rgb_u8: ``(h, w, 3)`` at the grid's resolution; None for a kind that does not read it.
         seed: of its random numbers, in [0, 2^63).
+        saliency: ``(h, w)`` in [0, 1] on the grid of ``cams``; None for a kind that does not read it.
     """
 
     class_ids: NDArray[np.int64]
@@ -39,6 +40,7 @@ class PropagationInput:
     affinity: Affinity | None
     rgb_u8: NDArray[np.uint8] | None
     seed: int
+    saliency: NDArray[np.float32] | None
 
 
 class Transition(Section):
@@ -66,6 +68,15 @@ class Propagation(Kind):
     reads_affinity: ClassVar[bool] = True
     reads_photo: ClassVar[bool] = True
     seeded: ClassVar[bool] = False
+
+    @property
+    def saliency(self) -> Saliency | None:
+        """The saliency maps that it reads; None unless a kind reads some."""
+        return None
+
+    def files(self) -> tuple[str, ...]:
+        """The folder of saliency maps, where it reads some."""
+        return (self.saliency.folder,) if self.saliency else ()
 
     def device(self, wanted: str) -> str:
         """Where it computes: the CPU, unless a kind gains from ``runtime.device``."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.base import Propagation, PropagationInput, Transition
-from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, Section, Size
+from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, Saliency, Section, Size
 from wsgcn.vocabulary import LOSS_NAMES
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class PartialLabels(Section):
     confident_share: Fraction
     cam_floor: Fraction
     min_background: Fraction
+    saliency: Saliency | None
 
 
 class GcnPropagation(Propagation):
@@ -67,6 +68,11 @@ class GcnPropagation(Propagation):
         if self.window % 2 == 0:
             raise ValueError("window must be odd: it has a centre")
         return self
+
+    @property
+    def saliency(self) -> Saliency | None:
+        """Those of the partial labels."""
+        return self.partial_labels.saliency
 
     def device(self, wanted: str) -> str:
         """A GPU where one is wanted."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.ops.densecrf import dense_crf
+from wsgcn.ops.saliency import background_by_saliency
 from wsgcn.ops.scores import to_probs, with_background
 from wsgcn.vocabulary import IGNORE
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
     from wsgcn.propagate.gcn import PartialLabels
 
 
-def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params: PartialLabels) -> NDArray[np.uint8]:
+def partial_labels(
+    cams: NDArray[np.float32],
+    rgb_u8: NDArray[np.uint8],
+    params: PartialLabels,
+    saliency: NDArray[np.float32] | None = None,
+) -> NDArray[np.uint8]:
     """Label the cells that are certain to be background or one class, and leave the rest unlabelled.
 
     Args:
         cams: ``(K-1, h, w)`` in [0, 1], close to 0 on background.
         rgb_u8: ``(h, w, 3)`` photograph at the grid's resolution.
         params: exponents, CRF and thresholds.
+        saliency: ``(h, w)`` in [0, 1], which then says where the background is.
 
     Returns:
         ``(h, w)`` uint8 positions among the image's K classes (0 = background), 255 = unlabelled.
@@ -31,7 +38,10 @@ def partial_labels(cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], params:
     are those of the public WSGCN code.
     """
     low, high = (dense_crf(to_probs(with_background(cams, alpha)), rgb_u8, params.crf) for alpha in params.alphas)
-    return confident_labels(cams, low, high, params)
+    labels = confident_labels(cams, low, high, params)
+    if params.saliency is None or saliency is None:
+        return labels
+    return background_by_saliency(labels, cams, saliency, params.saliency.threshold)
 
 
 def confident_labels(

@@ -39,6 +39,7 @@ class Photograph:
         graph: the affinity matrix A, ``(N, N)``.
         rgb_u8: ``(h, w, 3)`` at the grid's resolution.
         generator: its only source of randomness.
+        saliency: ``(h, w)`` in [0, 1], or None.
     """
 
     cams: NDArray[np.float32]
@@ -47,6 +48,7 @@ class Photograph:
     graph: Sparse
     rgb_u8: NDArray[np.uint8]
     generator: torch.Generator
+    saliency: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def gcn_problem(
     transition = to_torch(walk_operator(photograph.graph, params.walk.beta)).to(device)
     if params.partial_labels.scores == "walk":
         cams = walked_cams(cams, photograph.boundary, transition, params.walk.log2_steps)
-    labels = partial_labels(above(cams, params.partial_labels.cut), rgb_u8, params.partial_labels)
+    labels = partial_labels(above(cams, params.partial_labels.cut), rgb_u8, params.partial_labels, photograph.saliency)
     phi = colour_affinity(
         rgb_u8, params.colour_variance, params.distance_variance, params.colour_scale, params.window
     ).astype(np.float32)
@@ -142,6 +144,7 @@ def learned_scores(inputs: Sequence[PropagationInput], params: GcnPropagation, d
             graph=graph_of(required(one.affinity)),
             rgb_u8=required(one.rgb_u8),
             generator=torch.Generator().manual_seed(one.seed),
+            saliency=one.saliency,
         )
         for one in inputs
     ]

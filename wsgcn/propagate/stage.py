@@ -23,6 +23,7 @@ from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
+from wsgcn.store.saliency import load_saliency, saliency_file
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
@@ -95,12 +96,14 @@ class MakeScores(PerImage[Scores]):
     suffix: ClassVar[str] = ".npz"
 
     def inputs(self, image: ImageRecord) -> list[str]:
-        """CAMs, and graph and photograph where the kind reads them."""
+        """CAMs, and graph, photograph and saliency map where the kind reads them."""
         marks = [require_fingerprint(self._arrays("cams", image))]
         if self.kind.reads_affinity:
             marks.append(require_fingerprint(self._arrays("affinity", image)))
         if self.kind.reads_photo:
             marks.append(file_digest(Path(self.root) / image.photo))
+        if self.kind.saliency:
+            marks.append(file_digest(saliency_file(self.kind.saliency.folder, image)))
         return marks
 
     def settings(self, image: ImageRecord) -> object:
@@ -138,6 +141,7 @@ class MakeScores(PerImage[Scores]):
         """
         cams = load_record(self._arrays("cams", image), Cams)
         affinity = load_record(self._arrays("affinity", image), Affinity) if self.kind.reads_affinity else None
+        saliency = load_saliency(self.kind.saliency.folder, image) if self.kind.saliency else None
         height, width = (cams.cams if affinity is None else affinity.weights).shape[1:]
         stride = 0 if affinity is None else int(affinity.stride)
         grid = Grid((height, width), (image.height, image.width), stride)
@@ -149,6 +153,7 @@ class MakeScores(PerImage[Scores]):
             affinity=affinity,
             rgb_u8=grid.colours(load_photo(Path(self.root) / image.photo)) if self.kind.reads_photo else None,
             seed=seed_for(self.run_seed, self.method, image.id),
+            saliency=None if saliency is None else grid.pooled(saliency[None])[0],
         )
 
     def _arrays(self, stage: str, image: ImageRecord) -> Path:

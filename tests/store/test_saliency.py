@@ -1,0 +1,51 @@
+"""Saliency maps as files: read as shares of 255, and what is wrong with one is named."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsgcn.errors import DataError
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.saliency import load_saliency, saliency_file
+
+IMAGE = ImageRecord("a", "a.jpg", 3, 4, (1,), ("train",), "")
+
+
+def test_grey_levels_are_shares_of_255(tmp_path):
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 23
+    Image.fromarray(grey).save(saliency_file(str(tmp_path), IMAGE))
+    found = load_saliency(str(tmp_path), IMAGE)
+    np.testing.assert_array_equal(found, (grey / 255).astype(np.float32))
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("picture", "why"),
+    [
+        (None, "a.png is missing"),
+        (Image.new("RGB", (4, 3)), "a.png is no saliency map .mode RGB, not 8 bits of grey"),
+        (Image.new("P", (4, 3)), "mode P"),
+        (Image.new("I;16", (4, 3)), "mode I;16"),
+        (Image.new("L", (3, 4)), "a.png is 3 x 4 pixels, but its photograph is 4 x 3: replace it"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, picture, why):
+    if picture:
+        picture.save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=why):
+        load_saliency(str(tmp_path), IMAGE)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_broken_file_is_named(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.png is no saliency map"):
+        load_saliency(str(tmp_path), IMAGE)
+
+
+def test_a_cut_file_is_named(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(DataError, match=r"a\.png is no saliency map"):
+        load_saliency(str(tmp_path), IMAGE)

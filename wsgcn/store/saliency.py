@@ -1,0 +1,47 @@
+"""Saliency maps that another program made: a grey PNG for each photograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsgcn.errors import DataError
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.paths import in_project
+
+
+def saliency_file(folder: str, image: ImageRecord) -> Path:
+    """The map of a photograph: a PNG of 8 bits of grey, 255 = stands out most."""
+    return in_project(folder) / f"{image.id}.png"
+
+
+def load_saliency(folder: str, image: ImageRecord) -> NDArray[np.float32]:
+    """Read how much each pixel of a photograph stands out.
+
+    Args:
+        folder: of the maps, as ``params.yaml`` names it.
+        image: the photograph.
+
+    Returns:
+        ``(H, W)`` float32 in [0, 1].
+
+    Raises:
+        DataError: the file is missing or broken, is no 8-bit grey, or has another size than its photograph.
+    """
+    path = saliency_file(folder, image)
+    try:
+        with Image.open(path) as png:
+            if png.mode != "L":
+                raise DataError(f"mode {png.mode}, not 8 bits of grey")
+            grey = np.array(png)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except (OSError, ValueError, SyntaxError, DataError) as error:
+        raise DataError(f"{path} is no saliency map ({error})") from error
+    if grey.shape != (image.height, image.width):
+        found = f"{grey.shape[1]} x {grey.shape[0]} pixels"
+        raise DataError(f"{path} is {found}, but its photograph is {image.width} x {image.height}: replace it")
+    return np.asarray(grey / 255, dtype=np.float32)
