@@ -205,6 +205,13 @@ class Saliency(Section):
     threshold: Fraction
 
 
+class Growth(Section):
+    """Probabilities above which seeded region growing takes a cell for a foreground class, or for background."""
+
+    foreground: Fraction
+    background: Fraction
+
+
 class Jitter(Section):
     """Random changes of colour: each factor is drawn from 1 ± its number, hue from ± its share of the circle."""
 

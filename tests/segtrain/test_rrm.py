@@ -15,8 +15,8 @@ from wsgcn.ops.densecrf import dense_crf
 from wsgcn.ops.resize import downscale_rgb
 from wsgcn.ops.scores import with_background
 from wsgcn.segtrain.rrm import Rrm
-from wsgcn.segtrain.rrm_fit import RrmLoss, RrmSample, balanced_cross_entropy
-from wsgcn.segtrain.sample import PseudoLabels
+from wsgcn.segtrain.rrm_fit import RrmLoss, balanced_cross_entropy
+from wsgcn.segtrain.sample import PseudoLabels, TaggedSample
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.training.descent import Descent
 
@@ -218,7 +218,7 @@ def test_sample_is_a_crop_with_all_that_is_known_of_it(tiny_index, tmp_path, own
     image = tiny_index.split("train")[0]
     labels = PseudoLabels(tmp_path, tmp_path, 0)
     save_label_map(labels.files(image.id)[0], np.full((image.height, image.width), 1, np.uint8), "")
-    sample = RrmSample(tiny_index, None if own else labels, 200, (1, 1), to_input)
+    sample = TaggedSample(tiny_index, None if own else labels, 200, (1, 1), to_input)
     photo_, found, inside, shown = sample(image, torch.Generator().manual_seed(0))
     assert photo_.shape == (3, 200, 200)
     assert inside.sum() == image.height * image.width

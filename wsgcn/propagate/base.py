@@ -55,7 +55,7 @@ class Propagation(Kind):
 
     Attributes:
         losses: names of the losses that it records for each photograph; none for what learns nothing.
-        partial_labels_used: what it learned from is in :attr:`Scores.partial_labels`.
+        partial_labels_used: what it learned from, or is certain of, is in :attr:`Scores.partial_labels`.
         baseline: the other kinds are compared with it.
         reads_affinity: it needs graph and node features.
         reads_photo: it needs the photograph's colours.

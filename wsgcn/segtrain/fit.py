@@ -55,7 +55,7 @@ class NetworkLoss(TrainingLoss):
         """
         photos, labels = batch[:2]
         logits = self.logits(photos).float()
-        targets = _targets(logits, labels)
+        targets = cell_labels(labels, logits.shape[-2:])
         there = targets != IGNORE
         costs = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
         shown = functional.one_hot(targets[there], logits.shape[1]).double()  # (cells, C)
@@ -113,14 +113,14 @@ def segmentation_loss(scaled_logits: Iterable[Tensor], labels: Tensor) -> Tensor
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    targets = _targets(logits, labels)
+    targets = cell_labels(labels, logits.shape[-2:])
     total = functional.cross_entropy(logits.float(), targets, ignore_index=IGNORE, reduction="sum")
     # PyTorch's own mean over no cell is 0 / 0.
     return total / shared_count((targets != IGNORE).sum())
 
 
-def _targets(logits: Tensor, labels: Tensor) -> Tensor:
-    """Labels at the logits' resolution, ``(B, h, w)``."""
+def cell_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """``(B, H, W)`` labels at the logits' resolution, ``(B, *size)`` int64."""
     # "nearest" would take the label at a cell's corner, "nearest-exact" takes the one at its centre.
-    cells = functional.interpolate(labels[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")
+    cells = functional.interpolate(labels[:, None].float(), size=list(size), mode="nearest-exact")
     return cells[:, 0].long()  # (B, 1, h, w) -> (B, h, w)

@@ -67,6 +67,6 @@ class Rrm(SegmentationTraining):
         self, index: Index, labels: PseudoLabels | None, to_input: ToInput
     ) -> Callable[[ImageRecord, torch.Generator], tuple[Tensor, ...]]:
         """A crop, its labels, where it shows the photograph, and the photograph's classes."""
-        from wsgcn.segtrain.rrm_fit import RrmSample
+        from wsgcn.segtrain.sample import TaggedSample
 
-        return RrmSample(index, labels, self.crop, self.scale, to_input)
+        return TaggedSample(index, labels, self.crop, self.scale, to_input)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +16,9 @@ from wsgcn.ops.dense_energy import dense_energy
 from wsgcn.ops.resize import downscale_rgb, grid_size, to_class_ids
 from wsgcn.segtrain.fit import NetworkLoss
 from wsgcn.segtrain.reliable import reliable_labels
-from wsgcn.segtrain.sample import PseudoLabels, labelled_photo
-from wsgcn.store.index import ImageRecord, Index
-from wsgcn.store.photos import load_photo
-from wsgcn.training.augment import ToInput, random_view
 from wsgcn.training.distributed import shared_count
 from wsgcn.training.optimiser import ParameterGroup
-from wsgcn.training.tags import multi_hot, multi_label_loss
+from wsgcn.training.tags import multi_label_loss
 from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 if TYPE_CHECKING:
@@ -59,7 +54,7 @@ class RrmLoss(NetworkLoss):
         ]
 
     def forward(self, photos: Tensor, labels: Tensor, inside: Tensor, shown: Tensor) -> Tensor:
-        """Loss of a batch of :class:`RrmSample`."""
+        """Loss of a batch of :class:`~wsgcn.segtrain.sample.TaggedSample`."""
         features = self.network.backbone(photos)[-1]
         logits = _resized(self.network.aspp(features).float(), photos.shape[-2:])
         classes = self.classifier(self.dropout(features).mean(dim=(2, 3), keepdim=True)).flatten(1)
@@ -139,29 +134,3 @@ def _rescaled(photos: Tensor, scale: float) -> Tensor:
 def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear, without smoothing, as published."""
     return functional.interpolate(maps, size=list(size), mode="bilinear", align_corners=False)
-
-
-@dataclass(frozen=True)
-class RrmSample:
-    """Makes a random crop of a photograph, ``(3, crop, crop)``, and what is known of it.
-
-    That is its labels, ``(crop, crop)`` uint8, all 255 where none are given; where it shows the photograph, bool; and
-    which of the C - 1 foreground classes the photograph shows, ones and zeros.
-    """
-
-    index: Index
-    labels: PseudoLabels | None
-    crop: int
-    scale: tuple[float, float]
-    to_input: ToInput
-
-    def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The crop that the generator draws."""
-        if self.labels is None:
-            photo = load_photo(self.index.photo_path(image))
-            labels = np.full(photo.shape[:2], IGNORE, dtype=np.uint8)
-        else:
-            photo, labels = labelled_photo(self.index, self.labels, image)
-        view = random_view((photo.shape[0], photo.shape[1]), self.crop, self.scale, generator)
-        shown = multi_hot(image.class_ids, len(self.index.class_names) - 1)
-        return view.photo(photo, self.to_input, "bilinear"), view.labels(labels), view.inside(), shown

@@ -18,7 +18,8 @@ from wsgcn.store.index import ImageRecord, Index
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Scores, load_record
-from wsgcn.training.augment import ToInput, random_crop
+from wsgcn.training.augment import ToInput, random_crop, random_view
+from wsgcn.training.tags import multi_hot
 from wsgcn.vocabulary import IGNORE
 
 
@@ -90,6 +91,32 @@ class SegmentationSample:
         """The crop that the generator draws."""
         photo, labels = labelled_photo(self.index, self.labels, image)
         return random_crop(photo, labels, self.crop, self.scale, generator, self.to_input)
+
+
+@dataclass(frozen=True)
+class TaggedSample:
+    """Makes a random crop of a photograph, ``(3, crop, crop)``, and what is known of it.
+
+    That is its labels, ``(crop, crop)`` uint8, all 255 where none are given; where it shows the photograph, bool; and
+    which of the C - 1 foreground classes the photograph shows, ones and zeros.
+    """
+
+    index: Index
+    labels: PseudoLabels | None
+    crop: int
+    scale: tuple[float, float]
+    to_input: ToInput
+
+    def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The crop that the generator draws."""
+        if self.labels is None:
+            photo = load_photo(self.index.photo_path(image))
+            labels = np.full(photo.shape[:2], IGNORE, dtype=np.uint8)
+        else:
+            photo, labels = labelled_photo(self.index, self.labels, image)
+        view = random_view((photo.shape[0], photo.shape[1]), self.crop, self.scale, generator)
+        shown = multi_hot(image.class_ids, len(self.index.class_names) - 1)
+        return view.photo(photo, self.to_input, "bilinear"), view.labels(labels), view.inside(), shown
 
 
 def labelled_photo(

@@ -86,6 +86,6 @@ class SelfSupervised(SegmentationTraining):
         self, index: Index, labels: PseudoLabels | None, to_input: ToInput
     ) -> Callable[[ImageRecord, torch.Generator], tuple[Tensor, ...]]:
         """A random crop of a photograph, ``(3, crop, crop)``, and its classes, ``(C-1,)``."""
-        from wsgcn.segtrain.self_supervised_fit import TaggedSample
+        from wsgcn.segtrain.self_supervised_fit import JitteredSample
 
-        return TaggedSample(index, self, to_input)
+        return JitteredSample(index, self, to_input)

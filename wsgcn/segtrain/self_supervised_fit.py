@@ -116,7 +116,7 @@ def _resized(maps: Tensor, size: list[int], *, antialias: bool = False) -> Tenso
 
 
 @dataclass(frozen=True)
-class TaggedSample:
+class JitteredSample:
     """Makes a random crop of a photograph, ``(3, crop, crop)``, and the vector of its classes, ``(C-1,)``."""
 
     index: Index

@@ -93,8 +93,8 @@ class Scores:
     Attributes:
         class_ids: ``(K,)`` int64, background first.
         scores: ``(K, h, w)`` float32 ≥ 0: probabilities of the GCN, or the walk's scores with the background constant.
-        partial_labels: ``(h, w)`` uint8 class ids, the partial pseudo labels P that the GCN learned from; 255 =
-            unlabelled, everywhere where nothing is learned.
+        partial_labels: ``(h, w)`` uint8 class ids, the partial pseudo labels P that the GCN learned from, or what
+            seeded region growing reached; 255 = unlabelled, everywhere for kinds without such labels.
         losses: ``(steps, L)`` float32, the kind's L losses at every step, for a GCN total, fg, bg, ent and lap;
             ``(0, 5)`` where nothing is learned.
         logarithmic: ``()`` uint8, 1 where the scores' logarithms are enlarged instead of the scores.
