@@ -214,6 +214,13 @@ class Jitter(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)]
 
 
+class FocalPenalty(Section):
+    """What a mask costs that covers little of a photograph: (1 - share)^``power`` · log(``shift`` + share)."""
+
+    power: Factor
+    shift: Size
+
+
 class Optimiser(Kind):
     """How parameters follow their gradients."""
 

@@ -9,7 +9,7 @@ from tests.reference.co_attention import attended_slow, class_loss_slow, common_
 from wsgcn.cams.cam import VIEWS, class_activation_maps
 from wsgcn.cams.co_attention_fit import CoAttentionLoss
 from wsgcn.cams.co_attention_net import CoAttentionNet, common_maps
-from wsgcn.cams.fit import multi_hot
+from wsgcn.training.tags import multi_hot
 
 INFER = {"maps": "common", "references": 2, "min_prob": 0.54, "scales": [1.0, 0.75, 2.0], "high_res": False}
 

@@ -6,9 +6,8 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional
 
-from tests.cams.conftest import CLASSES
 from tests.conftest import changed
-from wsgcn.cams.fit import ClassifierLoss, ClassifierSample, multi_hot, scale_range, train_classifier
+from wsgcn.cams.fit import ClassifierLoss, ClassifierSample, scale_range, train_classifier
 from wsgcn.cams.net import build_cam_net
 
 COLOURS = {"r0": (200, 40, 40), "r1": (180, 60, 50), "b0": (40, 40, 200), "b1": (50, 60, 180)}
@@ -28,11 +27,6 @@ def _train(tiny_params, tmp_path, steps, name="cams-train", label="cams-train I"
     named = {"name": name, "label": label, "section": section, "unfinished": tmp_path / "unfinished"}
     sample = ClassifierSample(labels, _load, params, 2, net.backbone.to_input)
     return net, train_classifier(ClassifierLoss(net, params), sample, labels, params, 0, fabric, **named)
-
-
-@pytest.mark.parametrize(("class_ids", "target"), [((1,), [1, 0, 0]), ((1, 3), [1, 0, 1]), ((), [0, 0, 0])])
-def test_labels_become_a_vector_without_background(class_ids, target):
-    assert multi_hot(class_ids, CLASSES - 1).tolist() == target
 
 
 def test_training_learns_colours_and_follows_the_schedule(tiny_params, tmp_path):

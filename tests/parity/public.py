@@ -2,7 +2,8 @@
 
 ``PUBLIC`` names a folder with work trees of jiwoon-ahn/irn, jiwoon-ahn/psa, kazuto1011/deeplab-pytorch, fyu/drn,
 Xavier-Pan/WSGCN, johnnylu305/deeplab-imagenet-pytorch and YudeWang/SEAM, as ``irn``, ``psa``, ``deeplab``, ``drn``,
-``wsgcn``, ``deeplab-imagenet`` and ``seam``. Their code stays outside of this repository:
+``wsgcn``, ``deeplab-imagenet`` and ``seam``, and of visinf/1-stage-wseg as ``onestage``. Their code stays outside of
+this repository:
 
     PUBLIC=DIR pytest -n 0 tests/parity
 """

@@ -18,12 +18,12 @@ from tests.parity.steps import PARAMS, saved_photo
 from tests.reference.clusters import as_sets
 from wsgcn.cams.cam import photo_maps
 from wsgcn.cams.clusters import sub_categories
-from wsgcn.cams.fit import multi_hot
 from wsgcn.cams.net import CamNet
 from wsgcn.cams.sub_category_fit import SubCategoryLoss, photo_features
 from wsgcn.nets.base import to_input
 from wsgcn.training.descent import Descent
 from wsgcn.training.loop import fabric_for
+from wsgcn.training.tags import multi_hot
 
 pytestmark = MARKS
 PROJECT = PUBLIC / "sc-cam"

@@ -160,6 +160,7 @@ def test_labels_stand_beside_published_ones_of_the_same_kind():
         "SC-CAM": False,
         "IRNet": False,
         "SEAM": False,
+        "SingleStage": True,
         "WSGCN-P": True,
         "WSGCN-I": True,
     }

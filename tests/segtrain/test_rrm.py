@@ -57,8 +57,9 @@ def batch(labels=255):
     return photos, given, inside, torch.tensor([[1.0, 0, 1], [0, 1, 0]])
 
 
-def learn(loss, batches, params):
-    descent = Descent(loss, params, fabric=Fabric(accelerator="cpu", devices=1), steps=params.steps, section="rrm")
+def learn(loss, batches, params, precision="32-true"):
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    descent = Descent(loss, params, fabric=fabric, steps=params.steps, section="rrm")
     torch.manual_seed(1)  # of the dropout
     return [descent.update([one]).loss for one in batches]
 
@@ -163,6 +164,22 @@ def test_training_lowers_the_loss_and_repeats(params):
     assert losses[0] == losses[1]
     assert losses[0][-1] < losses[0][0]
     assert all(torch.equal(one, second.state_dict()[key]) for key, one in first.state_dict().items())
+
+
+@pytest.mark.parametrize("params", [PARAMS, METHOD], ids=["own", "method"])
+def test_mixed_precision_learns_alike(params):
+    """Lightning Fabric hands over all floating-point numbers of a batch in 16 bits."""
+    exact, mixed = (learn(loss_of(params), [batch(labels=2)] * 2, params, one) for one in ("32-true", "bf16-mixed"))
+    assert mixed == pytest.approx(exact, rel=0.05)
+
+
+def test_colours_are_told_from_inputs_in_any_precision():
+    net, rgb_u8 = loss_of().network.backbone, photo(48, 48)
+    found = [
+        net.to_rgb_u8(to_input(rgb_u8)[None].to(kind))[0].permute(1, 2, 0) for kind in (torch.float32, torch.bfloat16)
+    ]
+    np.testing.assert_array_equal(found[0].numpy(), rgb_u8)
+    assert np.abs(found[1].numpy().astype(int) - rgb_u8).max() <= 1
 
 
 def test_energy_and_classification_alone_teach_where_nothing_is_labelled():

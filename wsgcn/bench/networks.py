@@ -15,7 +15,6 @@ from torch import Tensor
 from wsgcn.affinity.fit import AffinityLoss
 from wsgcn.affinity.learned import LearnedAffinity
 from wsgcn.cams.classifier import Classifier
-from wsgcn.cams.fit import multi_hot
 from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.build import backbone_class, build_backbone
 from wsgcn.nets.deeplab import build_deeplab
@@ -25,6 +24,7 @@ from wsgcn.segtrain.deeplab import DeepLab
 from wsgcn.segtrain.stage import network_structure
 from wsgcn.store.photos import load_photo
 from wsgcn.training.descent import TrainingLoss
+from wsgcn.training.tags import multi_hot
 
 if TYPE_CHECKING:
     from wsgcn.params import Params

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.cams.co_attention_net import CoAttentionNet
-from wsgcn.cams.fit import ClassifierLoss, multi_label_loss
+from wsgcn.cams.fit import ClassifierLoss
 from wsgcn.training.optimiser import ParameterGroup
+from wsgcn.training.tags import multi_label_loss
 
 if TYPE_CHECKING:
     from wsgcn.cams.co_attention import CoAttentionTraining

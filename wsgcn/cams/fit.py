@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.base import freeze_norms
 from wsgcn.sections import step_count
 from wsgcn.training.augment import ToInput, jittered, random_crop
-from wsgcn.training.check import Measured, mean_recall
+from wsgcn.training.check import Measured
 from wsgcn.training.descent import TrainingLoss
-from wsgcn.training.distributed import shared_count
 from wsgcn.training.loop import Trained, Training, train
 from wsgcn.training.optimiser import ParameterGroup
+from wsgcn.training.tags import answers, measured_answers, multi_hot, multi_label_loss
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -56,27 +55,7 @@ class ClassifierLoss(TrainingLoss):
 
     def measured(self, counts: Tensor) -> Measured:
         """The mean cross-entropy, and the mean over the classes of both recalls: of photographs with and without."""
-        shown, found, others, left = counts[:, :4].T
-        known = shown > 0  # of a class that no photograph shows nothing can be said
-        loss = counts[:, 4].sum() / (shown + others).sum()
-        right, cases = torch.cat([found, left[known]]), torch.cat([shown, others[known]])
-        # One answer for all photographs is right about those with a class or about those without it, if there are any.
-        chance = int(known.sum()) / max(1, int((cases > 0).sum()))
-        return Measured(float(loss), mean_recall(right, cases), chance)
-
-
-def multi_label_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean cross-entropy of ``(B, M)`` logits over the M classes and the photographs of all processes."""
-    total = functional.multilabel_soft_margin_loss(logits.float(), target, reduction="sum")
-    return total / shared_count(torch.tensor(len(logits), device=logits.device))
-
-
-def answers(logits: Tensor, target: Tensor) -> Tensor:
-    """``(M, 5)``: photographs with a class, those right about it, photographs without it, those right, costs."""
-    logits, shown = logits.float(), target > 0
-    costs = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    counted = torch.stack([shown, shown & (logits > 0), ~shown, ~shown & (logits <= 0)], dim=2)
-    return torch.cat([counted.double(), costs[..., None].double()], dim=2).sum(0)
+        return measured_answers(counts)
 
 
 @dataclass(frozen=True)
@@ -159,10 +138,3 @@ def scale_range(params: ClassifierTraining, long_side: int) -> tuple[float, floa
     assert params.long_side is not None  # one of both is given
     low, high = params.long_side
     return low / long_side, high / long_side
-
-
-def multi_hot(class_ids: Sequence[int], foreground_classes: int) -> Tensor:
-    """Foreground class ids 1 … C-1 as a ``(C-1,)`` float32 vector of zeros and ones."""
-    target = torch.zeros(foreground_classes)
-    target[[class_id - 1 for class_id in class_ids]] = 1
-    return target

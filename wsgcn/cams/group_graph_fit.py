@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wsgcn.cams.fit import ClassifierLoss, multi_label_loss
+from wsgcn.cams.fit import ClassifierLoss
 from wsgcn.cams.group_graph_net import GroupGraphNet
 from wsgcn.training.optimiser import ParameterGroup
+from wsgcn.training.tags import multi_label_loss
 
 if TYPE_CHECKING:
     from wsgcn.cams.group_graph import GroupGraphTraining

@@ -7,5 +7,6 @@ from wsgcn.cams.imported import Imported
 from wsgcn.cams.seam import Seam
 from wsgcn.cams.segmenter import Segmenter
 from wsgcn.cams.sub_category import SubCategory
+from wsgcn.cams.weighted_pooling import WeightedPooling
 
-KINDS = (Classifier, SubCategory, CoAttention, GroupGraph, Seam, Segmenter, Imported)
+KINDS = (Classifier, SubCategory, CoAttention, GroupGraph, Seam, WeightedPooling, Segmenter, Imported)

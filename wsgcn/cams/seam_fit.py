@@ -38,7 +38,7 @@ class SeamLoss(ClassifierLoss):
         return [backbone, {**head, "params": [*head["params"], *self.net.correlation.parameters()]}]
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        """Loss of ``(B, 3, H, W)`` photographs whose classes are :func:`~wsgcn.cams.fit.multi_hot`, ``(B, C-1)``."""
+        """Loss of ``(B, 3, H, W)`` photographs that show the classes ``(B, C-1)``, ones and zeros."""
         copy = resized(x, [max(1, int(side * self.params.small_scale)) for side in x.shape[2:]])
         views = whole, small = self.net.maps(x), self.net.maps(copy)
         losses = [

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsgcn.cams.clusters import sub_categories
-from wsgcn.cams.fit import ClassifierLoss, answers, multi_hot, multi_label_loss
+from wsgcn.cams.fit import ClassifierLoss
 from wsgcn.cams.learn import Sample, fit_network, network_mark, photo_sample
 from wsgcn.cams.net import DRAW, CamNet
 from wsgcn.nets.base import on_device
@@ -28,6 +28,7 @@ from wsgcn.training.descent import Step
 from wsgcn.training.job import TrainingJob
 from wsgcn.training.loop import Trained
 from wsgcn.training.optimiser import ParameterGroup
+from wsgcn.training.tags import answers, multi_hot, multi_label_loss
 from wsgcn.vocabulary import CAM_NETWORK
 
 if TYPE_CHECKING:

@@ -75,9 +75,12 @@ class Backbone(nn.Module):
 
     @classmethod
     def to_rgb_u8(cls, x: Tensor) -> Tensor:
-        """The ``(B, 3, H, W)`` uint8 photographs of which :meth:`to_input` made ``(B, 3, H, W)`` inputs."""
-        mean, std = (x.new_tensor(numbers)[:, None, None] for numbers in (cls.mean, cls.std))
-        return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+        """The ``(B, 3, H, W)`` uint8 photographs of which :meth:`to_input` made ``(B, 3, H, W)`` inputs.
+
+        Of inputs in 16 bits, as mixed precision has them, a colour may be another by 1.
+        """
+        mean, std = (torch.tensor(numbers, device=x.device)[:, None, None] for numbers in (cls.mean, cls.std))
+        return ((x.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def to_input(

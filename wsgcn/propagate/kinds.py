@@ -1,6 +1,7 @@
 """Every kind of propagation."""
 
 from wsgcn.propagate.gcn import GcnPropagation
+from wsgcn.propagate.pamr import Pamr
 from wsgcn.propagate.random_walk import RandomWalk
 
-KINDS = (GcnPropagation, RandomWalk)
+KINDS = (GcnPropagation, RandomWalk, Pamr)

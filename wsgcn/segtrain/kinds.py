@@ -2,5 +2,6 @@
 
 from wsgcn.segtrain.deeplab import DeepLab
 from wsgcn.segtrain.rrm import Rrm
+from wsgcn.segtrain.self_supervised import SelfSupervised
 
-KINDS = (DeepLab, Rrm)
+KINDS = (DeepLab, Rrm, SelfSupervised)

@@ -23,6 +23,7 @@ from wsgcn.store.photos import load_photo
 from wsgcn.training.augment import ToInput, random_view
 from wsgcn.training.distributed import shared_count
 from wsgcn.training.optimiser import ParameterGroup
+from wsgcn.training.tags import multi_hot, multi_label_loss
 from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ class RrmLoss(NetworkLoss):
         """Loss of a batch of :class:`RrmSample`."""
         features = self.network.backbone(photos)[-1]
         logits = _resized(self.network.aspp(features).float(), photos.shape[-2:])
-        classes = self.classifier(self.dropout(features).mean(dim=(2, 3), keepdim=True)).flatten(1).float()
+        classes = self.classifier(self.dropout(features).mean(dim=(2, 3), keepdim=True)).flatten(1)
         targets = self._targets(features, photos, labels, inside, shown)
         return (
-            functional.multilabel_soft_margin_loss(classes, shown, reduction="sum") / _shared_size(photos)
+            multi_label_loss(classes, shown.float())
             + balanced_cross_entropy(logits, targets)
             + self._energy(logits.softmax(1), photos, targets, inside)
         )
@@ -81,7 +82,9 @@ class RrmLoss(NetworkLoss):
             return labels
         cams = self._activation_maps(features, photos).cpu().numpy()
         rgb_u8 = self.network.backbone.to_rgb_u8(photos).permute(0, 2, 3, 1).cpu().numpy()
-        found = torch.from_numpy(np.stack([self._labelled(*one) for one in zip(cams, rgb_u8, shown.cpu().numpy() > 0)]))
+        found = torch.from_numpy(
+            np.stack([self._labelled(*one) for one in zip(cams, rgb_u8, (shown > 0).cpu().numpy())])
+        )
         found = functional.interpolate(found[:, None].float(), size=labels.shape[1:], mode="nearest-exact")[:, 0]
         return torch.where(inside, found.to(labels), IGNORE)
 
@@ -109,7 +112,8 @@ class RrmLoss(NetworkLoss):
             return probs.new_zeros(())
         rgb_u8 = self.network.backbone.to_rgb_u8(photos)
         numbers = params.model_dump(exclude={"weight"})
-        return params.weight * dense_energy(probs, rgb_u8, targets, inside, **numbers).sum() / _shared_size(photos)
+        energies = dense_energy(probs, rgb_u8, targets, inside, **numbers)
+        return params.weight * energies.sum() / shared_count(torch.tensor(len(energies), device=energies.device))
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -126,10 +130,6 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     background = labels == BACKGROUND
     parts = (background, ~background & (labels != IGNORE))
     return torch.stack([(costs * part).sum() / shared_count(part.sum()) for part in parts]).sum()
-
-
-def _shared_size(photos: Tensor) -> Tensor:
-    return shared_count(torch.tensor(len(photos), device=photos.device))
 
 
 def _rescaled(photos: Tensor, scale: float) -> Tensor:
@@ -163,6 +163,5 @@ class RrmSample:
         else:
             photo, labels = labelled_photo(self.index, self.labels, image)
         view = random_view((photo.shape[0], photo.shape[1]), self.crop, self.scale, generator)
-        shown = torch.zeros(len(self.index.class_names))
-        shown[list(image.class_ids)] = 1
-        return view.photo(photo, self.to_input, "bilinear"), view.labels(labels), view.inside(), shown[1:]
+        shown = multi_hot(image.class_ids, len(self.index.class_names) - 1)
+        return view.photo(photo, self.to_input, "bilinear"), view.labels(labels), view.inside(), shown
