@@ -8,14 +8,17 @@ from tests import chain
 from tests.cams.company import with_source
 from tests.conftest import changed
 from wsgcn.cams.album import Album
+from wsgcn.cams.cam import photo_maps
+from wsgcn.cams.net import load_cam_net
 from wsgcn.ops.resize import grid_size
 from wsgcn.runtime.seeds import generator_for
+from wsgcn.store.fingerprints import DigestedFile
 from wsgcn.store.records import Cams, load_record
 
 
 @pytest.fixture
 def params(tiny_params):
-    own = {"references": 2, "min_prob": 0.1, "scales": [1.0, 0.75], "high_res": True}
+    own = {"maps": "common", "references": 2, "min_prob": 0.1, "scales": [1.0, 0.75], "high_res": True}
     return with_source(tiny_params, {"views": [1.0, 0.75]}, own, "co-attention")
 
 
@@ -88,3 +91,23 @@ def test_who_measures_trains_beside_nobody(source, tiny_index):
             assert target.tolist() == [float(number in shown[one]) for number in (1, 2)]
             seen.add(round(float(partner.max()) * 255 / 40))
     assert seen == {0, 1, 5}
+
+
+def test_own_maps_are_the_first_classifiers_and_need_nobody_else(fresh, params, tiny_index):
+    alone = changed(params, {"cams.own.infer.maps": "own"})
+    source, image = alone.cams["own"], tiny_index.split("train")[2]
+    assert source.company(image, _album(tiny_index)) == []
+    chain.run_stage("cams-train", "X", alone, fresh)
+    chain.run_stage("cams", "X", alone, fresh)
+    network, photo = DigestedFile.of(fresh.checkpoint("cams-train", "X")), tiny_index.photo_path(image)
+    net = load_cam_net(source, 3, network, "cpu")
+    maps, _ = photo_maps(net, photo, image.class_ids, source.infer, "cpu")
+    found = load_record(fresh.arrays("cams", "X", image.id), Cams)
+    np.testing.assert_array_equal(found.cams, maps)
+    common = load_record(_common(fresh, params), Cams)
+    assert np.abs(common.cams - found.cams).max() > 0.1
+
+
+def _common(fresh, params):
+    chain.run_stage("cams", "X", params, fresh)
+    return fresh.arrays("cams", "X", "t2")

@@ -11,7 +11,7 @@ from wsgcn.cams.co_attention_fit import CoAttentionLoss
 from wsgcn.cams.co_attention_net import CoAttentionNet, common_maps
 from wsgcn.training.tags import multi_hot
 
-INFER = {"references": 2, "min_prob": 0.54, "scales": [1.0, 0.75, 2.0], "high_res": False}
+INFER = {"maps": "common", "references": 2, "min_prob": 0.54, "scales": [1.0, 0.75, 2.0], "high_res": False}
 
 
 @pytest.fixture
