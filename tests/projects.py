@@ -41,6 +41,15 @@ def write_yaml(folder: Path, content: dict[str, Any]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def merged(content: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Parameters with those of an example: what has a kind replaces a section, the rest is added key by key."""
+    both = dict(content)
+    for key, value in more.items():
+        adds = isinstance(value, dict) and isinstance(both.get(key), dict) and "kind" not in value
+        both[key] = merged(both[key], value) if adds else value
+    return both
+
+
 # ---------------------------------------------------------------- programs
 
 

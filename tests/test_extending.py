@@ -20,7 +20,7 @@ import yaml
 
 from tests import chain
 from tests.conftest import ROOT, TINY_SHOWN, real_content
-from tests.projects import copied, dvc, environment, output, repro, write_yaml
+from tests.projects import copied, dvc, environment, merged, output, repro, write_yaml
 from wsgcn.errors import DataError, StageError, UsageError
 from wsgcn.params import load_params
 from wsgcn.project import init_project
@@ -100,15 +100,6 @@ def _entered(text: str, entry: str) -> str:
     assert new.split(", ")[:-1] == known, "the page shows another list than the package has"
     imported = entry.partition("\n")[0]
     return re.sub(r"^KINDS = .*$", f"KINDS = ({new})", text.replace("\nfrom", f"\n{imported}\nfrom", 1), flags=re.M)
-
-
-def merged(content: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Parameters with those of an example: what has a kind replaces a section, the rest is added key by key."""
-    both = dict(content)
-    for key, value in more.items():
-        adds = isinstance(value, dict) and isinstance(both.get(key), dict) and "kind" not in value
-        both[key] = merged(both[key], value) if adds else value
-    return both
 
 
 def with_examples(content: dict[str, Any], names: list[str]) -> dict[str, Any]:
