@@ -22,7 +22,7 @@ NO_CRF = SimpleNamespace(iterations=0)
 
 
 def _params(**others):
-    seeds = SimpleNamespace(foreground=0.6, background=0.1)
+    seeds = SimpleNamespace(foreground=0.6, background=0.1, saliency=None)
     growth = SimpleNamespace(foreground=0.85, background=0.99)
     return SimpleNamespace(**{"seeds": seeds, "alpha": 4, "crf": CRF, "growth": growth} | others)
 
@@ -44,6 +44,7 @@ def photograph():
         affinity=None,
         rgb_u8=(rgb + random.integers(-4, 5, rgb.shape)).astype(np.uint8),
         seed=0,
+        saliency=None,
     )
 
 
@@ -59,6 +60,22 @@ def test_seeds_are_where_the_cams_are_certain(photograph):
             expected = 0
         assert seeds[y, x] == expected
     assert set(np.unique(seeds)) == {0, 1, 2, 255}
+
+
+def test_background_seeds_are_where_nothing_stands_out_if_saliency_is_given(photograph):
+    saliency = np.random.default_rng(1).random(CELLS).astype(np.float32)
+    params = SimpleNamespace(foreground=0.6, background=0.1, saliency=SimpleNamespace(threshold=0.3))
+    by_cams, seeds = cam_seeds(photograph.cams, _params().seeds), cam_seeds(photograph.cams, params, saliency)
+    for y, x in np.ndindex(CELLS):
+        known = by_cams[y, x] not in (0, 255)
+        assert seeds[y, x] == (by_cams[y, x] if known else 0 if saliency[y, x] < 0.3 else 255)
+    assert (saliency[(by_cams != 0) & (by_cams != 255)] < 0.3).any()
+    all_params = _params(seeds=params)
+    found = grown_scores(replace(photograph, saliency=saliency), all_params)
+    assert (found.partial_labels != grown_scores(photograph, _params()).partial_labels).any()
+    np.testing.assert_array_equal(
+        seed_scores(replace(photograph, saliency=saliency), all_params).partial_labels != 255, seeds != 255
+    )
 
 
 def test_scores_are_certain_where_regions_grew_and_the_cams_elsewhere(photograph):

@@ -39,7 +39,7 @@ def test_presets_have_the_published_thresholds_and_crf(preset):
 
 def test_seeds_that_would_be_two_things_are_refused(params):
     with pytest.raises(UsageError, match=r"propagate\.grow\.seeds.*background must not be above foreground"):
-        changed(params, {"propagate.grow.seeds": {"foreground": 0.2, "background": 0.3}})
+        changed(params, {"propagate.grow.seeds": {"foreground": 0.2, "background": 0.3, "saliency": None}})
 
 
 def test_the_stage_saves_what_grew_and_show_ends_with_it(params, made, tiny_index):

@@ -30,12 +30,12 @@ def grown_scores(one: PropagationInput, params: SeededRegionGrowing) -> Scores:
     """
     probs = cam_probs(one.cams, params.alpha)
     refined = dense_crf(probs, required(one.rgb_u8), params.crf, pixels_a_cell(one.grid))
-    return _labelled(one, probs, grown(cam_seeds(one.cams, params.seeds), refined, params.growth))
+    return _labelled(one, probs, grown(cam_seeds(one.cams, params.seeds, one.saliency), refined, params.growth))
 
 
 def seed_scores(one: PropagationInput, params: SeededRegionGrowing) -> Scores:
     """The same before anything has grown."""
-    return _labelled(one, cam_probs(one.cams, params.alpha), cam_seeds(one.cams, params.seeds))
+    return _labelled(one, cam_probs(one.cams, params.alpha), cam_seeds(one.cams, params.seeds, one.saliency))
 
 
 def cam_probs(cams: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
@@ -43,19 +43,25 @@ def cam_probs(cams: NDArray[np.float32], alpha: float) -> NDArray[np.float32]:
     return to_probs(with_background(cams, alpha))
 
 
-def cam_seeds(cams: NDArray[np.float32], params: Seeds) -> NDArray[np.uint8]:
-    """Where the CAMs are certain.
+def cam_seeds(
+    cams: NDArray[np.float32], params: Seeds, saliency: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
+    """Where the CAMs are certain, or for the background the saliency map.
 
     Args:
         cams: ``(K-1, h, w)`` in [0, 1].
         params: thresholds.
+        saliency: ``(h, w)`` in [0, 1], or None.
 
     Returns:
         ``(h, w)`` uint8 positions among the K classes (0 = background), 255 = no seed.
     """
     best = cams.max(axis=0)
-    seeds = np.where(best > params.foreground, cams.argmax(axis=0) + 1, IGNORE)
-    return np.where(best < params.background, BACKGROUND, seeds).astype(np.uint8)
+    plain = best < params.background
+    if params.saliency is not None and saliency is not None:
+        plain = saliency < params.saliency.threshold
+    others = np.where(plain, BACKGROUND, IGNORE)
+    return np.where(best > params.foreground, cams.argmax(axis=0) + 1, others).astype(np.uint8)
 
 
 def pixels_a_cell(grid: Grid) -> int:

@@ -9,17 +9,21 @@ from pydantic import model_validator
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.base import Propagation, PropagationInput
-from wsgcn.sections import Crf, Fraction, Growth, Section, Size
+from wsgcn.sections import Crf, Fraction, Growth, Saliency, Section, Size
 
 if TYPE_CHECKING:
     from wsgcn.store.records import Scores
 
 
 class Seeds(Section):
-    """CAM values: above the first a cell is a seed of its best class, below the second one of the background."""
+    """Above the first CAM value a cell is a seed of its best class, below the second one of the background.
+
+    With ``saliency`` those cells that no class has are seeds of the background where little stands out instead.
+    """
 
     foreground: Fraction
     background: Fraction
+    saliency: Saliency | None
 
     @model_validator(mode="after")
     def _apart(self) -> Seeds:
@@ -39,6 +43,11 @@ class SeededRegionGrowing(Propagation):
     alpha: Size
     crf: Crf
     growth: Growth
+
+    @property
+    def saliency(self) -> Saliency | None:
+        """Of the seeds."""
+        return self.seeds.saliency
 
     def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
         """Probabilities: 1 for what grew over a cell, the CAMs' elsewhere; the partial labels are what grew."""
