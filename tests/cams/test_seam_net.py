@@ -8,7 +8,7 @@ from torch import nn
 from tests.cams.seam_cases import CLASSES, photos, seam_params
 from tests.reference import seam as reference
 from wsgcn.cams import seam_net
-from wsgcn.cams.seam_net import SeamNet, correlated, resized, stretched, with_background
+from wsgcn.cams.seam_net import SeamNet, corner_to_corner, correlated, stretched, strongest_with_background
 from wsgcn.nets.build import backbone_class, build_backbone
 from wsgcn.nets.registry import BACKBONES
 
@@ -27,16 +27,16 @@ def random(*shape, seed=0):
 def test_resizing_keeps_the_corners(size):
     maps = random(1, 2, 4, 4)
     expected = reference.corner_to_corner(maps[0].double().numpy(), size)
-    np.testing.assert_allclose(resized(maps, size)[0].numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(corner_to_corner(maps, size)[0].numpy(), expected, atol=1e-5)
 
 
 def test_background_is_what_the_strongest_class_leaves():
     maps = torch.tensor([[0.2, 0.7, 0.5], [0.3, 0.1, 0.5]]).reshape(1, 2, 1, 3)
     expected = [[0.7, 0.3, 0.5], [0.0, 0.7, 0.5], [0.3, 0.0, 0.5]]  # both of two equals stay
-    torch.testing.assert_close(with_background(maps), torch.tensor(expected).reshape(1, 3, 1, 3))
+    torch.testing.assert_close(strongest_with_background(maps), torch.tensor(expected).reshape(1, 3, 1, 3))
     several = random(1, 3, 4, 5).sigmoid()
     expected = reference.strongest_with_background(several[0].numpy())
-    np.testing.assert_allclose(with_background(several)[0].numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(strongest_with_background(several)[0].numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("block", [1, 7, 1024])

@@ -9,7 +9,7 @@ from tests.cams.conftest import CLASSES, photo
 from tests.conftest import changed
 from wsgcn.cams.mask_net import MaskNet
 from wsgcn.errors import UsageError
-from wsgcn.ops.pooling import mask_scores, with_background
+from wsgcn.ops.pooling import mask_scores, with_background_logit
 from wsgcn.store.records import Cams, load_record
 
 FOCAL = {"power": 3, "shift": 0.01}
@@ -30,7 +30,7 @@ def net(tiny_params):
 def test_scores_are_pooled_by_the_masks(net):
     x = torch.stack([photo(seed=1), photo(seed=2)])
     with torch.inference_mode():
-        logits = with_background(net.classifier(net.backbone(x)[-1]))
+        logits = with_background_logit(net.classifier(net.backbone(x)[-1]))
         assert torch.equal(net(x), mask_scores(logits, 3, 0.01))
         masks = net.activation_maps(x)
         torch.testing.assert_close(masks, logits.softmax(1)[:, 1:])

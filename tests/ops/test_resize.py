@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgcn.ops.resize import downscale_rgb, enlarge_scores, grid_size, resize_maps, upsample_labels
+from wsgcn.ops.resize import downscale_rgb, enlarge_scores, grid_size, resize_maps, resized, upsample_labels
 
 SIDE = st.integers(1, 12)
 
@@ -21,12 +22,12 @@ def test_grid_size_rounds_up(height, width, stride, expected):
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 99))
 def test_maps_stay_within_their_range(h, w, height, width, seed):
     maps = np.random.default_rng(seed).normal(size=(3, h, w)).astype(np.float32)
-    resized = resize_maps(maps, (height, width))
-    assert resized.shape == (3, height, width)
-    assert resized.dtype == np.float32
+    found = resize_maps(maps, (height, width))
+    assert found.shape == (3, height, width)
+    assert found.dtype == np.float32
     slack = 1e-5 * np.abs(maps).max()
-    assert (resized.min(axis=(1, 2)) >= maps.min(axis=(1, 2)) - slack).all()
-    assert (resized.max(axis=(1, 2)) <= maps.max(axis=(1, 2)) + slack).all()
+    assert (found.min(axis=(1, 2)) >= maps.min(axis=(1, 2)) - slack).all()
+    assert (found.max(axis=(1, 2)) <= maps.max(axis=(1, 2)) + slack).all()
 
 
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 99))
@@ -39,6 +40,25 @@ def test_probabilities_still_sum_to_one(h, w, height, width, seed):
 def test_constant_map_stays_constant(h, w, height, width, value):
     maps = np.full((1, h, w), value, dtype=np.float32)
     np.testing.assert_allclose(resize_maps(maps, (height, width)), value, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "manner", "expected"),
+    [
+        ([0, 1], {}, [0, 0.25, 0.75, 1]),
+        ([0, 3], {"align_corners": True}, [0, 1, 2, 3]),
+        ([0, 0, 0, 0, 8, 8, 8, 8], {}, [0, 0, 8, 8]),
+        ([0, 0, 8, 0, 0, 0, 0, 0], {}, [0, 4, 0, 0]),
+        ([0, 0, 8, 0, 0, 0, 0, 0], {"antialias": True}, [8 / 7, 3, 0, 0]),
+    ],
+    ids=str,
+)
+def test_maps_of_a_network_are_resized_in_three_manners(given, manner, expected):
+    maps = torch.tensor(given, dtype=torch.float32).reshape(1, 1, 1, -1).requires_grad_()
+    found = resized(maps, (1, 4), **manner)
+    np.testing.assert_allclose(found.detach().flatten(), expected, atol=1e-6)
+    found.sum().backward()
+    assert maps.grad is not None
 
 
 def test_same_size_is_the_same():

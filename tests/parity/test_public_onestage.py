@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from tests.parity.public import MARKS
 from wsgcn.ops.pamr import pamr
-from wsgcn.ops.pooling import mask_scores, with_background
+from wsgcn.ops.pooling import mask_scores, with_background_logit
 from wsgcn.segtrain.gate import GlobalCues, gated
 from wsgcn.segtrain.own_labels import own_label_costs, own_labels
 
@@ -46,7 +46,7 @@ def test_weighted_pooling_with_the_focal_penalty(single_stage):
     labels[:, 3] = 1
     with torch.no_grad():
         scores, *_, logits, _, _ = single_stage(_photographs(), torch.rand(2, 3, 65, 81), labels)
-    assert torch.equal(with_background(logits[:, 1:]), logits)
+    assert torch.equal(with_background_logit(logits[:, 1:]), logits)
     torch.testing.assert_close(mask_scores(logits, 3, 0.01), scores, rtol=1e-4, atol=1e-5)
 
 

@@ -16,7 +16,7 @@ from tests.parity.public import MARKS, PUBLIC, ours, photo, scrambled
 from tests.parity.steps import saved_photo
 from wsgcn.cams.cam import photo_maps
 from wsgcn.cams.seam_fit import SeamLoss, class_loss, equivariance, min_pooling
-from wsgcn.cams.seam_net import SeamMaps, stretched, with_background
+from wsgcn.cams.seam_net import SeamMaps, stretched, strongest_with_background
 from wsgcn.nets.base import to_input
 from wsgcn.params import load_params
 from wsgcn.vocabulary import PRESET_FOLDER
@@ -119,7 +119,7 @@ def test_ours_leaves_the_maps_as_they_are_and_theirs_does_not(script):
     """Pitfall P13; no loss reads them afterwards, so that only their pictures of the training differ."""
     foreground = torch.rand(2, 20, 5, 6, generator=torch.Generator().manual_seed(0))
     kept = foreground.clone()
-    found = with_background(foreground)
+    found = strongest_with_background(foreground)
     assert torch.equal(foreground, kept)
     cam = torch.cat([1 - foreground.amax(dim=1, keepdim=True), foreground], dim=1)
     changed = script.max_onehot(cam.detach())

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.base import Backbone
-from wsgcn.ops.pooling import mask_scores, with_background
+from wsgcn.ops.pooling import mask_scores, with_background_logit
 
 
 class MaskNet(CamNet):
@@ -21,8 +21,8 @@ class MaskNet(CamNet):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
         logits = self.classifier(self.dropout(self.backbone(x)[-1]))
-        return mask_scores(with_background(logits), self.focal_power, self.focal_shift)
+        return mask_scores(with_background_logit(logits), self.focal_power, self.focal_shift)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` masks in [0, 1], to 1 with the background."""
-        return with_background(self.classifier(self.backbone(x)[-1])).softmax(dim=1)[:, 1:]
+        return with_background_logit(self.classifier(self.backbone(x)[-1])).softmax(dim=1)[:, 1:]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.cams.fit import ClassifierLoss
-from wsgcn.cams.seam_net import EPS, SeamMaps, SeamNet, resized, with_background
+from wsgcn.cams.seam_net import EPS, SeamMaps, SeamNet, corner_to_corner, strongest_with_background
 from wsgcn.training.distributed import shared_count
 from wsgcn.training.optimiser import ParameterGroup
 
@@ -39,7 +39,7 @@ class SeamLoss(ClassifierLoss):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Loss of ``(B, 3, H, W)`` photographs that show the classes ``(B, C-1)``, ones and zeros."""
-        copy = resized(x, [max(1, int(side * self.params.small_scale)) for side in x.shape[2:]])
+        copy = corner_to_corner(x, [max(1, int(side * self.params.small_scale)) for side in x.shape[2:]])
         views = whole, small = self.net.maps(x), self.net.maps(copy)
         losses = [
             *(class_loss(one, target) / len(views) for one in views),
@@ -80,9 +80,9 @@ def equivariance(whole: SeamMaps, small: SeamMaps, target: Tensor, hard_share: f
     size = small.cams.shape[2:]
     shown = target[:, :, None, None]
     with_ground = functional.pad(shown, (0, 0, 0, 0, 1, 0), value=1)  # the background is always shown
-    cams = [resized(normalised(one.cams), size) * shown for one in (whole, small)]
-    revised = [resized(normalised(one.revised), size) * with_ground for one in (whole, small)]
-    goals = [with_background(one.detach()) for one in reversed(cams)]
+    cams = [corner_to_corner(normalised(one.cams), size) * shown for one in (whole, small)]
+    revised = [corner_to_corner(normalised(one.revised), size) * with_ground for one in (whole, small)]
+    goals = [strongest_with_background(one.detach()) for one in reversed(cams)]
     first, second = (hardest(goal - one, hard_share) for goal, one in zip(goals, revised))
     return (cams[0] - cams[1]).abs().mean(dim=(1, 2, 3)), first + second
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.base import Backbone
+from wsgcn.ops.resize import resized
 
 EPS = 1e-5
 """Added to what is divided by, and taken from what counts as activated, as in the public code."""
@@ -22,6 +23,9 @@ REDUCED = (64, 128)
 
 BLOCK = 1024
 """Pixels whose correlations with all others are held at a time where no gradient is wanted."""
+
+corner_to_corner = partial(resized, align_corners=True)
+"""How SEAM makes maps and photographs larger or smaller."""
 
 
 class SeamMaps(NamedTuple):
@@ -67,8 +71,8 @@ class PixelCorrelation(nn.Module):
             ``(B, C, h, w)`` ≥ 0, no larger than the largest of ``maps``.
         """
         grid = maps.shape[2:]
-        parts = [resized(branch(tap.detach()), grid).relu() for branch, tap in zip(self.branches, taps)]
-        features = self.last(torch.cat([resized(x, grid), *parts], dim=1))
+        parts = [corner_to_corner(branch(tap.detach()), grid).relu() for branch, tap in zip(self.branches, taps)]
+        features = self.last(torch.cat([corner_to_corner(x, grid), *parts], dim=1))
         return correlated(maps.flatten(2), features.flatten(2)).unflatten(2, grid)
 
 
@@ -88,7 +92,7 @@ class SeamNet(CamNet):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits: the means of the maps at their size."""
         cams = self.classifier(self.dropout(self.backbone(x)[-1]))
-        return resized(cams.float(), x.shape[2:]).mean(dim=(2, 3))
+        return corner_to_corner(cams.float(), x.shape[2:]).mean(dim=(2, 3))
 
     def maps(self, x: Tensor) -> SeamMaps:
         """Both maps of ``(B, 3, H, W)`` normalised photographs; what is corrected is a constant to the gradient."""
@@ -96,22 +100,17 @@ class SeamNet(CamNet):
         cams = self.classifier(self.dropout(taps[-1])).float()
         activated = cams.detach().relu()
         peaks = activated.amax(dim=(2, 3), keepdim=True)
-        seeds = with_background((activated - EPS).relu() / (peaks + EPS))
+        seeds = strongest_with_background((activated - EPS).relu() / (peaks + EPS))
         revised = self.correlation(seeds, taps[2:4], x).float()
         size = x.shape[2:]
-        return SeamMaps(resized(cams, size), resized(revised, size))
+        return SeamMaps(corner_to_corner(cams, size), corner_to_corner(revised, size))
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to the corrected ``(B, C-1, H, W)`` maps ≥ 0."""
         return self.maps(x).revised[:, 1:]
 
 
-def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """``(B, F, h, w)`` maps bilinearly at another size, corner to corner, as everywhere in SEAM."""
-    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
-
-
-def with_background(maps: Tensor) -> Tensor:
+def strongest_with_background(maps: Tensor) -> Tensor:
     """The strongest class of each pixel beside a background that is what it leaves of 1.
 
     Args:

@@ -12,7 +12,7 @@ BACKGROUND_LOGIT = 1.0
 """Of every cell, against which the classes must win."""
 
 
-def with_background(logits: Tensor) -> Tensor:
+def with_background_logit(logits: Tensor) -> Tensor:
     """``(B, C-1, h, w)`` logits of the foreground classes as ``(B, C, h, w)``, a constant background in front."""
     return torch.cat([torch.full_like(logits[:, :1], BACKGROUND_LOGIT), logits], dim=1)
 

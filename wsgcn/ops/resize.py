@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.vocabulary import IGNORE
@@ -13,6 +16,20 @@ from wsgcn.vocabulary import IGNORE
 def grid_size(height: int, width: int, stride: int) -> tuple[int, int]:
     """Rows and columns of the grid at a stride: ⌈H / stride⌉ × ⌈W / stride⌉."""
     return -(-height // stride), -(-width // stride)
+
+
+def resized(maps: Tensor, size: Sequence[int], *, align_corners: bool = False, antialias: bool = False) -> Tensor:
+    """``(B, F, h, w)`` maps bilinearly at another size, ``(B, F, *size)``, with gradients.
+
+    Args:
+        maps: of any floating-point type.
+        size: rows and columns of the result.
+        align_corners: put the centres of the corner cells on one another, instead of the cells' outer corners.
+        antialias: smooth what is made smaller.
+    """
+    return functional.interpolate(
+        maps, size=list(size), mode="bilinear", align_corners=align_corners, antialias=antialias
+    )
 
 
 def resize_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

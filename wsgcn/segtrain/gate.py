@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from wsgcn.ops.resize import resized
 
 
 def gated(deep: Tensor, shallow: Tensor, rate: float, dropped: Tensor) -> Tensor:
@@ -66,8 +67,7 @@ class StochasticGate(nn.Module):
         """``(B, shallow, h, w)`` and ``(B, deep, h', w')`` features to ``(B, deep, h', w')``."""
         if not self.training:
             return deep
-        size = list(deep.shape[-2:])
-        alike = functional.interpolate(shallow.float(), size=size, mode="bilinear", align_corners=False, antialias=True)
+        alike = resized(shallow.float(), deep.shape[-2:], antialias=True)
         return gated(deep, self.cues(alike, deep), self.rate, torch.rand_like(deep) < self.rate)
 
 

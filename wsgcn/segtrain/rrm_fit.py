@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from wsgcn.nets.deeplab import DeepLabV2
 from wsgcn.ops.dense_energy import dense_energy
-from wsgcn.ops.resize import downscale_rgb, grid_size, to_class_ids
+from wsgcn.ops.resize import downscale_rgb, grid_size, resized, to_class_ids
 from wsgcn.segtrain.fit import NetworkLoss
 from wsgcn.segtrain.reliable import reliable_labels
 from wsgcn.training.distributed import shared_count
@@ -56,7 +56,7 @@ class RrmLoss(NetworkLoss):
     def forward(self, photos: Tensor, labels: Tensor, inside: Tensor, shown: Tensor) -> Tensor:
         """Loss of a batch of :class:`~wsgcn.segtrain.sample.TaggedSample`."""
         features = self.network.backbone(photos)[-1]
-        logits = _resized(self.network.aspp(features).float(), photos.shape[-2:])
+        logits = resized(self.network.aspp(features).float(), photos.shape[-2:])
         classes = self.classifier(self.dropout(features).mean(dim=(2, 3), keepdim=True)).flatten(1)
         targets = self._targets(features, photos, labels, inside, shown)
         return (
@@ -97,9 +97,9 @@ class RrmLoss(NetworkLoss):
         total = torch.zeros((), device=photos.device)
         for scale in self.params.reliable.scales:
             seen = features if scale == 1 else self.network.backbone(_rescaled(photos, scale))[-1]
-            total = total + _resized(torch.relu(self.classifier(seen)).float(), features.shape[-2:])
+            total = total + resized(torch.relu(self.classifier(seen)).float(), features.shape[-2:])
         size = grid_size(photos.shape[2], photos.shape[3], self.params.reliable.stride)
-        return _resized(total / len(self.params.reliable.scales), size)
+        return resized(total / len(self.params.reliable.scales), size)
 
     def _energy(self, probs: Tensor, photos: Tensor, targets: Tensor, inside: Tensor) -> Tensor:
         params = self.params.energy
@@ -128,9 +128,4 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _rescaled(photos: Tensor, scale: float) -> Tensor:
-    return _resized(photos, [max(1, int(side * scale)) for side in photos.shape[-2:]])
-
-
-def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, without smoothing, as published."""
-    return functional.interpolate(maps, size=list(size), mode="bilinear", align_corners=False)
+    return resized(photos, [max(1, int(side * scale)) for side in photos.shape[-2:]])

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from wsgcn.nets.deeplab import DeepLabV2
 from wsgcn.ops.pamr import pamr
-from wsgcn.ops.pooling import BACKGROUND_LOGIT, mask_scores, with_background
-from wsgcn.ops.resize import grid_size
+from wsgcn.ops.pooling import BACKGROUND_LOGIT, mask_scores, with_background_logit
+from wsgcn.ops.resize import grid_size, resized
 from wsgcn.segtrain.fit import NetworkLoss
 from wsgcn.segtrain.gate import StochasticGate
 from wsgcn.segtrain.own_labels import own_label_costs, own_labels
@@ -62,27 +62,26 @@ class SelfSupervisedLoss(NetworkLoss):
         loss = multi_label_loss(self._scores(logits), shown)
         if not self.own:
             return loss
-        size = list(photos.shape[-2:])
         labels = self.labels(photos, logits.detach(), shown)
-        costs = own_label_costs(_resized(logits, size), labels, shown)
+        costs = own_label_costs(resized(logits, photos.shape[-2:]), labels, shown)
         return loss + self.params.own.weight * costs.sum() / shared_count(torch.tensor(len(costs), device=costs.device))
 
     def logits(self, photos: Tensor) -> Tensor:
         """``(B, 3, H, W)`` photographs to ``(B, C, h, w)`` float32 logits, those of the background constant."""
         maps = self.network.backbone(photos)
         # What the ASPP says of the background is the same number; this one has no gradient.
-        return with_background(self.network.aspp(self.gate(maps[SHALLOW], maps[DEEP]))[:, 1:].float())
+        return with_background_logit(self.network.aspp(self.gate(maps[SHALLOW], maps[DEEP]))[:, 1:].float())
 
     @torch.no_grad()
     def labels(self, photos: Tensor, logits: Tensor, shown: Tensor) -> Tensor:
         """Own labels of photographs, ``(B, H, W)``: of masks that were refined by the colours at a coarser grid."""
         refine, own, (height, width) = self.params.refine, self.params.own, photos.shape[-2:]
-        grid = list(grid_size(height, width, refine.stride))
+        grid = grid_size(height, width, refine.stride)
         # The refinement counts colours by their own deviation, so that normalised ones serve.
-        colours = _resized(photos.float(), grid, antialias=True)
-        masks = pamr(colours, _resized(logits, grid).softmax(1), refine.dilations, refine.iterations)
+        colours = resized(photos.float(), grid, antialias=True)
+        masks = pamr(colours, resized(logits, grid).softmax(1), refine.dilations, refine.iterations)
         there = functional.pad(shown, (1, 0), value=1)[:, :, None, None]  # (B, C-1) -> (B, C, 1, 1)
-        return own_labels(_resized(masks * there, [height, width]), own.foreground, own.background, own.floor)
+        return own_labels(resized(masks * there, (height, width)), own.foreground, own.background, own.floor)
 
     def counts(self, batch: Sequence[Tensor]) -> Tensor:
         """The answers about each class, ``(C-1, 5)``."""
@@ -99,7 +98,7 @@ class SelfSupervisedLoss(NetworkLoss):
 
 @torch.no_grad()
 def fix_background(network: DeepLabV2) -> None:
-    """Make the background's logit the constant of :func:`~wsgcn.ops.pooling.with_background`, everywhere.
+    """Make the background's logit the constant of :func:`~wsgcn.ops.pooling.with_background_logit`, everywhere.
 
     Neither gradient nor weight decay, of which biases have none, moves it, so that the network is the same for whoever
     loads it as for its loss.
@@ -109,10 +108,6 @@ def fix_background(network: DeepLabV2) -> None:
         assert branch.bias is not None
         branch.weight[BACKGROUND] = 0
         branch.bias[BACKGROUND] = BACKGROUND_LOGIT / len(branches)
-
-
-def _resized(maps: Tensor, size: list[int], *, antialias: bool = False) -> Tensor:
-    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=antialias)
 
 
 @dataclass(frozen=True)
