@@ -10,19 +10,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from tests import chain
 from tests.conftest import ROOT, changed
 from tests.training.lines import losses, weights
 from wsgcn.errors import DataError
+from wsgcn.params import parse_params
 from wsgcn.store.index import load_index
 from wsgcn.store.label_maps import load_label_map, save_label_map
 from wsgcn.store.records import Cams, load_record, save_record
-from wsgcn.training.distributed import shared_count
+from wsgcn.training.distributed import shared_count, shared_mean
+from wsgcn.vocabulary import PRESET_FOLDER
 
 
 def test_nothing_counted_divides_by_one():
     assert shared_count(torch.tensor([0, 1, 7])).tolist() == [1, 1, 7]
+
+
+def test_mean_of_one_process_is_the_mean_with_its_gradient():
+    costs = torch.tensor([1.0, 2.0, 6.0], requires_grad=True)
+    mean = shared_mean(costs)
+    mean.backward()
+    assert (mean.item(), costs.grad.tolist()) == (3, pytest.approx([1 / 3] * 3))
 
 
 # A batch norm that learns sees its own process's share of a batch, so these are frozen. SGD follows the gradient
@@ -64,6 +74,22 @@ def test_two_processes_train_as_one_with_the_whole_batch(stage, name, values, ti
     assert losses(unequal, stage, name) == pytest.approx(alone, rel=1e-5)
     found = weights(unequal.checkpoint(stage, name))
     assert all(torch.allclose(one, expected[key], atol=1e-4) for key, one in found.items())
+
+
+def test_region_growing_trains_on_two_processes_as_on_one(tiny_params, unequal):
+    """Its losses are means over photographs, of which the two processes have 2 and 1."""
+    content = tiny_params.model_dump(mode="json")
+    mobile = yaml.safe_load((PRESET_FOLDER / "voc12-mobile.yaml").read_text())["segtrain"]["dsrg"]
+    own = {key: mobile[key] for key in ("growth", "crf", "softmax")} | {"kind": "dsrg", "min_confidence": 0}
+    shared = {key: value for key, value in content["segtrain"]["deeplab"].items() if key != "input_scales"}
+    content["segtrain"]["deeplab"] = shared | own | {"freeze_norm": "all", "batch": 3, "steps": 3, "optimiser": SGD}
+    params = parse_params(content, "test")
+    chain.run_stage("segtrain", "WSGCN-I", params, unequal)
+    alone, expected = losses(unequal, "segtrain", "WSGCN-I"), weights(unequal.checkpoint("segtrain", "WSGCN-I"))
+    chain.run_stage("segtrain", "WSGCN-I", changed(params, {"runtime.devices": 2}), unequal)
+    assert losses(unequal, "segtrain", "WSGCN-I") == pytest.approx(alone, rel=1e-5)
+    found = weights(unequal.checkpoint("segtrain", "WSGCN-I"))
+    assert all(torch.allclose(one, expected[key], atol=1e-5) for key, one in found.items())
 
 
 CLUSTER = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "1",

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from wsgcn.cams.fit import ClassifierLoss
 from wsgcn.cams.seam_net import EPS, SeamMaps, SeamNet, corner_to_corner, strongest_with_background
-from wsgcn.training.distributed import shared_count
+from wsgcn.training.distributed import shared_mean
 from wsgcn.training.optimiser import ParameterGroup
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SeamLoss(ClassifierLoss):
             *(self.params.min_pooling * min_pooling(one, target) / len(views) for one in views),
             *equivariance(whole, small, target, self.params.hard_share),
         ]
-        return torch.stack(losses).sum() / shared_count(torch.tensor(len(x), device=x.device))
+        return shared_mean(torch.stack(losses).sum(0))
 
 
 def class_loss(view: SeamMaps, target: Tensor) -> Tensor:

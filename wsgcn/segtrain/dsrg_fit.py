@@ -18,6 +18,7 @@ from wsgcn.ops.densecrf import CrfParams, dense_crf
 from wsgcn.ops.growing import GrowthParams, grown
 from wsgcn.ops.resize import downscale_rgb, to_class_ids
 from wsgcn.segtrain.fit import NetworkLoss, cell_labels
+from wsgcn.training.distributed import shared_mean
 from wsgcn.vocabulary import BACKGROUND, IGNORE
 
 if TYPE_CHECKING:
@@ -109,14 +110,13 @@ def seeding_loss(probs: Tensor, labels: Tensor) -> Tensor:
         labels: ``(B, h, w)`` int64 class ids, 255 = unlabelled.
 
     Returns:
-        A scalar, the mean over the photographs; of labels that there are none of, the cost is 0.
+        A scalar, the mean over the photographs of all processes; of labels that there are none of, the cost is 0.
     """
     known = labels != IGNORE
     costs = -probs.log().gather(1, labels.where(known, BACKGROUND)[:, None])[:, 0]  # (B, h, w)
-    total = probs.new_zeros(())
-    for some in (labels == BACKGROUND, known & (labels != BACKGROUND)):
-        total = total + ((costs * some).sum((1, 2)) / some.sum((1, 2)).clamp(min=1)).mean()
-    return total
+    parts = (labels == BACKGROUND, known & (labels != BACKGROUND))
+    means = [(costs * some).sum((1, 2)) / some.sum((1, 2)).clamp(min=1) for some in parts]
+    return shared_mean(torch.stack(means).sum(0))
 
 
 def boundary_loss(probs: Tensor, refined: Tensor) -> Tensor:
@@ -130,9 +130,10 @@ def boundary_loss(probs: Tensor, refined: Tensor) -> Tensor:
         refined: ``(B, C, h, w)`` above 0, without a gradient.
 
     Returns:
-        A scalar: the mean over cells of KL(refined ‖ probs), whose quotients are kept in a range.
+        A scalar: the mean over the cells of all processes' photographs of KL(refined ‖ probs), whose quotients are kept
+        in a range.
     """
     logs = refined.log() + (1 - refined) * (probs - probs.detach())
     after = logs.exp()
     quotients = (after / probs).clamp(1 / QUOTIENT, QUOTIENT)
-    return (after * quotients.log()).sum(1).mean()
+    return shared_mean((after * quotients.log()).sum(1).mean((1, 2)))

@@ -16,7 +16,7 @@ from wsgcn.ops.dense_energy import dense_energy
 from wsgcn.ops.resize import downscale_rgb, grid_size, resized, to_class_ids
 from wsgcn.segtrain.fit import NetworkLoss
 from wsgcn.segtrain.reliable import reliable_labels
-from wsgcn.training.distributed import shared_count
+from wsgcn.training.distributed import shared_count, shared_mean
 from wsgcn.training.optimiser import ParameterGroup
 from wsgcn.training.tags import multi_label_loss
 from wsgcn.vocabulary import BACKGROUND, IGNORE
@@ -107,8 +107,7 @@ class RrmLoss(NetworkLoss):
             return probs.new_zeros(())
         rgb_u8 = self.network.backbone.to_rgb_u8(photos)
         numbers = params.model_dump(exclude={"weight"})
-        energies = dense_energy(probs, rgb_u8, targets, inside, **numbers)
-        return params.weight * energies.sum() / shared_count(torch.tensor(len(energies), device=energies.device))
+        return params.weight * shared_mean(dense_energy(probs, rgb_u8, targets, inside, **numbers))
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

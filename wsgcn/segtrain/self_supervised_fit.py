@@ -21,7 +21,7 @@ from wsgcn.store.index import ImageRecord, Index
 from wsgcn.store.photos import load_photo
 from wsgcn.training.augment import ToInput, jittered, random_crop
 from wsgcn.training.check import Measured
-from wsgcn.training.distributed import shared_count
+from wsgcn.training.distributed import shared_mean
 from wsgcn.training.optimiser import ParameterGroup
 from wsgcn.training.tags import answers, measured_answers, multi_hot, multi_label_loss
 from wsgcn.vocabulary import BACKGROUND
@@ -64,7 +64,7 @@ class SelfSupervisedLoss(NetworkLoss):
             return loss
         labels = self.labels(photos, logits.detach(), shown)
         costs = own_label_costs(resized(logits, photos.shape[-2:]), labels, shown)
-        return loss + self.params.own.weight * costs.sum() / shared_count(torch.tensor(len(costs), device=costs.device))
+        return loss + self.params.own.weight * shared_mean(costs)
 
     def logits(self, photos: Tensor) -> Tensor:
         """``(B, 3, H, W)`` photographs to ``(B, C, h, w)`` float32 logits, those of the background constant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, distributed
 
 
@@ -22,3 +23,11 @@ def shared_count(count: Tensor) -> Tensor:
     total = count.clone()
     distributed.all_reduce(total)
     return total.clamp(min=1) / distributed.get_world_size()
+
+
+def shared_mean(costs: Tensor) -> Tensor:
+    """The mean of the ``(B,)`` costs of a process's photographs, so that the mean over processes is that of them all.
+
+    The processes may have different numbers of photographs.
+    """
+    return costs.sum() / shared_count(torch.tensor(len(costs), device=costs.device))

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.training.check import Measured, mean_recall
-from wsgcn.training.distributed import shared_count
+from wsgcn.training.distributed import shared_mean
 
 
 def multi_hot(class_ids: Sequence[int], foreground_classes: int) -> Tensor:
@@ -21,8 +21,7 @@ def multi_hot(class_ids: Sequence[int], foreground_classes: int) -> Tensor:
 
 def multi_label_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy of ``(B, M)`` logits over the M classes and the photographs of all processes."""
-    total = functional.multilabel_soft_margin_loss(logits.float(), target, reduction="sum")
-    return total / shared_count(torch.tensor(len(logits), device=logits.device))
+    return shared_mean(functional.multilabel_soft_margin_loss(logits.float(), target, reduction="none"))
 
 
 def answers(logits: Tensor, target: Tensor) -> Tensor:
