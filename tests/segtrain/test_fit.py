@@ -10,6 +10,7 @@ from wsgcn.errors import UsageError
 from wsgcn.nets.base import norms
 from wsgcn.nets.deeplab import build_deeplab
 from wsgcn.segtrain.fit import SegmentationLoss, parameter_groups, segmentation_loss
+from wsgcn.training.check import BestWeights
 from wsgcn.training.descent import Descent
 
 SETTINGS = {"backbone": "resnet-small", "output_stride": 8, "classes": 3, "dilations": [1, 2]}
@@ -175,3 +176,18 @@ def test_a_measurement_is_the_mean_recall_and_the_cross_entropy(params):
     assert found.chance == pytest.approx(1 / 3)
     one_class = loss.measured(loss.counts([photos, torch.zeros_like(labels)]))
     assert one_class.chance == 1
+
+
+def test_a_measurement_of_nothing_is_never_the_best(params):
+    loss, (photos, labels) = SegmentationLoss(network(), params).eval(), four_pictures()
+    best = BestWeights(patience=5)
+    with torch.no_grad():
+        for shown in (torch.full_like(labels, 255), labels, torch.full_like(labels, 255)):
+            loss.network.aspp.branches[0].bias.data += 1
+            found = loss.measured(loss.counts([photos, shown]))
+            best.seen(found.loss, loss)
+            if (shown == labels).all():
+                kept = loss.network.aspp.branches[0].bias.clone()
+    assert (found.loss, found.accuracy) == (float("inf"), 0)
+    best.give(loss)
+    assert torch.equal(loss.network.aspp.branches[0].bias, kept)

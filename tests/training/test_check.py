@@ -1,5 +1,7 @@
 """What is held out of a training, when it ends, and which weights it keeps."""
 
+import math
+
 import pytest
 import torch
 
@@ -7,10 +9,11 @@ from tests import chain
 from tests.conftest import changed
 from tests.training.lines import Line, line_sample
 from wsgcn.sections import Check, Stop
-from wsgcn.store.files import read_json
+from wsgcn.store.files import read_json, write_json
 from wsgcn.store.learned import read_learned, sentence, untaught
 from wsgcn.training import loop
-from wsgcn.training.check import Measured, mean_recall, watched
+from wsgcn.training.check import Measured, learned, mean_recall, watched
+from wsgcn.training.descent import Step
 
 ITEMS = {f"p{number}": number / 20 for number in range(20)}
 
@@ -177,3 +180,19 @@ def test_a_network_near_chance_is_warned_of(accuracy, warned):
     if warned:
         assert "the affinity network of P is hardly better than chance on held-out pairs of cells" in warning
         assert "its labels will be worse than the CAMs" in warning
+
+
+@pytest.mark.parametrize(
+    ("losses", "stopped", "kept", "loss"),
+    [
+        ([math.inf, 2.0, 3.0, math.inf], True, 2, 2.0),
+        ([math.inf, 2.0, 3.0, math.inf], False, 4, None),
+        ([math.inf, math.inf], True, 2, None),  # the last weights stay, as no measurement was the best
+    ],
+)
+def test_measurements_of_nothing_choose_nothing_and_are_written_without_a_loss(losses, stopped, kept, loss, tmp_path):
+    history = [Step(number, 1.0, 0.1, Measured(one, 0.5, 0.25)) for number, one in enumerate(losses)]
+    record = learned(history, stopped, 3, False)
+    write_json(tmp_path / "learned.json", record)
+    assert read_json(tmp_path / "learned.json") == record
+    assert (record["kept"], record.get("loss")) == (kept, loss)

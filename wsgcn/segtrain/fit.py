@@ -63,10 +63,13 @@ class NetworkLoss(TrainingLoss):
         return torch.stack([shown.sum(0), right @ shown, costs[there].double() @ shown], dim=1)
 
     def measured(self, counts: Tensor) -> Measured:
-        """The mean cross-entropy of the cells, and the mean over the classes of their share of right cells."""
+        """The mean cross-entropy of the cells, and the mean over the classes of their share of right cells.
+
+        Where no cell is labelled, the loss is infinite: such a measurement is no better than any other.
+        """
         number, right, costs = counts.T
-        loss = costs.sum() / number.sum().clamp(min=1)
-        return Measured(float(loss), mean_recall(right, number), 1 / max(1, int((number > 0).sum())))
+        loss = float(costs.sum() / number.sum()) if number.any() else float("inf")
+        return Measured(loss, mean_recall(right, number), 1 / max(1, int((number > 0).sum())))
 
 
 class SegmentationLoss(NetworkLoss):

@@ -6,6 +6,7 @@ A length in updates fits any number of photographs only if the training notices 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -26,7 +27,7 @@ class Measured(NamedTuple):
     """What some photographs say of a network.
 
     Attributes:
-        loss: mean, as it is trained.
+        loss: mean, as it is trained; infinite where there was nothing to measure.
         accuracy: balanced accuracy, the mean recall, in [0, 1].
         chance: balanced accuracy of a network that knows nothing of these photographs.
     """
@@ -128,17 +129,19 @@ def learned(history: Sequence[Step], stopped: bool, photographs: int, held_out: 
 
     Returns:
         ``updates`` (all of them), ``kept`` (those of the kept weights), ``photographs`` that measured, whether they
-        were held out of the training, and ``loss``, ``balanced_accuracy`` and ``chance``.
+        were held out of the training, and ``loss`` (if there was anything to measure), ``balanced_accuracy`` and
+        ``chance``.
     """
     measured = [(step, step.measured) for step in history if step.measured is not None]
     last = measured[-1]
-    step, found = min(measured, key=lambda one: one[1].loss) if stopped else last
+    finite = [one for one in measured if math.isfinite(one[1].loss)]
+    step, found = min(finite, key=lambda one: one[1].loss, default=last) if stopped else last
     return {
         "updates": len(history),
         "kept": step.number + 1,
         "photographs": photographs,
         "held_out": held_out,
-        "loss": found.loss,
+        **({"loss": found.loss} if math.isfinite(found.loss) else {}),  # JSON knows no infinity
         "balanced_accuracy": found.accuracy,
         "chance": found.chance,
     }
