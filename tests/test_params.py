@@ -9,6 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.conftest import ROOT, changed, real_content
+from tests.projects import merged
+from tests.test_compared import PAGES, on_the_demo
 from wsgcn.affinity.base import AffinityKind
 from wsgcn.cams.base import CamSource
 from wsgcn.crf.base import Refinement
@@ -422,6 +424,45 @@ def test_a_cam_source_without_a_network_starts_nothing(monkeypatch):
 def test_a_cam_source_cannot_start_as_itself():
     message = _mistake(_set("cams.psa.train.weights", "cams"))
     assert message == "cams.psa.train.weights: cams is for what starts as a CAM source: name a file or null"
+
+
+def _with_rrm(content):
+    """The page's demo: ``RRM`` learns from its own classifier, ``RRM-WSGCN`` from labels."""
+    content.update(merged(content, on_the_demo(PAGES["rrm"])))
+
+
+@pytest.mark.parametrize("weights", [None, "package:resnet-small.pt"])
+def test_live_maps_of_a_new_classifier_are_refused(weights):
+    def change(content):
+        _with_rrm(content)
+        content["segtrain"]["rrm"]["weights"] = weights
+
+    message = _mistake(change)
+    assert message.startswith("segtrain.rrm.weights: its labels are those of a classifier that was trained before: ")
+    assert "say cams" in message
+    assert message.endswith("or take labels: method")
+
+
+def test_live_maps_need_a_cam_source_with_a_classifier():
+    def change(content):
+        _with_rrm(content)
+        content["cams"]["again"] = {
+            "kind": "segmenter", "train": {"backbone": "resnet-small"}, "infer": {"stride": 8, "scales": [1.0]}
+        }  # fmt: skip
+        content["variants"]["A"] = {"cams": "again", "affinity": "boundary", "after": "segtrain/PSA/checkpoint.pt"}
+        content["methods"]["RRM"]["variant"] = "A"
+
+    message = _mistake(change)
+    assert message.startswith("segtrain.rrm.weights: its labels are those of a classifier that was trained before: ")
+    assert "in methods.RRM it starts from cams, and cams.again is of kind segmenter" in message
+
+
+def test_imported_networks_and_given_labels_need_no_classifier():
+    content = copy.deepcopy(CONTENT)
+    _with_rrm(content)
+    content["segtrain"]["rrm"] |= {"weights": None, "trained": "mine.pt"}
+    content["segtrain"]["rrm-labels"]["weights"] = None
+    assert {"RRM", "RRM-WSGCN"} <= set(parse_params(content, "params.yaml").methods)
 
 
 # ---------------------------------------------------------------- files

@@ -151,6 +151,20 @@ class Params(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _what_needs_a_classifier_finds_one(self) -> Params:
+        for one in self.all_methods():
+            if one.segtrain.trained is not None or not one.segtrain.needs_classifier:
+                continue
+            if one.segtrain.weights != "cams" or not one.variant.cams.has_classifier:
+                raise ValueError(
+                    f"segtrain.{one.segtrain_name}.weights: its labels are those of a classifier that was trained "
+                    f"before: say cams, in methods whose CAM source trains one; in methods.{one.name} it starts from "
+                    f"{one.segtrain.weights or 'null'}, and cams.{one.variant.cams_name} is of kind "
+                    f"{one.variant.cams.kind}; or take labels: method"
+                )
+        return self
+
     def _trainings(self) -> Iterator[tuple[str, NetworkTraining]]:
         for room in ("cams", "affinity"):
             for name, entry in getattr(self, room).items():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from pydantic import ValidationError
 from torch.nn import functional
 
 from tests.parity.public import photo
@@ -232,3 +233,18 @@ def test_sample_is_a_crop_with_all_that_is_known_of_it(tiny_index, tmp_path, own
 def test_only_given_labels_are_read(tmp_path):
     assert PARAMS.teacher(tmp_path, tmp_path) is None
     assert METHOD.teacher(tmp_path, tmp_path) == PseudoLabels(tmp_path, tmp_path, 0)
+
+
+def test_labels_that_move_cannot_say_when_to_stop():
+    stop = {"check": {"photographs": 4, "held_out": 0.5, "stop": {"every": 2, "patience": 3}}}
+    assert Rrm.model_validate(METHOD.model_dump() | stop).check.stop.patience == 3
+    with pytest.raises(ValidationError, match=r"check\.stop must be null with labels: own") as caught:
+        Rrm.model_validate(PARAMS.model_dump() | stop)
+    assert caught.value.error_count() == 1
+    stop["check"]["stop"] = None
+    assert Rrm.model_validate(PARAMS.model_dump() | stop).check.stop is None
+
+
+def test_live_maps_alone_need_a_classifier():
+    assert PARAMS.needs_classifier
+    assert not METHOD.needs_classifier

@@ -19,15 +19,23 @@ METHOD = "PSA"
 
 
 @pytest.fixture
-def artifacts(tmp_path, tiny_index):
+def classifier(tiny_params):
+    torch.manual_seed(0)
+    return tiny_params.cams["psa"].network(3, pretrained=False)
+
+
+@pytest.fixture
+def artifacts(tmp_path, tiny_index, tiny_params, classifier):
     artifacts = Artifacts(tmp_path / "artifacts")
     save_index(artifacts.index, tiny_index)
+    settings = tiny_params.cams["psa"].settings(3)
+    save_checkpoint(artifacts.checkpoint("cams-train", "P"), "cams", settings, classifier)
     return artifacts
 
 
 def train(params, artifacts, **changes):
     content = params.model_dump(mode="json")
-    entry = PARAMS.model_dump(mode="json") | {"steps": 3, "batch": 2, "crop": 32} | changes
+    entry = PARAMS.model_dump(mode="json") | {"steps": 3, "batch": 2, "crop": 32, "weights": "cams"} | changes
     content["segtrain"]["rrm"] = entry
     content["methods"][METHOD]["segtrain"] = "rrm"
     read = parse_params(content, "test")
@@ -64,10 +72,7 @@ def test_the_methods_labels_are_read_and_wanted(tiny_params, artifacts, tiny_ind
     assert found[0] != found[1]
 
 
-def test_it_starts_as_the_variants_classifier(tiny_params, artifacts, monkeypatch):
-    source = tiny_params.cams["psa"]
-    network = source.network(3, pretrained=False)
-    save_checkpoint(artifacts.checkpoint("cams-train", "P"), "cams", source.settings(3), network)
+def test_it_starts_as_the_variants_classifier(tiny_params, artifacts, tiny_index, classifier, monkeypatch):
     started = []
 
     def look(training, fabric, each):
@@ -75,11 +80,13 @@ def test_it_starts_as_the_variants_classifier(tiny_params, artifacts, monkeypatc
         return Trained([], {})
 
     monkeypatch.setattr("wsgcn.segtrain.stage.train", look)
-    train(tiny_params, artifacts, weights="cams")
     train(tiny_params, artifacts)
+    for image in tiny_index.split("train"):
+        save_label_map(artifacts.label_map("crf", METHOD, image.id), np.ones((image.height, image.width), np.uint8), "")
+    train(tiny_params, artifacts, labels="method", weights=None)
     found, new = started
-    assert torch.equal(found["classifier.weight"], network.classifier.weight)
-    assert not torch.equal(new["classifier.weight"], network.classifier.weight)
+    assert torch.equal(found["classifier.weight"], classifier.classifier.weight)
+    assert not torch.equal(new["classifier.weight"], classifier.classifier.weight)
     assert all(
-        torch.equal(found[f"network.backbone.{name}"], one) for name, one in network.backbone.state_dict().items()
+        torch.equal(found[f"network.backbone.{name}"], one) for name, one in classifier.backbone.state_dict().items()
     )

@@ -27,9 +27,11 @@ class CamSource(TrainedKind):
     Attributes:
         second_round: it starts from a segmentation network that another method trained, which its variant comes
             ``after``; others come after the dataset.
+        has_classifier: what it trains is a classifier, as which a classification branch may start.
     """
 
     second_round: ClassVar[bool] = False
+    has_classifier: ClassVar[bool] = False
 
     @property
     def backbone(self) -> str | None:
@@ -62,7 +64,7 @@ class CamSource(TrainedKind):
     def start_classifier(self, classifier: nn.Conv2d, checkpoint: Path) -> None:
         """Let a classification branch beside that network start as the classifier that :meth:`learn` wrote.
 
-        A source that has none leaves it as it is.
+        A source that has none (:attr:`has_classifier`) leaves it as it is.
 
         Args:
             classifier: 1×1 convolution of the last map to the C - 1 foreground classes, without bias.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -71,6 +71,8 @@ class LearnedCams(CamSource):
     Whatever the network has besides, its parts ``backbone`` and ``classifier`` are those of a
     :class:`~wsgcn.cams.net.CamNet`, from which other networks may start.
     """
+
+    has_classifier: ClassVar[bool] = True
 
     train: ClassifierTraining
     infer: ClassifierInference

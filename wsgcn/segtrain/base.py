@@ -31,6 +31,11 @@ class SegmentationTraining(NetworkTraining, Kind):
     head_bias_lr_factor: Size
     freeze_norm: FreezeNorm
 
+    @property
+    def needs_classifier(self) -> bool:
+        """Whether it learns nothing unless its classification branch starts as a CAM source's classifier."""
+        return False
+
     def modules(self) -> tuple[str, ...]:
         """The kind's and the backbone's."""
         return (*super().modules(), backbone_module(self.backbone))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wsgcn.sections import BelowOne, Crf, Factor, Fraction, Positive, Section, Size
 from wsgcn.segtrain.base import SegmentationTraining
@@ -52,6 +52,17 @@ class Rrm(SegmentationTraining):
     dropout: BelowOne
     reliable: ReliableLabels
     energy: DenseEnergy
+
+    @model_validator(mode="after")
+    def _looks_can_be_compared(self) -> Rrm:
+        if self.labels == "own" and self.check is not None and self.check.stop is not None:
+            raise ValueError("check.stop must be null with labels: own, which change from one look to the next")
+        return self
+
+    @property
+    def needs_classifier(self) -> bool:
+        """Where the live class activation maps teach: those of a new classifier would teach nothing."""
+        return self.labels == "own"
 
     def teacher(self, labels: Path, scores: Path) -> PseudoLabels | None:
         """None where the live class activation maps teach, else each labelled pixel."""
