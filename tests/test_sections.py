@@ -1,12 +1,12 @@
 """The pieces of ``params.yaml``: lengths of trainings, names, number types, kinds."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from wsgcn.nets.registry import BACKBONES
-from wsgcn.sections import BackboneName, Kind, Name, Steps, backbone_module, step_count
+from wsgcn.sections import BackboneName, Kind, Name, Outside, Saliency, Steps, Weights, backbone_module, step_count
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,25 @@ def test_a_kind_tells_its_module_and_its_parameters_for_a_fingerprint():
     assert blur.modules() == (__name__,)
     assert blur.dump() == {"size": 3, "factors": [1.0, 2.0]}
     assert blur.dump("size") == {"size": 3}
+
+
+class Masks(Kind):
+    kind: Literal["masks"]
+    folder: Annotated[str, Outside]
+    saliency: Saliency | None
+    weights: Weights
+
+
+def test_paths_are_for_the_file_and_not_for_a_fingerprint():
+    """Whose content is digested besides, so that files may be moved; whether there are any still counts."""
+    content = {"kind": "masks", "folder": "a", "saliency": {"folder": "b", "threshold": 0.5}, "weights": "c"}
+    moved = {"folder": "x", "saliency": {"folder": "y", "threshold": 0.5}, "weights": "z"}
+    here, elsewhere = (Masks.model_validate(one) for one in (content, content | moved))
+    assert here.dump() == elsewhere.dump()
+    assert here.dump() != here.model_copy(update={"saliency": None}).dump()
+    assert here.dump() != here.model_copy(update={"weights": None}).dump()
+    assert here.dump()["saliency"]["threshold"] == 0.5
+    assert Masks.model_validate(here.model_dump(mode="json")) == here
 
 
 @pytest.mark.parametrize(

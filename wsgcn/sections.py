@@ -20,6 +20,8 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    PlainSerializer,
+    SerializationInfo,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -100,9 +102,19 @@ def _find_in_package(file: str | None) -> str | None:
     return str(PRESET_FOLDER / name)
 
 
+def _told_apart_by_content(file: str | None, info: SerializationInfo) -> str | None:
+    return "given" if info.context == FOR_A_FINGERPRINT and file is not None else file
+
+
+FOR_A_FINGERPRINT = "for a fingerprint"
+"""Context in which parameters are dumped whose files are digested besides."""
+
+Outside = PlainSerializer(_told_apart_by_content)
+"""Beside a type in an annotation: the path of what :meth:`Kind.files` lists, which a fingerprint knows by content."""
+
 Name = Annotated[str, AfterValidator(_check_name)]
 BackboneName = Annotated[str, AfterValidator(_check_backbone)]
-Weights = Annotated[str | None, AfterValidator(_find_in_package)]
+Weights = Annotated[str | None, AfterValidator(_find_in_package), Outside]
 """A file, ``package:<name>`` for one that ships here, or None."""
 Backgrounds = Annotated[float | dict[Name, float], BeforeValidator(_check_backgrounds)]
 """One score for all CAM sources (``0.15``), or one for each by its name (``{irnet: 0.15, psa: 0.2}``)."""
@@ -144,6 +156,10 @@ class Section(BaseModel):
             raise PydanticCustomError(KEYS, "unknown: {unknown}, missing: {missing}, known: {known}", found)
         return content
 
+    def fingerprinted(self, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
+        """The parameters as plain values, for a fingerprint: of an :data:`Outside` path only whether there is one."""
+        return self.model_dump(mode="json", include=include, exclude=exclude, context=FOR_A_FINGERPRINT)
+
 
 class Kind(Section):
     """One way to do a stage's work: its parameters, and the methods that do it.
@@ -164,7 +180,7 @@ class Kind(Section):
 
     def dump(self, *names: str) -> dict[str, Any]:
         """The parameters of these names as plain values, for a fingerprint; all but ``kind`` where none is named."""
-        return self.model_dump(mode="json", include=set(names) or None, exclude=set() if names else {"kind"})
+        return self.fingerprinted(include=set(names) or None, exclude=set() if names else {"kind"})
 
 
 @dataclass(frozen=True)
@@ -201,7 +217,7 @@ class Crf(Section):
 class Saliency(Section):
     """Maps of what stands out, ``<folder>/<id>.png``, as a source of background: what is below ``threshold``."""
 
-    folder: Annotated[str, Field(min_length=1)]
+    folder: Annotated[str, Field(min_length=1), Outside]
     threshold: Fraction
 
 
@@ -295,7 +311,7 @@ class NetworkTraining(Section):
 
     backbone: BackboneName
     weights: Weights
-    trained: str | None
+    trained: Annotated[str | None, Outside]
     output_stride: Literal[8, 16, 32]
     frozen_stages: Annotated[int, Field(ge=0, le=5)]
     steps: Steps

@@ -219,8 +219,13 @@ def test_saliency_says_where_seeds_are_background(made, tiny_index, params, tmp_
         middle = image.height // 2
         assert not (seeds[: middle - 2] == 0).any()
         assert (seeds[middle + 2 :] == 0).all()
+    before = chain.times(made.folder("affinity-train", variant) / "seeds")
+    folder = folder.rename(tmp_path / "elsewhere")
+    salient = changed(params, {f"affinity.{entry}.train.seeds.saliency": {"folder": str(folder), "threshold": 0.125}})
+    train(salient, made, variant)
+    assert chain.times(made.folder("affinity-train", variant) / "seeds") == before  # only their folder moved
     (folder / "t1.png").unlink()
-    with pytest.raises(StageError, match=r"1 of 6.*saliency/t1\.png is missing"):
+    with pytest.raises(StageError, match=r"1 of 6.*elsewhere/t1\.png is missing"):
         train(salient, made, variant)
 
 

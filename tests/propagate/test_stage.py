@@ -287,6 +287,17 @@ def test_a_changed_map_makes_its_photograph_again_and_a_missing_one_is_named(tmp
         _run(params, files, "WSGCN-I")
 
 
+def test_maps_that_were_moved_make_nothing_again(tmp_path, tiny_index, tiny_params, monkeypatch):
+    folder = tmp_path / "saliency"
+    _write_saliency(folder, tiny_index.split("train"))
+    params = _with_saliency(tiny_params, folder)
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    before, _ = _run(params, files, "WSGCN-I")
+    monkeypatch.setattr(type(params.propagate["gcn-i"]), "scores", None)
+    moved = _with_saliency(tiny_params, folder.rename(tmp_path / "elsewhere"))
+    assert _run(moved, files, "WSGCN-I")[0] == before
+
+
 # ---------------------------------------------------------------- variants and methods of existing parts
 
 

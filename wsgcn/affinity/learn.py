@@ -67,7 +67,7 @@ def learn_affinity(
         store_gb=job.runtime.store_gb,
     )
     files = [] if params.weights is None else [start.path if params.weights == "cams" else Path(params.weights)]
-    numbers = params.model_dump(mode="json", exclude={"weights", "trained", "seeds"})
+    numbers = params.fingerprinted(exclude={"seeds"})
     marks = [require_fingerprint(make.path(image.id)) for image in job.images]
     mark = job.fingerprint({"name": [network_name(kind), variant], **numbers}, files, marks)
     job.train_once(mark, partial(_learn, kind, job, variant, make, start.path))

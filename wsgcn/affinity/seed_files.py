@@ -63,7 +63,7 @@ class FromCams(PerImage[Result]):
 
     def settings(self, image: ImageRecord) -> object:
         """Thresholds and CRF."""
-        return ["seeds", self.kind.kind, self.kind.train.seeds.model_dump(mode="json")]
+        return ["seeds", self.kind.kind, self.kind.train.seeds.fingerprinted()]
 
     def read(self, image: ImageRecord) -> Read:
         """The photograph and its CAMs at the resolution at which the CRF runs."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from wsgcn.cams.base import CamSource
-from wsgcn.sections import Section
+from wsgcn.sections import Outside, Section
 from wsgcn.store.paths import in_project
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ImportedInference(Section):
     """Where the maps are, and the grid that they come onto."""
 
-    folder: str
+    folder: Annotated[str, Outside]
     stride: Literal[1, 4, 8, 16]
 
 

@@ -71,8 +71,8 @@ def learn_cams(
 
 def network_mark(source: LearnedCams, job: TrainingJob) -> str:
     """Fingerprint of the network that a source learns."""
-    numbers = source.train.model_dump(mode="json", exclude={"weights", "trained"})
-    settings = {"name": "cams-train", "kind": source.kind, "classes": len(job.index.class_names), **numbers}
+    settings = {"name": "cams-train", "kind": source.kind, "classes": len(job.index.class_names)}
+    settings |= source.train.fingerprinted()
     return job.fingerprint(settings, [Path(one) for one in source.train.files()])
 
 

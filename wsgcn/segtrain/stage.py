@@ -87,8 +87,8 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
 
     files = [] if settings.weights is None else [start if settings.weights == "cams" else Path(settings.weights)]
     taught = [path for image in job.images for path in labels.files(image.id)] if labels is not None else []
-    numbers = settings.model_dump(mode="json", exclude={"weights", "trained"})
-    mark = job.fingerprint({"name": NETWORK, "structure": structure, **numbers}, [*files, *taught])
+    numbers = {"name": NETWORK, "structure": structure, **settings.fingerprinted()}
+    mark = job.fingerprint(numbers, [*files, *taught])
     job.train_once(mark, learn)
 
 
