@@ -139,6 +139,8 @@ def shrunk(content: dict[str, Any], store: Path | str = ".wsgcn") -> dict[str, A
             if "freeze_norm" in entry["train"]:
                 entry["train"]["freeze_norm"] = "none"  # many tests start from new weights
     for entry in content["cams"].values():
+        if entry["kind"] == "sub-category":
+            entry["train"]["rounds"] = ["1 epochs"] * len(entry["train"]["rounds"])  # none is longer than steps
         if "scales" in entry["infer"]:
             entry["infer"]["scales"] = [1.0]
     for entry in content["propagate"].values():

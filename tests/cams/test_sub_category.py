@@ -133,7 +133,8 @@ def test_rounds_leave_one_classifier_and_one_history(params, fresh):
     assert rates[3] < rates[8]
     losses = [float(row["loss"]) for row in rows]
     assert min(losses[4:]) > 2 * max(losses[:4])  # the sub-categories' loss counts five times
-    assert read_json(fresh.learned("cams-train", "I"))["updates"] == 3
+    learned = read_json(fresh.learned("cams-train", "I"))
+    assert (learned["updates"], learned["kept"]) == (9, 9)  # as the curve counts
 
 
 def test_same_seed_same_network_and_another_seed_another(params, fresh, tmp_path):
@@ -177,8 +178,10 @@ def test_a_killed_training_goes_on_in_its_round(params, fresh, monkeypatch, tmp_
     assert not fresh.checkpoint("cams-train", "I").exists()  # no network of an earlier round in its place
     assert train(other, fresh) == whole
     assert done == [1, 2, 3, 4, 1, 2, 1, 2, 3]  # no update twice
-    left = [one.name for one in (tmp_path / "other").glob("??/*unfinished")]
-    assert sum("sub-categories" in one for one in left) == len(left) == 2
+    assert list((tmp_path / "other").glob("??/*unfinished*")) == []
+    found = list((tmp_path / "other").glob("??/*-sub-categories"))
+    assert len(found) == 2
+    assert all(one.with_suffix(".json").exists() for one in found)  # finished work, with its note
 
 
 def test_a_kill_while_sub_categories_are_sought_repeats_no_update(params, fresh, monkeypatch, tmp_path):
@@ -248,6 +251,15 @@ def test_another_first_classifier_trains_again_and_a_missing_one_is_named(params
         train(given, fresh)
 
 
+def test_a_first_classifier_elsewhere_trains_nothing_again(params, classifier, fresh, monkeypatch, tmp_path):
+    before = train(changed(params, {"cams.irnet.train.first": str(classifier)}), fresh)
+    moved = shutil.copy(classifier, tmp_path / "moved.pt")
+    monkeypatch.setattr(sub_category_fit, "fit_network", None)
+    assert train(changed(params, {"cams.irnet.train.first": str(moved)}), fresh) == before
+    with pytest.raises(TypeError):  # none is not one elsewhere
+        train(params, fresh)
+
+
 def test_imported_weights_are_taken_without_training(params, classifier, fresh, monkeypatch):
     monkeypatch.setattr(sub_category_fit, "fit_network", None)
     train(changed(params, {"cams.irnet.train.trained": str(classifier)}), fresh)
@@ -267,3 +279,20 @@ def test_wrong_parameters_are_named(params):
         changed(params, {"cams.irnet.train.rounds": []})
     with pytest.raises(UsageError, match="clusters"):
         changed(params, {"cams.irnet.train.clusters": 0})
+
+
+@pytest.mark.parametrize(
+    ("steps", "rounds", "long"), [(4, [2, 5], 5), ("4 epochs", ["5 epochs"], "5 epochs"), (4, ["1 epoch", 6], 6)]
+)
+def test_rounds_longer_than_the_steps_are_refused(params, steps, rounds, long):
+    with pytest.raises(UsageError, match=rf"cams\.irnet\.train: rounds: {long} is longer than steps: {steps}$"):
+        changed(params, {"cams.irnet.train.steps": steps, "cams.irnet.train.rounds": rounds})
+
+
+def test_updates_and_epochs_are_compared_where_the_photographs_are_known(params, fresh):
+    """Two updates show each of the six photographs once."""
+    fits = changed(params, {"cams.irnet.train.steps": 2, "cams.irnet.train.rounds": ["1 epoch"]})
+    train(fits, fresh)
+    long = changed(params, {"cams.irnet.train.steps": 2, "cams.irnet.train.rounds": ["1.5 epochs"]})
+    with pytest.raises(UsageError, match=r"^cams\.irnet\.train\.rounds: 1\.5 epochs is longer than steps: 2$"):
+        train(long, fresh)

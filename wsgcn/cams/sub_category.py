@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wsgcn.cams.learned import ClassifierTraining, LearnedCams
-from wsgcn.sections import Factor, Positive, Steps
+from wsgcn.sections import Factor, Outside, Positive, Steps, step_count
 
 if TYPE_CHECKING:
     from wsgcn.cams.net import CamNet
@@ -23,13 +24,26 @@ class SubCategoryTraining(ClassifierTraining):
     features the first round finds sub-categories; where it is None, one of the classes alone is trained for that, with
     all ``steps``. ``clusters`` are the sub-categories of each class, and ``sub_category_weight`` is what their loss
     counts beside that of the classes. ``rounds`` says of each round after how much of ``steps``, which the learning
-    rates follow, its network is taken.
+    rates follow, its network is taken; none is longer.
     """
 
-    first: str | None
+    first: Annotated[str | None, Outside]
     clusters: Positive
     sub_category_weight: Factor
     rounds: Annotated[tuple[Steps, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rounds_end_within_the_steps(self) -> SubCategoryTraining:
+        alike = [one for one in self.rounds if type(one) is type(self.steps)]  # updates, or epochs
+        if too_long := self.longer_than_steps(self.batch, alike):
+            raise ValueError(too_long)
+        return self
+
+    def longer_than_steps(self, photographs: int, rounds: Iterable[int | str]) -> str | None:
+        """What to say of a round that is longer than ``steps``, if one is; the photographs make epochs into updates."""
+        length = step_count(self.steps, photographs, self.batch)
+        long = [one for one in rounds if step_count(one, photographs, self.batch) > length]
+        return f"rounds: {long[0]} is longer than steps: {self.steps}" if long else None
 
     def files(self) -> tuple[str, ...]:
         """The first classifier too."""

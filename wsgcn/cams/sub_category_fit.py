@@ -17,6 +17,7 @@ from wsgcn.cams.clusters import sub_categories
 from wsgcn.cams.fit import ClassifierLoss
 from wsgcn.cams.learn import Sample, fit_network, network_mark, photo_sample
 from wsgcn.cams.net import DRAW, CamNet
+from wsgcn.errors import UsageError
 from wsgcn.nets.base import on_device
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.progress import progress_bar
@@ -116,27 +117,38 @@ def fit_rounds(source: SubCategory, job: TrainingJob, unfinished: Path) -> tuple
 
     Returns:
         The last round's network, with the updates of all rounds, and what was measured of the last one.
+
+    Raises:
+        UsageError: a round is longer than all steps, the device is not there, or the loss is no longer finite.
     """
+    if too_long := source.train.longer_than_steps(len(job.images), source.train.rounds):
+        raise UsageError(f"{job.section}.{too_long}")
     explored = Explored([], {})
     for done in range(len(source.train.rounds)):
         explored = _explored(source, job, done, explored)
     net, trained = _fit_round(source, job, len(source.train.rounds), explored.found, unfinished)
-    return net, Trained(_joined(explored.history, trained.history), trained.learned)
+    before = {"updates": len(explored.history), "kept": len(explored.history)}
+    learned = {name: number + before.get(name, 0) for name, number in trained.learned.items()}
+    return net, Trained(_joined(explored.history, trained.history), learned)
 
 
 def _explored(source: SubCategory, job: TrainingJob, done: int, before: Explored) -> Explored:
     """The sub-categories by the network after so many rounds; with none, by the first classifier."""
     train = source.train.model_copy(update={"rounds": source.train.rounds[:done]})
     mark = network_mark(source.model_copy(update={"train": train}), job)
-    kept = job.finished.unfinished(f"{mark}-sub-categories")
-    state = read_unfinished(kept)
+    name = f"{mark}-sub-categories"
+    file = job.finished.unfinished(name)
+    job.finished.take(name, file)
+    state = read_unfinished(file)
     if state is None:
         unfinished = job.finished.unfinished(mark)
         net, trained = _fit_round(source, job, done, before.found, unfinished)
         history, found = _joined(before.history, trained.history), _found(source, job, net, done + 1)
         state = {"history": [[*step[:3]] for step in history], "found": found}
-        save_unfinished(kept, state)
+        save_unfinished(file, state)
         unfinished.unlink(missing_ok=True)
+    job.finished.keep(name, file, 0)
+    file.unlink(missing_ok=True)
     return Explored([Step(*step) for step in state["history"]], state["found"])
 
 
