@@ -221,6 +221,12 @@ class Saliency(Section):
     threshold: Fraction
 
 
+class SaliencyBesideCams(Saliency):
+    """The same beside labels of CAMs: where one is above ``cam``, nothing is background."""
+
+    cam: Fraction
+
+
 class Growth(Section):
     """Probabilities above which seeded region growing takes a cell for a foreground class, or for background."""
 

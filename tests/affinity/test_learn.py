@@ -211,7 +211,9 @@ def test_saliency_says_where_seeds_are_background(made, tiny_index, params, tmp_
         grey = np.zeros((image.height, image.width), np.uint8)
         grey[: image.height // 2] = 255  # the upper half stands out
         Image.fromarray(grey).save(folder / f"{image.id}.png")
-    salient = changed(params, {f"affinity.{entry}.train.seeds.saliency": {"folder": str(folder), "threshold": 0.125}})
+    salient = changed(
+        params, {f"affinity.{entry}.train.seeds.saliency": {"folder": str(folder), "threshold": 0.125, "cam": 1}}
+    )
     assert str(folder) in salient.affinity[entry].files()
     train(salient, made, variant)
     for image in tiny_index.split("train"):
@@ -221,15 +223,15 @@ def test_saliency_says_where_seeds_are_background(made, tiny_index, params, tmp_
         assert (seeds[middle + 2 :] == 0).all()
     before = chain.times(made.folder("affinity-train", variant) / "seeds")
     folder = folder.rename(tmp_path / "elsewhere")
-    salient = changed(params, {f"affinity.{entry}.train.seeds.saliency": {"folder": str(folder), "threshold": 0.125}})
+    salient = changed(salient, {f"affinity.{entry}.train.seeds.saliency.folder": str(folder)})
     train(salient, made, variant)
     assert chain.times(made.folder("affinity-train", variant) / "seeds") == before  # only their folder moved
     (folder / "t1.png").unlink()
-    with pytest.raises(StageError, match=r"1 of 6.*elsewhere/t1\.png is missing"):
+    with pytest.raises(StageError, match=r"1 of 6.*elsewhere/t1\.png is missing: make it, or set saliency: null"):
         train(salient, made, variant)
 
 
 def test_pooled_seeds_take_no_saliency(params):
-    values = {"pooled": True, "saliency": {"folder": "data/saliency", "threshold": 0.125}}
+    values = {"pooled": True, "saliency": {"folder": "data/saliency", "threshold": 0.125, "cam": 0.8}}
     with pytest.raises(UsageError, match="set pooled to false"):
         changed(params, {f"affinity.affinitynet.train.seeds.{name}": value for name, value in values.items()})

@@ -44,7 +44,8 @@ def test_network_and_maps_are_the_same_again_and_fit_the_grid(fresh, params, tin
         assert set(record.cams.max(axis=(1, 2))) <= {0, 1}
 
 
-def test_a_network_of_other_groups_is_refused(fresh, params):
+@pytest.mark.parametrize(("key", "value"), [("group", 4), ("rounds", 1)])
+def test_a_network_of_other_groups_is_refused(fresh, params, key, value):
     chain.run_stage("cams-train", "X", params, fresh)
-    with pytest.raises(DataError, match=r"group"):
-        chain.run_stage("cams", "X", changed(params, {"cams.own.train.group": 4}), fresh)
+    with pytest.raises(DataError, match=key):
+        chain.run_stage("cams", "X", changed(params, {f"cams.own.train.{key}": value}), fresh)

@@ -31,6 +31,19 @@ def test_each_cell_has_the_mean_of_its_pixels_with_0_beyond_the_photograph(size,
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stride", [4, 8])
+def test_the_border_goes_on_under_cells_that_jut_out_where_wanted(size, stride):
+    grid, maps = whole(size, stride), random_maps(2, *size)
+    rows, columns = (np.arange(side).clip(max=last - 1) for side, last in zip(grid.covered, size))
+    filled = maps[:, rows][:, :, columns]
+    expected = np.zeros((2, *grid.cells))
+    for row, column in np.ndindex(*grid.covered):
+        expected[:, row // stride, column // stride] += filled[:, row, column] / stride**2
+    np.testing.assert_allclose(grid.pooled(maps, "edge"), expected, atol=1e-6)
+    np.testing.assert_array_equal(grid.pooled(np.ones((1, *size), np.float32), "edge"), 1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stride", [4, 8])
 def test_a_pixel_is_interpolated_from_the_cells_around_it(size, stride):
     """Half-pixel centres: pixel y lies at (y + 1/2) / stride - 1/2 among the cells."""
     grid = whole(size, stride)

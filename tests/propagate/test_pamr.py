@@ -21,7 +21,7 @@ def _photograph():
     cams = np.zeros((1, 12, 16), dtype=np.float32)
     cams[0, 2:10, 7:14] = 1
     grid = Grid((12, 16), (48, 64), 0)
-    return PropagationInput(np.array([0, 3]), cams, cams, grid, None, rgb_u8, 0)
+    return PropagationInput(np.array([0, 3]), cams, cams, grid, None, rgb_u8, 0, None)
 
 
 def _scores(photograph, **values):

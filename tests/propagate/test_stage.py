@@ -244,8 +244,10 @@ def test_a_kind_is_given_what_it_declares_and_seeds_by_method_and_image(tmp_path
 # ---------------------------------------------------------------- saliency
 
 
-def _with_saliency(params, folder, threshold=0.5):
-    return changed(params, {"propagate.gcn-i.partial_labels.saliency": {"folder": str(folder), "threshold": threshold}})
+def _with_saliency(params, folder, threshold=0.5, cam=1):
+    return changed(
+        params, {"propagate.gcn-i.partial_labels.saliency": {"folder": str(folder), "threshold": threshold, "cam": cam}}
+    )
 
 
 def _write_saliency(folder, images):
@@ -272,6 +274,36 @@ def test_saliency_says_where_partial_labels_are_background(tmp_path, tiny_index,
         assert (labels[:, middle + 1 :] == 0).all()
 
 
+def test_what_stands_out_does_so_also_in_cells_that_jut_out(tmp_path, tiny_index, tiny_params):
+    folder, image = tmp_path / "saliency", tiny_index.split("train")[1]
+    folder.mkdir()
+    params = _with_saliency(tiny_params, folder)
+    files = _prepare(tmp_path / "a", tiny_index, params)
+    Image.new("L", (image.width, image.height), 255).save(folder / f"{image.id}.png")
+    path, variant = files.arrays("affinity", "I", image.id), params.variant("I")
+    stride = variant.affinity.train.stride
+    assert image.height % stride
+    assert image.width % stride
+    save_record(path, replace(load_record(path, Affinity), stride=np.array(stride)), "whole cells")
+    read = _make_scores(params, files, tiny_index, "WSGCN-I").read(image)
+    assert read.saliency.shape == read.cams.shape[1:]
+    assert (read.saliency == 1).all()
+
+
+def test_a_certain_cam_is_unlabelled_where_nothing_stands_out(tmp_path, tiny_index, tiny_params):
+    folder, image = tmp_path / "saliency", tiny_index.split("train")[0]
+    folder.mkdir()
+    Image.new("L", (image.width, image.height), 0).save(folder / f"{image.id}.png")
+    labels = []
+    for cam in (1, 0.5):
+        params = _with_saliency(tiny_params, folder, cam=cam)
+        files = _prepare(tmp_path / str(cam), tiny_index, params)
+        maker = _make_scores(params, files, tiny_index, "WSGCN-I")
+        labels.append(maker.compute(image).partial_labels)
+    assert (labels[0] == 0).all()
+    assert set(np.unique(labels[1])) == {0, 255}
+
+
 def test_a_changed_map_makes_its_photograph_again_and_a_missing_one_is_named(tmp_path, tiny_index, tiny_params):
     folder = tmp_path / "saliency"
     _write_saliency(folder, tiny_index.split("train"))
@@ -283,7 +315,7 @@ def test_a_changed_map_makes_its_photograph_again_and_a_missing_one_is_named(tmp
     after, _ = _run(params, files, "WSGCN-I")
     assert [name for name in before if before[name] != after[name]] == ["t3.npz"]
     (folder / "t3.png").unlink()
-    with pytest.raises(StageError, match=r"1 of 6.*saliency/t3\.png is missing"):
+    with pytest.raises(StageError, match=r"1 of 6.*saliency/t3\.png is missing: make it, or set saliency: null"):
         _run(params, files, "WSGCN-I")
 
 

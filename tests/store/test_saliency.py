@@ -6,7 +6,7 @@ from PIL import Image
 
 from wsgcn.errors import DataError
 from wsgcn.store.index import ImageRecord
-from wsgcn.store.saliency import load_saliency, saliency_file
+from wsgcn.store.saliency import load_saliency, saliency_digest, saliency_file
 
 IMAGE = ImageRecord("a", "a.jpg", 3, 4, (1,), ("train",), "")
 
@@ -22,8 +22,8 @@ def test_grey_levels_are_shares_of_255(tmp_path):
 @pytest.mark.parametrize(
     ("picture", "why"),
     [
-        (None, "a.png is missing"),
-        (Image.new("RGB", (4, 3)), "a.png is no saliency map .mode RGB, not 8 bits of grey"),
+        (None, "a.png is missing: make it, or set saliency: null where params.yaml has folder: "),
+        (Image.new("RGB", (4, 3)), "a.png is no saliency map .mode RGB, not 8 bits of grey.: save it as a PNG"),
         (Image.new("P", (4, 3)), "mode P"),
         (Image.new("I;16", (4, 3)), "mode I;16"),
         (Image.new("L", (3, 4)), "a.png is 3 x 4 pixels, but its photograph is 4 x 3: replace it"),
@@ -49,3 +49,20 @@ def test_a_cut_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(DataError, match=r"a\.png is no saliency map"):
         load_saliency(str(tmp_path), IMAGE)
+
+
+def test_an_absurdly_large_file_is_named(tmp_path, monkeypatch):
+    Image.new("L", (40, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match=r"a\.png is no saliency map .*exceeds limit"):
+        load_saliency(str(tmp_path), IMAGE)
+
+
+def test_the_digest_is_that_of_the_content_and_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=rf"a\.png is missing: make it, .* folder: {tmp_path}"):
+        saliency_digest(str(tmp_path), IMAGE)
+    digests = []
+    for grey in (0, 1, 0):
+        Image.new("L", (4, 3), grey).save(tmp_path / "a.png")
+        digests.append(saliency_digest(str(tmp_path), IMAGE))
+    assert digests[0] == digests[2] != digests[1]

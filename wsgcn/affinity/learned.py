@@ -18,7 +18,7 @@ from wsgcn.sections import (
     NetworkTraining,
     Positive,
     Range,
-    Saliency,
+    SaliencyBesideCams,
     Section,
     Stride,
     backbone_module,
@@ -42,7 +42,7 @@ class Seeds(Section):
 
     stride: Positive
     crf: Crf
-    saliency: Saliency | None
+    saliency: SaliencyBesideCams | None
 
 
 class AffinityTraining(NetworkTraining):

@@ -19,7 +19,7 @@ from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import load_label_map, save_label_map
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Cams, SeedScores, load_record, save_record
-from wsgcn.store.saliency import load_saliency, saliency_file
+from wsgcn.store.saliency import load_saliency, saliency_digest
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class FromCams(PerImage[Result]):
         """CAMs and photograph, and its saliency map where there are some."""
         marks = [require_fingerprint(self.cams(image.id)), file_digest(Path(self.root) / image.photo)]
         saliency = self.kind.train.seeds.saliency
-        return [*marks, file_digest(saliency_file(saliency.folder, image))] if saliency else marks
+        return [*marks, saliency_digest(saliency.folder, image)] if saliency else marks
 
     def settings(self, image: ImageRecord) -> object:
         """Thresholds and CRF."""
@@ -87,7 +87,7 @@ class MakeSeeds(FromCams[NDArray[np.uint8]]):
         read = self.read(image)
         labels, saliency = self.kind.confident_labels(read.cams, read.rgb_u8), self.kind.train.seeds.saliency
         if saliency and read.saliency is not None:
-            labels = background_by_saliency(labels, read.cams, read.saliency, saliency.threshold)
+            labels = background_by_saliency(labels, read.cams, read.saliency, saliency.threshold, saliency.cam)
         class_ids = to_class_ids(labels, read.class_ids)
         return np.asarray(Image.fromarray(class_ids).resize(read.size[::-1], Image.Resampling.NEAREST))
 

@@ -107,14 +107,19 @@ class CamSource(TrainedKind):
         """
         raise NotImplementedError
 
+    @property
+    def compares(self) -> bool:
+        """Whether other training photographs decide the maps of one; only then is it asked for these, and with them."""
+        return False
+
     def company(self, image: ImageRecord, album: Album) -> list[str]:
-        """Other training photographs that decide the maps of one, by their ids; none, but for a kind that compares.
+        """These other photographs, by their ids.
 
         Args:
             image: the photograph.
             album: the training photographs by their classes.
         """
-        return []
+        raise NotImplementedError
 
     def record_in_company(
         self,
@@ -125,7 +130,7 @@ class CamSource(TrainedKind):
         class_names: Sequence[str],
         device: str,
     ) -> Cams:
-        """:meth:`record`, for a kind that compares the photograph with others.
+        """:meth:`record` for a kind that compares.
 
         Args:
             image: the photograph.
@@ -135,7 +140,7 @@ class CamSource(TrainedKind):
             class_names: of all C classes.
             device: where to compute.
         """
-        return self.record(image, photo, network, class_names, device)
+        raise NotImplementedError
 
     def record(
         self, image: ImageRecord, photo: Path, network: DigestedFile, class_names: Sequence[str], device: str

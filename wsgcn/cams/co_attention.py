@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from wsgcn.cams.grouped import GroupedCams
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from wsgcn.cams.album import Album
     from wsgcn.cams.co_attention_net import CoAttentionNet
     from wsgcn.cams.net import CamNet
-    from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
-    from wsgcn.store.records import Cams
     from wsgcn.training.descent import TrainingLoss
 
 
@@ -76,29 +73,18 @@ class CoAttention(GroupedCams):
 
         return [album.drawn(image_id, drawn(class_ids, generator), generator)]
 
+    @property
+    def compares(self) -> bool:
+        """Unless the maps are the photograph's own."""
+        return self.infer.maps == "common"
+
     def company(self, image: ImageRecord, album: Album) -> list[str]:
-        """References for each class, one class after the other, drawn by the photograph's id; none for own maps."""
+        """References for each class, one class after the other, drawn by the photograph's id."""
         from wsgcn.runtime.seeds import generator_for
 
-        if self.infer.maps == "own":
-            return []
         generator = generator_for(0, "company", image.id)
         wanted = [one for one in image.class_ids for _ in range(self.infer.references)]
         return [album.drawn(image.id, one, generator) for one in wanted]
-
-    def record_in_company(
-        self,
-        image: ImageRecord,
-        photo: Path,
-        company: Sequence[Path],
-        network: DigestedFile,
-        class_names: Sequence[str],
-        device: str,
-    ) -> Cams:
-        """The photograph's own maps, or the common ones."""
-        if self.infer.maps == "own":
-            return self.record(image, photo, network, class_names, device)
-        return super().record_in_company(image, photo, company, network, class_names, device)
 
     def activations(
         self, net: CamNet, photos: Sequence[NDArray[np.uint8]], class_ids: Sequence[int], device: str

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from wsgcn.cams.co_attention_net import CoAttentionNet
 from wsgcn.cams.fit import ClassifierLoss
+from wsgcn.training.distributed import shared_sum
 from wsgcn.training.optimiser import ParameterGroup
 from wsgcn.training.tags import multi_label_loss
 
@@ -70,8 +71,8 @@ class CoAttentionLoss(ClassifierLoss):
         return multi_label_loss(logits, target.repeat(len(pair), 1))
 
     def _alone(self, rest: Tensor, target: Tensor) -> Tensor:
-        """Only where any photograph of the batch has a class for itself, as published."""
-        wanted = (target.sum() > 0).float()
+        """Only where any photograph of the whole batch has a class for itself, as published."""
+        wanted = (shared_sum(target.sum()) > 0).float()
         return multi_label_loss(self._common_logits(rest), target) * wanted
 
     def _common_logits(self, features: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ class GroupGraph(GroupedCams):
     train: GroupGraphTraining
 
     def settings(self, classes: int) -> dict[str, Any]:
-        """The classifier's, and the group's size."""
-        return super().settings(classes) | {"group": self.train.group}
+        """The classifier's, the group's size, and how often its photographs tell each other, also for the maps."""
+        return super().settings(classes) | {"group": self.train.group, "rounds": self.train.rounds}
 
     def network(self, classes: int, *, pretrained: bool) -> CamNet:
         """The classifier with the graph."""

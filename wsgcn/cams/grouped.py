@@ -65,6 +65,11 @@ class GroupedCams(LearnedCams):
         single = super().sample(class_ids, load, foreground_classes, to_input, trains)
         return CompanySample(single, class_ids, Album.of({one: class_ids[one] for one in trains}), self.others)
 
+    @property
+    def compares(self) -> bool:
+        """Yes."""
+        return True
+
     def company(self, image: ImageRecord, album: Album) -> list[str]:
         """As in the training, by the photograph's id and whatever the run's seed."""
         from wsgcn.runtime.seeds import generator_for

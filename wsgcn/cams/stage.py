@@ -97,9 +97,10 @@ class MakeCams(PerImage[Cams]):
 
     def compute(self, image: ImageRecord) -> Cams:
         """The maps, ``(K-1, h, w)``, and perhaps finer ones."""
-        return self.source.record_in_company(
-            image, self._photo(image), self._company(image), self.network, self.class_names, self.device
-        )
+        photo, others = self._photo(image), (self.network, self.class_names, self.device)
+        if self.source.compares:
+            return self.source.record_in_company(image, photo, self._company(image), *others)
+        return self.source.record(image, photo, *others)
 
     def save(self, path: Path, result: Cams, mark: str) -> None:
         """Write the arrays."""
@@ -109,6 +110,8 @@ class MakeCams(PerImage[Cams]):
         return Path(self.root) / image.photo
 
     def _company(self, image: ImageRecord) -> list[Path]:
+        if not self.source.compares:
+            return []
         album, images = _album(self.index, self.split)
         return [self._photo(images[one]) for one in self.source.company(image, album)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +34,18 @@ class Grid:
         """Rows and columns of pixels under the cells, those beyond the photograph too."""
         return (self.cells[0] * self.stride, self.cells[1] * self.stride) if self.stride else self.size
 
-    def pooled(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    def pooled(
+        self, maps: NDArray[np.float32], beyond: Literal["constant", "edge"] = "constant"
+    ) -> NDArray[np.float32]:
         """``(K, …)`` maps of any size on the grid, ``(K, *cells)``.
 
-        Maps of the photograph's size are averaged over whole cells, with 0 where these jut out, as PSA does; other
-        maps, and those for a stretched grid, are resized.
+        Maps of the photograph's size are averaged over whole cells. Where these jut out there is 0, as PSA has it, or
+        with ``edge`` the border goes on. Other maps, and those for a stretched grid, are resized.
         """
         if not self.stride or maps.shape[1:] != self.size:
             return resize_maps(maps, self.cells)
         below, beside = (whole - side for whole, side in zip(self.covered, self.size))
-        padded = np.pad(maps, ((0, 0), (0, below), (0, beside)))
+        padded = np.pad(maps, ((0, 0), (0, below), (0, beside)), mode=beyond)
         parts = padded.reshape(-1, self.cells[0], self.stride, self.cells[1], self.stride)
         return parts.mean(axis=(2, 4), dtype=np.float32)
 

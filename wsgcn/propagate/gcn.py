@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.base import Propagation, PropagationInput, Transition
-from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, Saliency, Section, Size
+from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, SaliencyBesideCams, Section, Size
 from wsgcn.vocabulary import LOSS_NAMES
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class PartialLabels(Section):
     confident_share: Fraction
     cam_floor: Fraction
     min_background: Fraction
-    saliency: Saliency | None
+    saliency: SaliencyBesideCams | None
 
 
 class GcnPropagation(Propagation):
@@ -70,7 +70,7 @@ class GcnPropagation(Propagation):
         return self
 
     @property
-    def saliency(self) -> Saliency | None:
+    def saliency(self) -> SaliencyBesideCams | None:
         """Those of the partial labels."""
         return self.partial_labels.saliency
 

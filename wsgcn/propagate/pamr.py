@@ -36,10 +36,11 @@ class Pamr(WithBackground):
         import torch
 
         from wsgcn.ops.pamr import pamr
+        from wsgcn.propagate.walk import required
         from wsgcn.store.records import Scores
 
-        assert one.rgb_u8 is not None  # reads_photo
-        colours = torch.from_numpy(one.rgb_u8).permute(2, 0, 1)[None].float() / 255  # (h, w, 3) -> (1, 3, h, w)
+        rgb_u8 = torch.from_numpy(required(one.rgb_u8))
+        colours = rgb_u8.permute(2, 0, 1)[None].float() / 255  # (h, w, 3) -> (1, 3, h, w)
         masks = torch.from_numpy(self.with_background(one.cams))[None]
         refined = pamr(colours, masks, self.dilations, self.iterations)[0].numpy()
         return Scores.not_learned(one.class_ids, refined)

@@ -41,7 +41,7 @@ def partial_labels(
     labels = confident_labels(cams, low, high, params)
     if params.saliency is None or saliency is None:
         return labels
-    return background_by_saliency(labels, cams, saliency, params.saliency.threshold)
+    return background_by_saliency(labels, cams, saliency, params.saliency.threshold, params.saliency.cam)
 
 
 def confident_labels(

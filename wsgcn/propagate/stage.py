@@ -23,7 +23,7 @@ from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
-from wsgcn.store.saliency import load_saliency, saliency_file
+from wsgcn.store.saliency import load_saliency, saliency_digest
 from wsgcn.vocabulary import BACKGROUND
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class MakeScores(PerImage[Scores]):
         if self.kind.reads_photo:
             marks.append(file_digest(Path(self.root) / image.photo))
         if self.kind.saliency:
-            marks.append(file_digest(saliency_file(self.kind.saliency.folder, image)))
+            marks.append(saliency_digest(self.kind.saliency.folder, image))
         return marks
 
     def settings(self, image: ImageRecord) -> object:
@@ -153,7 +153,7 @@ class MakeScores(PerImage[Scores]):
             affinity=affinity,
             rgb_u8=grid.colours(load_photo(Path(self.root) / image.photo)) if self.kind.reads_photo else None,
             seed=seed_for(self.run_seed, self.method, image.id),
-            saliency=None if saliency is None else grid.pooled(saliency[None])[0],
+            saliency=None if saliency is None else grid.pooled(saliency[None], "edge")[0],
         )
 
     def _arrays(self, stage: str, image: ImageRecord) -> Path:

@@ -15,7 +15,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """Of photographs, in lower case."""
 
 _EXIF_ORIENTATION = 0x0112
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for a truncated, damaged or absurdly large picture."""
 
 
@@ -33,7 +33,7 @@ def load_photo(path: Path) -> NDArray[np.uint8]:
             upright = ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} is no whole picture ({error}): replace it or take it from the split list") from error
     if upright.mode.startswith("I") or upright.mode == "F":
         return _from_deep_grey(np.asarray(upright))
@@ -68,7 +68,7 @@ def _header(path: Path) -> tuple[int, int, int]:
             return *image.size, turn
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
 
 

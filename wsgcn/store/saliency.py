@@ -9,13 +9,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsgcn.errors import DataError
+from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.paths import in_project
+from wsgcn.store.photos import UNREADABLE
 
 
 def saliency_file(folder: str, image: ImageRecord) -> Path:
     """The map of a photograph: a PNG of 8 bits of grey, 255 = stands out most."""
     return in_project(folder) / f"{image.id}.png"
+
+
+def saliency_digest(folder: str, image: ImageRecord) -> str:
+    """Digest of a photograph's map.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    path = saliency_file(folder, image)
+    if not path.exists():
+        raise _missing(path, folder)
+    return file_digest(path)
 
 
 def load_saliency(folder: str, image: ImageRecord) -> NDArray[np.float32]:
@@ -38,10 +52,14 @@ def load_saliency(folder: str, image: ImageRecord) -> NDArray[np.float32]:
                 raise DataError(f"mode {png.mode}, not 8 bits of grey")
             grey = np.array(png)
     except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except (OSError, ValueError, SyntaxError, DataError) as error:
-        raise DataError(f"{path} is no saliency map ({error})") from error
+        raise _missing(path, folder) from None
+    except (*UNREADABLE, DataError) as error:
+        raise DataError(f"{path} is no saliency map ({error}): save it as a PNG of 8-bit grey") from error
     if grey.shape != (image.height, image.width):
         found = f"{grey.shape[1]} x {grey.shape[0]} pixels"
         raise DataError(f"{path} is {found}, but its photograph is {image.width} x {image.height}: replace it")
     return np.asarray(grey / 255, dtype=np.float32)
+
+
+def _missing(path: Path, folder: str) -> DataError:
+    return DataError(f"{path} is missing: make it, or set saliency: null where params.yaml has folder: {folder}")

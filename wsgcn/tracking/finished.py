@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wsgcn.params import Params
 
 PLACEHOLDERS = ("propagation", "segtrain")
-"""Stands in a parameter's name for the entry of section ``propagate`` that a run's method uses."""
+"""Sections whose entry of a run's method a name in braces stands for."""
 
 
 class FinishedRun(NamedTuple):

@@ -6,6 +6,15 @@ import torch
 from torch import Tensor, distributed
 
 
+def shared_sum(value: Tensor) -> Tensor:
+    """A process's value, of any shape, added up over all processes."""
+    if not distributed.is_initialized():
+        return value
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total
+
+
 def shared_count(count: Tensor) -> Tensor:
     """What to divide a process's sum by, so that the mean of the processes' quotients is the mean over all of them.
 
@@ -18,11 +27,8 @@ def shared_count(count: Tensor) -> Tensor:
     Returns:
         The count over all processes, at least 1, divided by the number of processes.
     """
-    if not distributed.is_initialized():
-        return count.clamp(min=1)
-    total = count.clone()
-    distributed.all_reduce(total)
-    return total.clamp(min=1) / distributed.get_world_size()
+    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    return shared_sum(count).clamp(min=1) / processes
 
 
 def shared_mean(costs: Tensor) -> Tensor:
