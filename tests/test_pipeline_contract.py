@@ -225,12 +225,12 @@ class Recorder:
         self._seen.add(path)
         return value
 
-    def model_dump(self, *, mode="python", include=None, exclude=frozenset()):
+    def model_dump(self, *, mode="python", include=None, exclude=frozenset(), context=None):
         """As pydantic's; every value that is not left out counts as read."""
         names = set(type(self._section).model_fields if include is None else include) - set(exclude or ())
         content = self._section.model_dump(mode="json", include=names)
         self._seen.update(_leaves(content, self._path) if content else ())
-        return self._section.model_dump(mode=mode, include=names)
+        return self._section.model_dump(mode=mode, include=names, context=context)
 
     def __eq__(self, other):
         return isinstance(other, Section) and self._section == getattr(other, "_section", other)
