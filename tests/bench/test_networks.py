@@ -59,6 +59,15 @@ class OwnAffinity(AffinityKind):
     train: None
 
 
+OTHERS = {
+    **{f"cams.{name}": "resnet-38" for name in ("seam", "sc-cam", "weighted")},
+    **{f"cams.{name}": "resnet-50-irnet" for name in ("mcis", "group")},
+    **{f"segtrain.{name}": "resnet-38" for name in ("single-stage", "rrm")},
+    "segtrain.dsrg": "resnet-101-imagenet",
+}
+"""Backbones of the systems that the paper compares itself with."""
+
+
 def test_every_entry_that_trains_a_network_has_one(voc12):
     psa = voc12.cams["psa"]
     more = {
@@ -74,6 +83,7 @@ def test_every_entry_that_trains_a_network_has_one(voc12):
         "affinity.affinitynet": "resnet-38",
         "affinity.affinitynet-seam": "resnet-38",
         "segtrain.deeplab": "resnet-101-imagenet",
+        **OTHERS,
     }
     assert pickle.loads(pickle.dumps(found)).keys() == found.keys()  # noqa: S301
 
@@ -167,10 +177,24 @@ def test_all_convolutions_of_the_network_from_mscoco_learn(voc12):
 def test_pass_gives_every_parameter_that_learns_a_gradient(what, tiny_params):
     network = entry_networks(tiny_params)[what]
     loss = network.build(SIZE)
-    x, target = torch.randn(2, 3, *SIZE), torch.stack([network.target(SIZE)] * 2)
-    loss(x, target).backward()
+    loss(torch.randn(2, 3, *SIZE), *_twice(network.target(SIZE))).backward()
     silent = [name for name, one in loss.named_parameters() if one.requires_grad and one.grad is None]
     assert silent == []
+    assert any(one.grad is not None and one.grad.abs().max() > 0 for one in loss.parameters())
+
+
+def _twice(parts):
+    return [torch.stack([part] * 2) for part in parts]
+
+
+@pytest.mark.usefixtures("sizes")
+@pytest.mark.parametrize("what", OTHERS)
+def test_the_networks_of_other_systems_take_what_is_made_up_for_them(what, voc12):
+    network = entry_networks(voc12)[what]
+    loss = network.build(SIZE)
+    value = loss(torch.randn(2, 3, *SIZE), *_twice(network.target(SIZE)))
+    value.backward()
+    assert value.isfinite()
     assert any(one.grad is not None and one.grad.abs().max() > 0 for one in loss.parameters())
 
 
@@ -243,8 +267,8 @@ def test_ten_steps_at_full_size_lower_the_loss_on_four_photographs(what, values,
     size = (192, 192)
     torch.manual_seed(0)
     loss = network.build(size)
-    target = torch.stack([network.target(size)] * 4)
+    targets = [torch.stack([part] * 4) for part in network.target(size)]
     fabric = Fabric(accelerator="cpu", devices=1)
-    descent = Descent(loss, loss.params, fabric=fabric, steps=10, section=what)
-    losses = [descent.update([(x, target)]).loss for _ in range(10)]
+    descent = Descent(loss, network.params, fabric=fabric, steps=10, section=what)
+    losses = [descent.update([(x, *targets)]).loss for _ in range(10)]
     assert max(losses[-3:]) < losses[0]

@@ -82,12 +82,12 @@ class ShortTraining:
         """The call that makes one batch in this thread alone."""
         return self._samples
 
-    def sample(self, photo: Path, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, photo: Path, generator: torch.Generator) -> tuple[Tensor, ...]:
         """A crop of a photograph with labels of its size, and what the network is to learn of it."""
         rgb_u8, to_input = load_photo(photo), backbone_class(self.network.params.backbone).to_input
         labels = np.zeros(rgb_u8.shape[:2], np.uint8)
         crop, _ = random_crop(rgb_u8, labels, self.network.params.crop, (1, 1), generator, to_input)
-        return crop, self.network.target(self.size)
+        return crop, *self.network.target(self.size)
 
     def _training(self, loss: TrainingLoss, unfinished: Path) -> Training[Path]:
         return Training(
@@ -103,7 +103,7 @@ class ShortTraining:
             unfinished=unfinished,
         )
 
-    def _samples(self) -> list[tuple[Tensor, Tensor]]:
+    def _samples(self) -> list[tuple[Tensor, ...]]:
         photos = itertools.islice(itertools.cycle(self.photos), self.network.params.batch)
         return [self.sample(photo, torch.Generator().manual_seed(0)) for photo in photos]
 
