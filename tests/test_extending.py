@@ -357,7 +357,7 @@ def runs_in_mlflow(project: Path) -> set[str]:
 def demo(tmp_path_factory):
     """A copy of the repository that has run with the shipped methods; no DeepLab starts from a classifier."""
     folder = copied(tmp_path_factory.mktemp("by_dvc") / "demo")
-    content = chain.shrunk(merged(real_content(), {"segtrain": {"weights": None}}))
+    content = chain.shrunk(merged(real_content(), {"segtrain": {"deeplab": {"weights": None}}}))
     write_yaml(folder, content)
     everything = members(content, set(content["variants"]), set(content["methods"]))
     assert repro(folder, folder) == {"code", "dataset", "report", *everything}
