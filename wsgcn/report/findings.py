@@ -54,7 +54,8 @@ def _best(results: Sequence[MethodResult]) -> list[str]:
         known = [(value, one.name) for one in results if (value := one.number(metric)) is not None]
         if len(known) > 1:
             best = percent(max(known)[0])
-            names = " and ".join(name for value, name in known if percent(value) == best)
+            *others, last = [name for value, name in known if percent(value) == best]
+            names = f"{', '.join(others)} and {last}" if others else last
             sentences.append(f"The best {what} after the CRF: {names}, {best} % mIoU.")
     return sentences
 
