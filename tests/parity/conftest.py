@@ -20,9 +20,15 @@ def theirs(monkeypatch):
         return importlib.import_module(module)
 
     yield load
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(PUBLIC)):
-            del sys.modules[name]
+    for name in [name for name, module in sys.modules.items() if _is_public(module)]:
+        del sys.modules[name]
+
+
+def _is_public(module: ModuleType) -> bool:
+    """A folder without __init__.py has no file, but places, which another project's folder of that name would get."""
+    known = vars(module)
+    places = [known.get("__file__"), *(known.get("__path__") or ())]
+    return any(str(place).startswith(str(PUBLIC)) for place in places)
 
 
 @pytest.fixture

@@ -104,6 +104,6 @@ def test_deeplab_imagenet_groups_convolutions_with_layer_in_their_names():
     resnet.aspp = nn.ModuleList(nn.Conv2d(8, 21, 3) for _ in range(4))
     counts = [len(list(scope["get_params"](resnet, key))) for key in ("1x", "10x", "20x")]
     assert counts == [103, 4, 4]
-    assert sum(counts) == LEARNING["segtrain"][1]
+    assert sum(counts) == LEARNING["segtrain.deeplab"][1]
     caffe = public_module("deeplab-voc")
     assert [len(list(scope["get_params"](caffe, key))) for key in ("1x", "10x", "20x")] == [104, 4, 4]
