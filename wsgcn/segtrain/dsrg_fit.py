@@ -33,14 +33,15 @@ QUOTIENT = 20.0
 class GrowingLoss(NetworkLoss):
     """Seeds of a photograph grow by what the network says of it now, and teach it; both start anew at each update."""
 
+    params: Dsrg
+
     def __init__(self, network: DeepLabV2, params: Dsrg):
         super().__init__(network, params)
-        self._params = params
 
     def forward(self, photos: Tensor, seeds: Tensor, inside: Tensor, shown: Tensor) -> Tensor:
         """Sum of both losses of a batch of :class:`~wsgcn.segtrain.sample.TaggedSample`; around it nothing grows."""
         probs = floored_softmax(self.logits(photos))
-        size, params = (probs.shape[2], probs.shape[3]), self._params
+        size, params = (probs.shape[2], probs.shape[3]), self.params
         colours = self.network.backbone.to_rgb_u8(photos)
         refined = refined_probs(probs, colours, params.crf, params.softmax, params.output_stride)
         there = refined * cell_labels(inside, size)[:, None]

@@ -27,12 +27,13 @@ class NetworkLoss(TrainingLoss):
 
     Attributes:
         network: in training, but for its frozen norms.
+        params: of the training; a kind narrows their type.
     """
 
     def __init__(self, network: DeepLabV2, params: SegmentationTraining):
         super().__init__()
         self.network = network.train()
-        self._shared = params
+        self.params = params
         freeze_norms(network, params.freeze_norm)
 
     def classification_layer(self) -> nn.Conv2d | None:
@@ -41,7 +42,7 @@ class NetworkLoss(TrainingLoss):
 
     def groups(self) -> list[ParameterGroup]:
         """See :func:`parameter_groups`."""
-        return parameter_groups(self.network, self._shared)
+        return parameter_groups(self.network, self.params)
 
     def logits(self, photos: Tensor) -> Tensor:
         """``(B, 3, H, W)`` photographs to ``(B, C, h, w)`` logits, by which :meth:`counts` measures."""
@@ -75,17 +76,18 @@ class NetworkLoss(TrainingLoss):
 class SegmentationLoss(NetworkLoss):
     """The loss of section 4.1: at every scale and for their maximum."""
 
+    params: DeepLab
+
     def __init__(self, network: DeepLabV2, params: DeepLab):
         super().__init__(network, params)
-        self._scales = params.input_scales
 
     def forward(self, photos: Tensor, labels: Tensor) -> Tensor:
         """Loss of ``(B, 3, H, W)`` photographs and ``(B, H, W)`` uint8 labels."""
-        return segmentation_loss(multi_scale_logits(self.network, photos, self._scales), labels)
+        return segmentation_loss(multi_scale_logits(self.network, photos, self.params.input_scales), labels)
 
     def logits(self, photos: Tensor) -> Tensor:
         """The maximum over the scales."""
-        return multi_scale_logits(self.network, photos, self._scales)[-1]
+        return multi_scale_logits(self.network, photos, self.params.input_scales)[-1]
 
 
 def parameter_groups(network: DeepLabV2, params: SegmentationTraining) -> list[ParameterGroup]:
@@ -123,7 +125,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def cell_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """``(B, H, W)`` labels at the logits' resolution, ``(B, *size)`` int64."""
+    """``(B, H, W)`` labels at another resolution, ``(B, *size)`` int64."""
     # "nearest" would take the label at a cell's corner, "nearest-exact" takes the one at its centre.
     cells = functional.interpolate(labels[:, None].float(), size=list(size), mode="nearest-exact")
     return cells[:, 0].long()  # (B, 1, h, w) -> (B, h, w)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from wsgcn.nets.deeplab import DeepLabV2
 from wsgcn.ops.dense_energy import dense_energy
 from wsgcn.ops.resize import downscale_rgb, grid_size, resized, to_class_ids
-from wsgcn.segtrain.fit import NetworkLoss
+from wsgcn.segtrain.fit import NetworkLoss, cell_labels
 from wsgcn.segtrain.reliable import reliable_labels
 from wsgcn.training.distributed import shared_count, shared_mean
 from wsgcn.training.optimiser import ParameterGroup
@@ -35,9 +35,10 @@ class RrmLoss(NetworkLoss):
     (AAAI 2020), and its public code.
     """
 
+    params: Rrm
+
     def __init__(self, network: DeepLabV2, params: Rrm):
         super().__init__(network, params)
-        self.params = params
         self.dropout = nn.Dropout2d(params.dropout)
         self.classifier = nn.Conv2d(network.backbone.channels[-1], network.classes - 1, 1, bias=False)
         nn.init.xavier_uniform_(self.classifier.weight)
@@ -80,8 +81,7 @@ class RrmLoss(NetworkLoss):
         found = torch.from_numpy(
             np.stack([self._labelled(*one) for one in zip(cams, rgb_u8, (shown > 0).cpu().numpy())])
         )
-        found = functional.interpolate(found[:, None].float(), size=labels.shape[1:], mode="nearest-exact")[:, 0]
-        return torch.where(inside, found.to(labels), IGNORE)
+        return torch.where(inside, cell_labels(found, labels.shape[1:]).to(labels), IGNORE)
 
     def _labelled(
         self, cams: NDArray[np.float32], rgb_u8: NDArray[np.uint8], shown: NDArray[np.bool_]

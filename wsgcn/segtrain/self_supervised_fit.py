@@ -39,9 +39,10 @@ class SelfSupervisedLoss(NetworkLoss):
     Source: Araslanov and Roth, "Single-Stage Semantic Segmentation from Image Labels" (CVPR 2020), and its public code.
     """
 
+    params: SelfSupervised
+
     def __init__(self, network: DeepLabV2, params: SelfSupervised):
         super().__init__(network, params)
-        self.params = params
         channels = network.backbone.channels
         self.gate = StochasticGate(channels[SHALLOW], channels[DEEP], params.gate.width, params.gate.rate)
         self.own = params.pretrain == 0
