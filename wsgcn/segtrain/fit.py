@@ -49,19 +49,9 @@ class NetworkLoss(TrainingLoss):
         return cast("Tensor", self.network(photos))
 
     def counts(self, batch: Sequence[Tensor]) -> Tensor:
-        """``(C, 3)``: labelled cells of each class, how many of them are right, and their costs.
-
-        Args:
-            batch: photographs, labels, and whatever a kind has besides.
-        """
+        """See :func:`label_counts`; a batch is photographs, labels, and whatever a kind has besides."""
         photos, labels = batch[:2]
-        logits = self.logits(photos).float()
-        targets = cell_labels(labels, logits.shape[-2:])
-        there = targets != IGNORE
-        costs = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
-        shown = functional.one_hot(targets[there], logits.shape[1]).double()  # (cells, C)
-        right = (logits.argmax(1) == targets)[there].double()
-        return torch.stack([shown.sum(0), right @ shown, costs[there].double() @ shown], dim=1)
+        return label_counts(self.logits(photos), labels)
 
     def measured(self, counts: Tensor) -> Measured:
         """The mean cross-entropy of the cells, and the mean over the classes of their share of right cells.
@@ -122,6 +112,22 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     total = functional.cross_entropy(logits.float(), targets, ignore_index=IGNORE, reduction="sum")
     # PyTorch's own mean over no cell is 0 / 0.
     return total / shared_count((targets != IGNORE).sum())
+
+
+def label_counts(logits: Tensor, labels: Tensor) -> Tensor:
+    """``(C, 3)``: labelled cells of each class, how many of them are right, and their costs.
+
+    Args:
+        logits: ``(B, C, h, w)``.
+        labels: ``(B, H, W)`` uint8 class ids, 255 = unlabelled, of any size.
+    """
+    logits = logits.float()
+    targets = cell_labels(labels, logits.shape[-2:])
+    there = targets != IGNORE
+    costs = functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
+    shown = functional.one_hot(targets[there], logits.shape[1]).double()  # (cells, C)
+    right = (logits.argmax(1) == targets)[there].double()
+    return torch.stack([shown.sum(0), right @ shown, costs[there].double() @ shown], dim=1)
 
 
 def cell_labels(labels: Tensor, size: Sequence[int]) -> Tensor:

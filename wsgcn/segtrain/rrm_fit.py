@@ -14,7 +14,7 @@ from torch.nn import functional
 from wsgcn.nets.deeplab import DeepLabV2
 from wsgcn.ops.dense_energy import dense_energy
 from wsgcn.ops.resize import downscale_rgb, grid_size, resized, to_class_ids
-from wsgcn.segtrain.fit import NetworkLoss, cell_labels
+from wsgcn.segtrain.fit import NetworkLoss, cell_labels, label_counts
 from wsgcn.segtrain.reliable import reliable_labels
 from wsgcn.training.distributed import shared_count, shared_mean
 from wsgcn.training.optimiser import ParameterGroup
@@ -70,7 +70,7 @@ class RrmLoss(NetworkLoss):
         """Those of the network by the labels that teach it."""
         photos, labels, inside, shown = batch
         features = self.network.backbone(photos)[-1]
-        return super().counts([photos, self._targets(features, photos, labels, inside, shown)])
+        return label_counts(self.network.aspp(features), self._targets(features, photos, labels, inside, shown))
 
     def _targets(self, features: Tensor, photos: Tensor, labels: Tensor, inside: Tensor, shown: Tensor) -> Tensor:
         """``(B, H, W)`` uint8 class ids, 255 = not reliable: the method's, or those of the live maps."""
