@@ -27,17 +27,8 @@ from wsgcn.methods import FIRST_ROUND, Method, MethodNames, Variant, VariantName
 from wsgcn.mistakes import explain
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
-from wsgcn.sections import (
-    Count,
-    Kind,
-    Name,
-    NetworkTraining,
-    OneOf,
-    Positive,
-    Precision,
-    Section,
-    Size,
-)
+from wsgcn.ranges import Between, Seed, Size
+from wsgcn.sections import Kind, Name, NetworkTraining, OneOf, Precision, Section
 from wsgcn.segtrain.base import SegmentationTraining
 from wsgcn.segtrain.kinds import KINDS as SEGMENTATION_TRAININGS
 
@@ -47,11 +38,11 @@ NotEmpty = Field(min_length=1)
 class Runtime(Section):
     """Seed, devices, precision, worker processes, and where finished work is kept."""
 
-    seed: Count
+    seed: Seed
     device: str
-    devices: Positive
+    devices: Annotated[int, Between(1, 64)]
     precision: Literal["auto", Precision]
-    workers: Count
+    workers: Annotated[int, Between(0, 1024)]
     store: str
     store_gb: Size
 

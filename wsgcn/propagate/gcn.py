@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.base import Propagation, PropagationInput, Transition
-from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, SaliencyBesideCams, Section, Size
+from wsgcn.ranges import BelowOne, Between, Exponent, Factor, Fraction, Rate, Size, WalkSteps, Width
+from wsgcn.sections import Crf, SaliencyBesideCams, Section
 from wsgcn.vocabulary import LOSS_NAMES
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class PartialLabels(Section):
 
     scores: Literal["cams", "walk"]
     cut: BelowOne
-    alphas: tuple[Size, Size]
+    alphas: tuple[Exponent, Exponent]
     crf: Crf
     min_prob: Fraction
     confident_share: Fraction
@@ -43,23 +44,23 @@ class GcnPropagation(Propagation):
 
     kind: Literal["gcn"]
     objective: Literal["paper", "reference"]
-    affinity_power: Size
+    affinity_power: Exponent
     normalisation: Literal["row", "symmetric", "none"]
     walk: Transition
-    graph_steps: Count
-    feature_steps: Count
-    hidden: Positive
+    graph_steps: WalkSteps
+    feature_steps: WalkSteps
+    hidden: Width
     bias: bool
     dropout: BelowOne
-    steps: Positive
-    lr: Size
+    steps: Annotated[int, Between(1, 100_000)]
+    lr: Rate
     weight_decay: Factor
     entropy_weight: Factor
     laplacian_weight: Factor
     colour_variance: Size
     distance_variance: Size
     colour_scale: Size
-    window: Annotated[int, Field(ge=1)]
+    window: Annotated[int, Between(1, 31)]
     upsampling: Literal["probabilities", "log-probabilities"]
     partial_labels: PartialLabels
 
