@@ -163,6 +163,12 @@ class Params(Section):
                     yield f"{room}.{name}.train", entry.train
         yield from ((f"segtrain.{name}", entry) for name, entry in self.segtrain.items())
 
+    @property
+    def segmentation(self) -> dict[str, Any]:
+        """How photographs are segmented, as JSON knows it: section ``evaluate``'s, and how large they may be."""
+        sizes = {"max_megapixels": self.dataset.max_megapixels, "work_megapixels": self.dataset.work_megapixels}
+        return self.evaluate.segmentation | sizes
+
     def outside(self) -> set[str]:
         """Files and folders of the user that this names: the dataset, masks, weights."""
         rooms = (self.cams, self.affinity, self.propagate, self.crf, self.segtrain)

@@ -74,5 +74,7 @@ Iterations = Annotated[int, Between(0, 100)]
 Deviation = Annotated[float, Between(0.5, 10_000)]
 """Standard deviation of a dense CRF's kernel, in pixels or grey levels: below 0.5 it reaches no neighbour. At 1e-4
 native code takes places of a photograph for one another, at 1e-6 it aborts."""
+Megapixels = Annotated[float, Between(0.001, 178)]
+"""Pillow refuses what is larger."""
 WalkSteps = Annotated[int, Between(0, 4096)]
 """Sparse products; a walk of IRNet's or PSA's has 256, and one of thousands has forgotten where it began."""

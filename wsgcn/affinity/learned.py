@@ -125,7 +125,7 @@ class LearnedAffinity(AffinityKind):
         """Graph and node features of one photograph by the network."""
         from wsgcn.affinity.infer import affinity_of_photo, load_network
 
-        return affinity_of_photo(self, load_network(self, network, device), photo, device)
+        return affinity_of_photo(self, load_network(self, network, device), photo, device, image.shrunk)
 
     def features(self, net: AffinityNetwork, x: Tensor) -> Tensor:
         """What decides the affinities, ``(B, F, h, w)``, of ``(B, 3, H, W)`` normalised photographs.

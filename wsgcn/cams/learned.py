@@ -160,6 +160,5 @@ class LearnedCams(CamSource):
         from wsgcn.store.records import Cams
 
         net = load_cam_net(self, len(class_names), network, device)
-        return Cams(
-            np.array(image.class_ids, dtype=np.int64), *photo_maps(net, photo, image.class_ids, self.infer, device)
-        )
+        maps = photo_maps(net, photo, image.class_ids, self.infer, device, image.shrunk)
+        return Cams(np.array(image.class_ids, dtype=np.int64), *maps)

@@ -88,4 +88,4 @@ class Segmenter(CamSource):
         from wsgcn.cams.segment import load_segmenter, photo_maps
 
         net = load_segmenter(network, len(class_names), device)
-        return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride)
+        return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride, image.shrunk)

@@ -21,9 +21,14 @@ class DenseCrf(Refinement, Crf):
     stride: Cell
 
     def labels(
-        self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8], logarithmic: bool
+        self,
+        class_ids: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        rgb_u8: NDArray[np.uint8],
+        logarithmic: bool,
+        size: tuple[int, int],
     ) -> NDArray[np.uint8]:
         """The class of the highest probability after the CRF."""
         from wsgcn.crf.refine import refine
 
-        return refine(class_ids, scores, rgb_u8, self, logarithmic)
+        return refine(class_ids, scores, rgb_u8, self, logarithmic, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -89,8 +90,8 @@ class GcnPropagation(Propagation):
         if device == "cpu":
             return super().together(images, device)
         groups: list[list[ImageRecord]] = []
-        for image in sorted(images, key=lambda image: image.height * image.width, reverse=True):
-            if groups and (len(groups[-1]) + 1) * groups[-1][0].height * groups[-1][0].width <= GPU_PIXELS:
+        for image in sorted(images, key=lambda image: math.prod(image.seen), reverse=True):
+            if groups and (len(groups[-1]) + 1) * math.prod(groups[-1][0].seen) <= GPU_PIXELS:
                 groups[-1].append(image)
             else:
                 groups.append([image])
