@@ -77,6 +77,10 @@ def changed(params: Params, values: Mapping[str, Any]) -> Params:
     return parse_params(content, "test")
 
 
+DATASET_KEYS = ("train_split", "score_split", "val_split", "max_megapixels", "work_megapixels")
+"""Of section ``dataset``, what every kind has besides its name and classes."""
+
+
 @pytest.fixture
 def tiny_params(tiny_voc: Path, tmp_path: Path) -> Params:
     """The real ``params.yaml`` for ``tiny_voc``, made small by ``chain.shrunk``, with its own store."""
@@ -88,7 +92,7 @@ def tiny_params(tiny_voc: Path, tmp_path: Path) -> Params:
         "name": "tiny",
         "root": str(tiny_voc),
         "classes": TINY_CLASSES,
-        **{key: content["dataset"][key] for key in ("train_split", "score_split", "val_split")},
+        **{key: content["dataset"][key] for key in DATASET_KEYS},
     }
     content = chain.shrunk(content, tmp_path / "store")
     for entry in (*content["cams"].values(), *content["affinity"].values()):

@@ -6,6 +6,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
+from wsgcn.ranges import RANGE
 from wsgcn.sections import KEYS
 
 _KIND_AT = {"dataset": 1, "cams": 2, "affinity": 2, "propagate": 2, "crf": 2, "segtrain": 2}
@@ -48,6 +49,8 @@ def explain(problem: Any) -> str:
         return f"{said}, known are {context['known']}"
     if kind == "value_error":
         return f"{where}: {context['error']}".removeprefix(": ")
+    if kind == RANGE:
+        return f"{where}: must be {context['range']}, not {reprlib.repr(given)}"
     must = f"must {_MUST[kind]}" if kind in _MUST else problem["msg"].replace("Input should", "must")
     return f"{where}: {must}, not {reprlib.repr(given)}".removeprefix(": ")
 

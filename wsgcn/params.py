@@ -27,17 +27,8 @@ from wsgcn.methods import FIRST_ROUND, Method, MethodNames, Variant, VariantName
 from wsgcn.mistakes import explain
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
-from wsgcn.sections import (
-    Count,
-    Kind,
-    Name,
-    NetworkTraining,
-    OneOf,
-    Positive,
-    Precision,
-    Section,
-    Size,
-)
+from wsgcn.ranges import Between, Seed, Size
+from wsgcn.sections import Kind, Name, NetworkTraining, OneOf, Precision, Section
 from wsgcn.segtrain.base import SegmentationTraining
 from wsgcn.segtrain.kinds import KINDS as SEGMENTATION_TRAININGS
 
@@ -47,11 +38,11 @@ NotEmpty = Field(min_length=1)
 class Runtime(Section):
     """Seed, devices, precision, worker processes, and where finished work is kept."""
 
-    seed: Count
+    seed: Seed
     device: str
-    devices: Positive
+    devices: Annotated[int, Between(1, 64)]
     precision: Literal["auto", Precision]
-    workers: Count
+    workers: Annotated[int, Between(0, 1024)]
     store: str
     store_gb: Size
 
@@ -171,6 +162,12 @@ class Params(Section):
                 if isinstance(entry.train, NetworkTraining):
                     yield f"{room}.{name}.train", entry.train
         yield from ((f"segtrain.{name}", entry) for name, entry in self.segtrain.items())
+
+    @property
+    def segmentation(self) -> dict[str, Any]:
+        """How photographs are segmented, as JSON knows it: section ``evaluate``'s, and how large they may be."""
+        sizes = {"max_megapixels": self.dataset.max_megapixels, "work_megapixels": self.dataset.work_megapixels}
+        return self.evaluate.segmentation | sizes
 
     def outside(self) -> set[str]:
         """Files and folders of the user that this names: the dataset, masks, weights."""

@@ -15,15 +15,18 @@ from PIL import Image, PngImagePlugin
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
 from wsgcn.nets.prediction import labels_of, processes_on
+from wsgcn.ops.grid import at_cells
 from wsgcn.ops.panels import draw_panel, find_legend, label_overlay
 from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.memory import worker_memory
 from wsgcn.runtime.workers import EachImage, map_images
 from wsgcn.sections import Crf
 from wsgcn.store.code import code_version
 from wsgcn.store.files import read_table, write_atomic, write_table
 from wsgcn.store.fingerprints import DigestedFile, file_digest, fingerprint, read_fingerprint
 from wsgcn.store.label_maps import FINGERPRINT, save_label_map
-from wsgcn.store.photos import find_photographs, load_photo, photo_id
+from wsgcn.store.limits import MEGA
+from wsgcn.store.photos import find_photographs, load_bounded, photo_id
 
 if TYPE_CHECKING:
     from wsgcn.sections import SegMerge
@@ -43,6 +46,8 @@ class Model:
         flip: average over the photograph and its mirror image.
         merge: of the scales.
         crf: numbers of the dense CRF; None = no CRF.
+        max_megapixels: a larger photograph is refused; None = none is.
+        work_megapixels: a larger photograph is shrunk to these for the network; None = none is.
     """
 
     checkpoint: Path
@@ -51,6 +56,8 @@ class Model:
     flip: bool
     merge: SegMerge
     crf: Crf | None
+    max_megapixels: float | None = None
+    work_megapixels: float | None = None
 
 
 def model_of(checkpoint: Path, classes: Sequence[str], settings: Mapping[str, Any], crf: bool) -> Model:
@@ -59,7 +66,8 @@ def model_of(checkpoint: Path, classes: Sequence[str], settings: Mapping[str, An
     Args:
         checkpoint: file of the network.
         classes: their names, background first.
-        settings: ``scales``, ``flip``, ``merge`` and ``crf``.
+        settings: ``scales``, ``flip``, ``merge`` and ``crf``; where there are such bounds, ``max_megapixels`` and
+            ``work_megapixels``.
         crf: labels are those after the CRF.
 
     Raises:
@@ -68,7 +76,8 @@ def model_of(checkpoint: Path, classes: Sequence[str], settings: Mapping[str, An
     try:
         refined = Crf(**settings["crf"]) if crf else None
         scales = tuple(map(float, settings["scales"]))
-        return Model(checkpoint, tuple(classes), scales, settings["flip"], settings["merge"], refined)
+        sizes = (settings.get("max_megapixels"), settings.get("work_megapixels"))
+        return Model(checkpoint, tuple(classes), scales, settings["flip"], settings["merge"], refined, *sizes)
     except (TypeError, ValueError) as error:
         raise DataError(f"{checkpoint} has settings of another version: {' '.join(str(error).split())}") from error
 
@@ -115,16 +124,16 @@ class PredictPhoto:
         for path, one in found.items():
             if one is None and path.exists():
                 raise DataError(f"{path} was not made by `wsgcn predict`: move it away, or name another folder")
-        rgb_u8 = load_photo(photo.path)
         model = self.model
+        size, rgb_u8 = load_bounded(photo.path, model.max_megapixels, model.work_megapixels)
         probs = predict_probs(_load(self.network, self.device), rgb_u8, model.scales, model.flip, model.merge)
-        labels = labels_of(probs, rgb_u8, model.crf)
+        labels = labels_of(probs, rgb_u8, model.crf, size=size)
         if self.probabilities:
             content = (probs.astype(np.float16), np.array(model.class_names), np.array(mark))
             write_atomic(files[PROBABILITIES], lambda file: _save_probabilities(file, *content))
         info = PngImagePlugin.PngInfo()
         info.add_text(FINGERPRINT, mark)
-        overlay = self._overlay(photo, rgb_u8, labels)
+        overlay = self._overlay(photo, rgb_u8, at_cells(labels, rgb_u8.shape[:2]))
         write_atomic(files[OVERLAYS], lambda file: overlay.save(file, format="PNG", pnginfo=info))
         save_label_map(files[LABELS], labels, mark)
 
@@ -135,7 +144,7 @@ class PredictPhoto:
     def _settings(self) -> object:
         model = self.model
         crf = model.crf and model.crf.model_dump(mode="json")
-        return [model.class_names, model.scales, model.flip, model.merge, crf]
+        return [model.class_names, model.scales, model.flip, model.merge, crf, model.work_megapixels]
 
     def _overlay(self, photo: Photo, rgb_u8: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Image.Image:
         tiles = [(photo.path.name, rgb_u8), ("labels", label_overlay(rgb_u8, labels))]
@@ -162,7 +171,7 @@ def predict_photographs(
         model: network and settings.
         given: files, and folders with photographs in and below them.
         folder: gets ``labels/``, ``overlays/``, ``classes.csv`` and, asked for, ``probabilities/`` with ``probs``
-            ``(C, H, W)`` float16 that sum to 1 over C. What else lies there stays.
+            ``(C, H, W)`` float16 that sum to 1 over C, of a shrunk photograph at that size. What else lies there stays.
         device: auto, cpu, cuda or cuda:<n>.
         workers: processes, 0 = one a core.
         probabilities: write them too.
@@ -184,7 +193,8 @@ def predict_photographs(
     code = code_version(__name__, type(loaded.backbone).__module__)
     work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
     groups = [[photo] for photo in photos]
-    count = processes_on(name, workers)
+    bounds = (model.max_megapixels, model.work_megapixels)
+    count = processes_on(name, workers, worker_memory(*(MEGA * (one or 0) for one in bounds)))
     map_images(work, groups, stage="predict", label="predict", workers=count, preload=__name__)
     return len(photos)
 

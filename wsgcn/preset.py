@@ -125,6 +125,8 @@ dataset:
   train_split: train # photographs that get pseudo labels and train every network
   score_split: {own.scored} # photographs whose pseudo labels are scored
   val_split: val # photographs that no network sees before it is evaluated
+  max_megapixels: 64 # a larger photograph is refused: up to here a process takes 2 GB
+  work_megapixels: 1 # a larger photograph is shrunk to these for networks and CRFs; its labels have its own size
 """
     lines = [*lines[:start], *dataset.splitlines(keepends=True), *lines[end:]]
     start = next(number for number, line in enumerate(lines) if line.startswith("evaluate:"))

@@ -26,6 +26,20 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from wsgcn.ranges import (
+    Batch,
+    BelowOne,
+    Between,
+    Count,
+    Deviation,
+    Factor,
+    Fraction,
+    Iterations,
+    Pixels,
+    Positive,
+    Rate,
+    Size,
+)
 from wsgcn.vocabulary import IN_PACKAGE, PRESET_FOLDER
 
 if TYPE_CHECKING:
@@ -33,13 +47,6 @@ if TYPE_CHECKING:
 
     from wsgcn.training.optimiser import ParameterGroup
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Factor = Annotated[float, Field(ge=0)]
-Size = Annotated[float, Field(gt=0)]
-Range = tuple[Size, Size]
 Stride = Literal[4, 8, 16]
 SegMerge = Literal["mean", "max"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -47,7 +54,9 @@ Border = Literal["mean", "black"]
 FreezeNorm = Literal["none", "statistics", "affine", "all"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # as Lightning Fabric calls them
 
-_EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
+MOST_UPDATES, MOST_EPOCHS = 10_000_000, 10_000
+"""Longest training."""
+_EPOCHS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) epochs?")
 
 
 def _check_name(name: str) -> str:
@@ -81,7 +90,9 @@ def _check_steps(steps: Any) -> Any:
     number = isinstance(steps, int) and not isinstance(steps, bool) and steps > 0
     passes = isinstance(steps, str) and _EPOCHS.fullmatch(steps) and step_count(steps, 1, 1) > 0
     if not number and not passes:
-        raise ValueError(f"give gradient updates, such as 200, or passes, such as 40 epochs, not {steps!r}")
+        raise ValueError(f"give gradient updates, such as 200, or passes, such as 40 epochs, not {steps!r:.60}")
+    if (steps > MOST_UPDATES) if number else (step_count(steps, 1, 1) > MOST_EPOCHS):
+        raise ValueError(f"at most {MOST_UPDATES} gradient updates or {MOST_EPOCHS} epochs, not {steps!r:.60}")
     return steps
 
 
@@ -116,9 +127,9 @@ Name = Annotated[str, AfterValidator(_check_name)]
 BackboneName = Annotated[str, AfterValidator(_check_backbone)]
 Weights = Annotated[str | None, AfterValidator(_find_in_package), Outside]
 """A file, ``package:<name>`` for one that ships here, or None."""
-Backgrounds = Annotated[float | dict[Name, float], BeforeValidator(_check_backgrounds)]
+Backgrounds = Annotated[Fraction | dict[Name, Fraction], BeforeValidator(_check_backgrounds)]
 """One score for all CAM sources (``0.15``), or one for each by its name (``{irnet: 0.15, psa: 0.2}``)."""
-Steps = Annotated[int | str, BeforeValidator(_check_steps)]
+Steps = Annotated[Annotated[int, Between(1, MOST_UPDATES)] | str, BeforeValidator(_check_steps)]
 """Length of a training: gradient updates (``200``) or passes over the training photographs (``40 epochs``)."""
 
 
@@ -206,11 +217,11 @@ class OneOf:
 class Crf(Section):
     """One use of the dense CRF: pixels, grey levels of 0 … 255."""
 
-    iterations: Count
-    gaussian_sxy: Size
+    iterations: Iterations
+    gaussian_sxy: Deviation
     gaussian_compat: Factor
-    bilateral_sxy: Size
-    bilateral_srgb: Size
+    bilateral_sxy: Deviation
+    bilateral_srgb: Deviation
     bilateral_compat: Factor
 
 
@@ -240,7 +251,7 @@ class Jitter(Section):
     brightness: Fraction
     contrast: Fraction
     saturation: Fraction
-    hue: Annotated[float, Field(ge=0, le=0.5)]
+    hue: Annotated[float, Between(0, 0.5)]
 
 
 class FocalPenalty(Section):
@@ -319,11 +330,11 @@ class NetworkTraining(Section):
     weights: Weights
     trained: Annotated[str | None, Outside]
     output_stride: Literal[8, 16, 32]
-    frozen_stages: Annotated[int, Field(ge=0, le=5)]
+    frozen_stages: Annotated[int, Between(0, 5)]
     steps: Steps
-    batch: Positive
-    crop: Annotated[int, Field(ge=32)]
-    lr: Size
+    batch: Batch
+    crop: Pixels
+    lr: Rate
     optimiser: Annotated[Optimiser, OneOf((Sgd, AdamW))]
     warmup_steps: Count
     poly_power: Factor

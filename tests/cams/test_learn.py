@@ -81,7 +81,12 @@ def test_deleted_file_is_taken_from_the_store_and_a_damaged_one_trained_again(ma
 
 
 def test_training_that_runs_away_stops_with_the_rate_to_change(fresh, params):
-    wild = {"cams.irnet.train.lr": 1e30, "cams.irnet.train.steps": "9 epochs"}
+    wild = {
+        "cams.irnet.train.lr": 10,
+        "cams.irnet.train.head_lr_factor": 1e6,
+        "cams.irnet.train.optimiser": {"kind": "sgd", "momentum": 1.0, "weight_decay": 1000},
+        "cams.irnet.train.steps": "9 epochs",
+    }
     with pytest.raises(UsageError, match=r"cams\.irnet\.train: the loss is .* choose a smaller cams\.irnet\.train\.lr"):
         train(changed(params, wild), fresh)
     assert outputs(fresh) == {}

@@ -22,5 +22,5 @@ def test_dense_crf_refines_with_its_own_numbers(tiny_params):
     scores = random.random((2, 6, 8), dtype=np.float32)
     rgb_u8 = random.integers(0, 256, (23, 31, 3), dtype=np.uint8)
     for crf in tiny_params.crf.values():
-        labels = crf.labels(np.array([0, 5]), scores, rgb_u8, True)
+        labels = crf.labels(np.array([0, 5]), scores, rgb_u8, True, (23, 31))
         np.testing.assert_array_equal(labels, refine(np.array([0, 5]), scores, rgb_u8, crf, True))

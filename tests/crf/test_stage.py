@@ -110,5 +110,5 @@ def test_whole_cells_are_enlarged_and_cut_off_before_the_crf(made, tiny_params, 
     rows, columns = grid_size(*rgb_u8.shape[:2], 8)
     enlarged = resize_maps(record.scores, (8 * rows, 8 * columns))[:, : rgb_u8.shape[0], : rgb_u8.shape[1]]
     kind = tiny_params.method("WSGCN-P").crf
-    np.testing.assert_array_equal(labels, kind.labels(record.class_ids, enlarged, rgb_u8, False))
+    np.testing.assert_array_equal(labels, kind.labels(record.class_ids, enlarged, rgb_u8, False, image.size))
     assert (labels != stretched).any()

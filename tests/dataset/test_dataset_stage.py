@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import changed, real_content
+from tests.conftest import DATASET_KEYS, changed, real_content
 from wsgcn.dataset.demo import DEVKIT
 from wsgcn.dataset.stage import write_index
 from wsgcn.errors import DataError, StageError
@@ -15,7 +15,7 @@ from wsgcn.params import Params, parse_params
 from wsgcn.store.index import load_index
 from wsgcn.store.paths import Artifacts
 
-COMMON = ("name", "classes", "train_split", "score_split", "val_split")
+COMMON = ("name", "classes", *DATASET_KEYS)
 
 
 def demo(**changes: Any) -> Params:

@@ -33,6 +33,8 @@ def dataset(tmp_path, lines, **changes):
             "train_split": "train",
             "score_split": "score",
             "val_split": "val",
+            "max_megapixels": 50,
+            "work_megapixels": 1,
         }
         | changes
     )

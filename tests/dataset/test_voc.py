@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,9 +238,10 @@ def test_all_broken_images_are_told_at_once(root: Path) -> None:
 # ---------------------------------------------------------------- the kind
 
 
-def kind(root: Path, **changes: str) -> Voc:
-    splits = {"train_split": "train", "score_split": "train", "val_split": "val"}
-    return Voc(kind="voc", name="pets", classes=CLASSES, root=str(root), **(splits | changes))
+def kind(root: Path, **changes: Any) -> Voc:
+    others = {"train_split": "train", "score_split": "train", "val_split": "val"}
+    others |= {"max_megapixels": 50, "work_megapixels": 1} | changes
+    return Voc(kind="voc", name="pets", classes=CLASSES, root=str(root), **others)
 
 
 def test_the_kind_reads_the_lists_that_are_used_and_writes_nothing(root: Path, tmp_path: Path) -> None:

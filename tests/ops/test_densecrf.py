@@ -1,12 +1,15 @@
 """The dense CRF equals pydensecrf called by hand."""
 
+import itertools
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pydensecrf.densecrf
 import pytest
 
-from wsgcn.ops.densecrf import dense_crf, label_probs
+from wsgcn.errors import DataError
+from wsgcn.ops.densecrf import LATTICE_KEY, bilateral_filter, dense_crf, label_probs, require_lattice
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,50 @@ def test_label_probs_share_the_rest(classes):
     np.testing.assert_allclose(probs.sum(axis=0), 1, atol=1e-6)
     np.testing.assert_array_equal(probs.argmax(axis=0), labels)
     np.testing.assert_allclose(probs.max(axis=0), 0.7 if classes > 1 else 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("small", [1e-4, 1e-6, 1e-30])
+@pytest.mark.parametrize("name", ["gaussian_sxy", "bilateral_sxy", "bilateral_srgb"])
+def test_what_the_library_has_no_room_for_is_refused(name, small):
+    """At 1e-6 it aborts the process, at 1e-30 it is a segmentation fault."""
+    probs, rgb = _case(2)
+    with pytest.raises(DataError, match="a dense CRF of 17 x 12 cells cannot have standard deviations of"):
+        dense_crf(probs, rgb, replace(Numbers(), **{name: small}))
+
+
+def test_the_filter_alone_is_refused_too():
+    probs, rgb = _case(2)
+    with pytest.raises(DataError, match=r"of 17 x 12 cells .* 1e-06 grey levels: choose larger ones"):
+        bilateral_filter(probs, rgb, 3, 1e-6)
+
+
+def test_smallest_numbers_of_params_yaml_fit_a_photograph_of_a_megapixel():
+    probs, rgb = _case(2, 96, 128)
+    numbers = Numbers(iterations=1, gaussian_sxy=0.5, bilateral_sxy=0.5, bilateral_srgb=0.5)
+    assert np.isfinite(dense_crf(probs, rgb, numbers)).all()
+    require_lattice(1000, 1000, 0.5, 0.5)
+    require_lattice(400, 2500, 0.5, 0.5)
+
+
+def _largest_key(features) -> float:
+    """Largest coordinate of a point, as ``Permutohedral::init`` computes them one after the other."""
+    total, found = 0.0, []
+    for at in range(len(features), 0, -1):
+        scaled = features[at - 1] / math.sqrt(at * (at + 1)) * math.sqrt(2 / 3) * (len(features) + 1)
+        found.append(abs(total - at * scaled))
+        total += scaled
+    return max(total, *found)
+
+
+@pytest.mark.parametrize("colours", [None, 5.0, 0.5])
+@pytest.mark.parametrize("size", [(375, 500), (100, 9000), (9000, 100), (5800, 8600)])
+def test_limit_is_that_of_the_lattice(size, colours):
+    def key(sigma: float) -> float:
+        shades = [()] if colours is None else itertools.product([0, 255 / colours], repeat=3)
+        corners = itertools.product((0, size[1] / sigma), (0, size[0] / sigma), shades)
+        return max(_largest_key((x, y, *rgb)) for x, y, rgb in corners)
+
+    smallest = next(one for one in np.geomspace(0.001, 100, 2000) if key(one) <= LATTICE_KEY)
+    require_lattice(*size, smallest * 1.01, colours)
+    with pytest.raises(DataError, match="choose larger ones"):
+        require_lattice(*size, smallest * 0.99, colours)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgcn.evaluate.truth import at_cells
+from wsgcn.ops.grid import at_cells
 from wsgcn.ops.panels import CAPTION, TILE_HEIGHT, choose, draw_panel, heat_overlay, label_overlay
 from wsgcn.vocabulary import palette
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgcn.ops import resize
 from wsgcn.ops.resize import downscale_rgb, enlarge_scores, grid_size, resize_maps, resized, upsample_labels
 
 SIDE = st.integers(1, 12)
@@ -137,3 +138,15 @@ def test_logarithms_favour_what_no_neighbour_rules_out():
     scores = np.array([[[0.9, 0.002]], [[0.05, 0.2]]], dtype=np.float32)
     labels = [upsample_labels(np.array([0, 4]), scores, (1, 3), one)[0, 1] for one in (False, True)]
     assert labels == [0, 4]
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+@pytest.mark.parametrize(("grid", "size"), [((7, 9), (61, 83)), ((3, 1), (50, 40)), ((20, 30), (7, 9))])
+def test_labels_made_in_strips_are_those_made_at_once(monkeypatch, grid, size, logarithmic):
+    scores = np.random.default_rng(1).random((4, *grid), dtype=np.float32)
+    class_ids = np.array([0, 3, 7, 20])
+    whole = upsample_labels(class_ids, scores, size, logarithmic)
+    monkeypatch.setattr(resize, "STRIP", 4 * size[1] * 3)
+    in_strips = upsample_labels(class_ids, scores, size, logarithmic)
+    assert in_strips.dtype == np.uint8
+    assert (in_strips != whole).mean() < 0.001  # two scores may be equal but for rounding

@@ -19,6 +19,15 @@ def test_no_worker_count_means_one_a_core():
     assert worker_count(0) == len(os.sched_getaffinity(0))
 
 
+@pytest.mark.parametrize(("free", "count"), [(10, 1), (99, 1), (250, 2), (10**6, 4)])
+def test_no_more_workers_than_there_is_memory_for(monkeypatch, free, count):
+    monkeypatch.setattr(cores, "core_count", lambda: 4)
+    monkeypatch.setattr(cores, "free_memory", lambda: free)
+    assert worker_count(0, 100) == count
+    assert worker_count(3, 100) == 3
+    assert worker_count(0) == 4
+
+
 def test_cores_are_counted_where_affinity_is_unknown(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     assert core_count() == os.cpu_count()

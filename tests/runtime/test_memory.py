@@ -1,10 +1,14 @@
-"""Memory that was freed is there for the next array."""
+"""Memory: how much is free, how much a worker takes, and that what was freed is there for the next array."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+from wsgcn.runtime import memory
+from wsgcn.runtime.memory import free_memory, worker_memory
 
 RESIDENT = """
 import resource, sys, torch
@@ -29,3 +33,28 @@ def test_a_second_array_takes_the_pages_of_the_first():
         for how in ("keep", "give back")
     }
     assert faults["keep"] < faults["give back"] / 100
+
+
+def _group(folder: Path, limit: str, taken: int, inactive: int) -> None:
+    folder.mkdir()
+    (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.current").write_text(f"{taken}\n")
+    (folder / "memory.stat").write_text(f"anon 5\ninactive_file {inactive}\n")
+
+
+@pytest.mark.parametrize(("limit", "left"), [("1000", 1000 - 700 + 300), ("max", None)])
+def test_a_container_has_what_its_limit_leaves(tmp_path, monkeypatch, limit, left):
+    _group(tmp_path / "group", limit, 700, 300)
+    groups = [(tmp_path / "group", "memory.max", "memory.current"), (tmp_path / "none", "memory.max", "memory.current")]
+    monkeypatch.setattr(memory, "_GROUPS", groups)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 10**9}))
+    assert free_memory() == (10**9 if left is None else left)
+
+
+def test_this_machine_has_memory():
+    assert 10**6 < free_memory() <= psutil.virtual_memory().total
+
+
+def test_a_worker_takes_more_for_larger_photographs():
+    small, seen, large = (worker_memory(pixels, seen) for pixels, seen in ((1e5, 1e5), (1e6, 1e6), (64e6, 1e6)))
+    assert 0.3e9 < small < seen < large <= 2.2e9

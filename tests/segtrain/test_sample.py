@@ -9,9 +9,11 @@ import torch
 from wsgcn.errors import DataError
 from wsgcn.nets.base import to_input
 from wsgcn.segtrain.sample import PseudoLabels, SegmentationSample, confident
+from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.records import Scores, save_record
 
+RECORD = ImageRecord("a", "a.jpg", 1, 2, (2, 5), ("train",))
 SCORES = Scores.not_learned(np.array([0, 2, 5]), np.float32([[[4, 1]], [[4, 2]], [[0, 7]]]))
 """Of two cells: half background and half class 2; and a tenth, a fifth and seven tenths."""
 
@@ -67,11 +69,11 @@ def saved(tmp_path):
 
 
 def test_scores_are_read_only_where_confidence_counts(saved, tmp_path):
-    assert saved(0).load("a").tolist() == [[2, 5]]
+    assert saved(0).load(RECORD).tolist() == [[2, 5]]
     with pytest.raises(DataError, match=r"propagate.a\.npz is missing"):
-        saved(0.6).load("a")
+        saved(0.6).load(RECORD)
     save_record(tmp_path / "propagate" / "a.npz", SCORES, "")
-    assert saved(0.6).load("a").tolist() == [[255, 5]]
+    assert saved(0.6).load(RECORD).tolist() == [[255, 5]]
     assert [path.name for path in saved(0.6).files("a")] == ["a.png", "a.npz"]
 
 

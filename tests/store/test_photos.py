@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from wsgcn.errors import DataError
-from wsgcn.store.photos import load_photo, photo_size
+from wsgcn.store.photos import load_bounded, load_photo, photo_size
 
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -109,3 +110,37 @@ def test_a_missing_photograph_is_named(tmp_path: Path) -> None:
     for read in (load_photo, photo_size):
         with pytest.raises(DataError, match=r"gone\.jpg is missing"):
             read(tmp_path / "gone.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_large_photograph_is_shrunk_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+    """A JPEG is decoded at a fraction of its size: what is seen is the same but for rounding."""
+    waves = np.sin(np.arange(640)[None] / 40) * np.cos(np.arange(400)[:, None] / 30)
+    rgb_u8 = (127 + 100 * np.stack([waves, waves**2, -waves], axis=2)).astype(np.uint8)
+    path = tmp_path / f"large{suffix}"
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(rgb_u8).save(path, exif=exif, **({"quality": 95} if suffix == ".jpg" else {}))
+    whole = load_photo(path)
+    size = (whole.shape[0] // 6, whole.shape[1] // 6)
+    expected = np.asarray(Image.fromarray(whole).resize(size[::-1], Image.Resampling.LANCZOS))
+    found = load_photo(path, size)
+    assert found.shape == (*size, 3)
+    assert np.abs(found.astype(int) - expected).max() <= 6
+    assert load_photo(path, (whole.shape[0], whole.shape[1])).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize(("work", "seen"), [(None, (40, 60)), (0.0024, (40, 60)), (0.001, (25, 38))])
+def test_what_no_index_knows_is_shrunk_alike(tmp_path: Path, work: float | None, seen: tuple[int, int]) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "photo.png")
+    size, rgb_u8 = load_bounded(tmp_path / "photo.png", None, work)
+    assert (size, rgb_u8.shape) == ((40, 60), (*seen, 3))
+
+
+def test_what_is_too_large_is_told_before_it_is_decoded(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(content, format="JPEG")
+    (tmp_path / "half.jpg").write_bytes(content.getvalue()[:-500])
+    with pytest.raises(DataError, match=r"half\.jpg: 60 x 40 pixels are .* dataset\.max_megapixels allows 0\.002"):
+        load_bounded(tmp_path / "half.jpg", 0.002, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from wsgcn.affinity.learned import AffinityTraining, LearnedAffinity, Seeds
-from wsgcn.sections import BelowOne, Size
+from wsgcn.ranges import BelowOne, Exponent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ class FeatureSeeds(Seeds):
     """Confident regions that teach AffinityNet."""
 
     cam_cut: BelowOne
-    alphas: tuple[Size, Size]
+    alphas: tuple[Exponent, Exponent]
     pooled: bool
 
     @model_validator(mode="after")

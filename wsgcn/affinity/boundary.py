@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from wsgcn.affinity.learned import AffinityInference, AffinityTraining, LearnedAffinity, Seeds
-from wsgcn.sections import Fraction, Positive
+from wsgcn.ranges import Fraction, Pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class BoundaryTraining(AffinityTraining):
 class BoundaryInference(AffinityInference):
     """How boundary, graph and node features are made with the branch."""
 
-    pad_to: Positive | None
+    pad_to: Pixels | None
     weighted: bool
 
 

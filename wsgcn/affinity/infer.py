@@ -44,7 +44,9 @@ def load_network(kind: LearnedAffinity, network: DigestedFile, device: str) -> A
     return on_device(net, device)
 
 
-def affinity_of_photo(kind: LearnedAffinity, net: AffinityNetwork, photo: Path, device: str) -> Affinity:
+def affinity_of_photo(
+    kind: LearnedAffinity, net: AffinityNetwork, photo: Path, device: str, shrunk: tuple[int, int] | None = None
+) -> Affinity:
     """Graph and node features of a photograph's file.
 
     Args:
@@ -52,11 +54,12 @@ def affinity_of_photo(kind: LearnedAffinity, net: AffinityNetwork, photo: Path, 
         net: the trained network.
         photo: the file.
         device: where the network is.
+        shrunk: rows and columns at which the photograph is seen; None = its own.
 
     Raises:
         DataError: the photograph is missing or broken.
     """
-    x = net.backbone.to_input(load_photo(photo)).to(device)
+    x = net.backbone.to_input(load_photo(photo, shrunk)).to(device)
     offsets = half_disc(kind.infer.radius)
     with torch.inference_mode():
         features = kind.features(net, x[None])

@@ -84,7 +84,7 @@ def _learn(
     net = _new_network(kind, job.runtime.seed, variant, start)
     trained = train_affinity(
         net,
-        {image.id: (job.index.photo_path(image), seeds.path(image.id)) for image in job.images},
+        {image.id: (job.index.photo_path(image), image.shrunk, seeds.path(image.id)) for image in job.images},
         load_seeds,
         kind.train,
         job.runtime.seed,

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from wsgcn.affinity.base import AffinityKind
+from wsgcn.ranges import Cell, Factor, Radius, ScaleRange, Share
 from wsgcn.sections import (
     Border,
     Crf,
-    Factor,
     Interpolation,
     Jitter,
     NetworkTraining,
-    Positive,
-    Range,
     SaliencyBesideCams,
     Section,
     Stride,
@@ -40,7 +36,7 @@ if TYPE_CHECKING:
 class Seeds(Section):
     """Confident regions that teach an affinity network."""
 
-    stride: Positive
+    stride: Cell
     crf: Crf
     saliency: SaliencyBesideCams | None
 
@@ -49,14 +45,14 @@ class AffinityTraining(NetworkTraining):
     """What decides an affinity network."""
 
     stride: Stride
-    radius: Annotated[int, Field(ge=2)]
+    radius: Radius
     seeds: Seeds
-    scale: Range
+    scale: ScaleRange
     interpolation: Interpolation
     border: Border
     jitter: Jitter | None
     backbone_lr_factor: Factor
-    offset_share: Annotated[float, Field(gt=0, le=1)]
+    offset_share: Share
 
     def files(self) -> tuple[str, ...]:
         """Weights, and the folder of saliency maps."""
@@ -66,7 +62,7 @@ class AffinityTraining(NetworkTraining):
 class AffinityInference(Section):
     """How graph and node features are made with the network."""
 
-    radius: Annotated[int, Field(ge=2)]
+    radius: Radius
     whole_cells: bool
 
 
@@ -129,7 +125,7 @@ class LearnedAffinity(AffinityKind):
         """Graph and node features of one photograph by the network."""
         from wsgcn.affinity.infer import affinity_of_photo, load_network
 
-        return affinity_of_photo(self, load_network(self, network, device), photo, device)
+        return affinity_of_photo(self, load_network(self, network, device), photo, device, image.shrunk)
 
     def features(self, net: AffinityNetwork, x: Tensor) -> Tensor:
         """What decides the affinities, ``(B, F, h, w)``, of ``(B, 3, H, W)`` normalised photographs.

@@ -36,7 +36,7 @@ class Read:
         class_ids: ``(K,)`` of the image, background first.
         cams: ``(K-1, h, w)``.
         rgb_u8: ``(h, w, 3)``.
-        size: rows and columns of the whole photograph.
+        size: rows and columns of the photograph as it is seen.
         saliency: ``(h, w)`` in [0, 1], or None where none is read.
     """
 
@@ -67,7 +67,7 @@ class FromCams(PerImage[Result]):
 
     def read(self, image: ImageRecord) -> Read:
         """The photograph and its CAMs at the resolution at which the CRF runs."""
-        cams, rgb_u8 = load_record(self.cams(image.id), Cams), load_photo(Path(self.root) / image.photo)
+        cams, rgb_u8 = load_record(self.cams(image.id), Cams), load_photo(Path(self.root) / image.photo, image.shrunk)
         size = (rgb_u8.shape[0], rgb_u8.shape[1])
         seeds = self.kind.train.seeds
         grid = grid_size(*size, seeds.stride)
@@ -113,13 +113,19 @@ class MakeSeedScores(FromCams[SeedScores]):
         save_record(path, result, mark)
 
 
-def load_seeds(paths: tuple[Path, Path]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | SeedScores]:
+def load_seeds(
+    taught: tuple[Path, tuple[int, int] | None, Path],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | SeedScores]:
     """A photograph, ``(H, W, 3)``, and what :class:`MakeSeeds` or :class:`MakeSeedScores` wrote of it.
+
+    Args:
+        taught: file of the photograph, rows and columns at which it is seen (None = its own), file of its seeds.
 
     Raises:
         DataError: a file is missing or broken.
     """
-    photo, seeds = paths
+    photo, shrunk, seeds = taught
+    rgb_u8 = load_photo(photo, shrunk)
     if seeds.suffix == MakeSeedScores.suffix:
-        return load_photo(photo), load_record(seeds, SeedScores)
-    return load_photo(photo), load_label_map(seeds)
+        return rgb_u8, load_record(seeds, SeedScores)
+    return rgb_u8, load_label_map(seeds)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from wsgcn.training.job import TrainingJob
 
 
+SeenFile = tuple[Path, tuple[int, int] | None]
+"""File of a photograph, with rows and columns at which it is seen; None = its own."""
+
+
 class CamSource(TrainedKind):
     """Where class activation maps come from.
 
@@ -125,7 +129,7 @@ class CamSource(TrainedKind):
         self,
         image: ImageRecord,
         photo: Path,
-        company: Sequence[Path],
+        company: Sequence[SeenFile],
         network: DigestedFile,
         class_names: Sequence[str],
         device: str,
@@ -135,7 +139,7 @@ class CamSource(TrainedKind):
         Args:
             image: the photograph.
             photo: its file.
-            company: the files of those that :meth:`company` names.
+            company: those that :meth:`company` names.
             network: as in :meth:`maps`, like what follows.
             class_names: of all C classes.
             device: where to compute.

@@ -93,7 +93,12 @@ def class_activation_maps(
 
 
 def photo_maps(
-    net: CamNet, photo: Path, class_ids: Sequence[int], params: ClassifierInference, device: str
+    net: CamNet,
+    photo: Path,
+    class_ids: Sequence[int],
+    params: ClassifierInference,
+    device: str,
+    shrunk: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The maps of a file, as :func:`on_grid_and_pixels` has them.
 
@@ -103,11 +108,12 @@ def photo_maps(
         class_ids: the K - 1 foreground classes that it shows.
         params: stride of the grid, scales, how photographs are resized, whether each pixel is wanted.
         device: where the network is.
+        shrunk: rows and columns at which the photograph is seen; None = its own.
 
     Raises:
         DataError: the photograph is missing or broken.
     """
-    rgb_u8 = load_photo(photo)
+    rgb_u8 = load_photo(photo, shrunk)
     merged = activations(net, VIEWS[params.interpolation](rgb_u8, net, params.scales, device), class_ids)
     return on_grid_and_pixels(merged, (rgb_u8.shape[0], rgb_u8.shape[1]), net.backbone.strides[-1], params)
 

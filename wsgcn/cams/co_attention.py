@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+from pydantic import Field
 
 from wsgcn.cams.grouped import GroupedCams
 from wsgcn.cams.learned import ClassifierInference, ClassifierTraining
-from wsgcn.sections import Count, Fraction, Size
+from wsgcn.ranges import Between, Fraction, Scale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class CoAttentionTraining(ClassifierTraining):
     """What decides the network; a crop is also compared with its ``views``, itself at these scales, at 1 mirrored."""
 
-    views: tuple[Size, ...]
+    views: Annotated[tuple[Scale, ...], Field(max_length=16)]
 
 
 class CoAttentionInference(ClassifierInference):
@@ -37,7 +39,7 @@ class CoAttentionInference(ClassifierInference):
     """
 
     maps: Literal["own", "common"]
-    references: Count
+    references: Annotated[int, Between(0, 16)]
     min_prob: Fraction
 
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import Field
-
 from wsgcn.cams.grouped import GroupedCams
 from wsgcn.cams.learned import ClassifierTraining
-from wsgcn.sections import Factor, Fraction, Positive
+from wsgcn.ranges import Between, Factor, Fraction
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,8 +32,8 @@ class GroupGraphTraining(ClassifierTraining):
     strongest least. ``own_weight`` is that of the loss of each photograph alone.
     """
 
-    group: Annotated[int, Field(ge=2)]
-    rounds: Positive
+    group: Annotated[int, Between(2, 64)]
+    rounds: Annotated[int, Between(1, 16)]
     drop_rate: Fraction
     drop_threshold: Fraction
     own_weight: Factor

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsgcn.cams.album import Album
+    from wsgcn.cams.base import SeenFile
     from wsgcn.cams.net import CamNet
     from wsgcn.store.fingerprints import DigestedFile
     from wsgcn.store.index import ImageRecord
@@ -80,7 +81,7 @@ class GroupedCams(LearnedCams):
         self,
         image: ImageRecord,
         photo: Path,
-        company: Sequence[Path],
+        company: Sequence[SeenFile],
         network: DigestedFile,
         class_names: Sequence[str],
         device: str,
@@ -96,6 +97,7 @@ class GroupedCams(LearnedCams):
 
         net = load_cam_net(self, len(class_names), network, device)
         with torch.inference_mode():
-            merged = self.activations(net, [load_photo(one) for one in (photo, *company)], image.class_ids, device)
-        maps = on_grid_and_pixels(merged, (image.height, image.width), net.backbone.strides[-1], self.infer)
+            photos = [load_photo(*one) for one in ((photo, image.shrunk), *company)]
+            merged = self.activations(net, photos, image.class_ids, device)
+        maps = on_grid_and_pixels(merged, image.seen, net.backbone.strides[-1], self.infer)
         return Cams(np.array(image.class_ids, dtype=np.int64), *maps)

@@ -51,7 +51,7 @@ def imported_cams(path: Path, image: ImageRecord, stride: int) -> Cams:
     found = load_record(path, Cams)
     if found.class_ids.tolist() != [*image.class_ids]:
         raise DataError(f"{path} was imported for other labels of the photograph: run `wsgcn cams-import` again")
-    size = (image.height, image.width)
+    size = image.seen
     require_shape(path, found.finest, size)
     grid = grid_size(*size, stride)
     if grid == size:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsgcn.cams.base import SeenFile
 from wsgcn.cams.fit import train_classifier
 from wsgcn.cams.net import CamNet
 from wsgcn.nets.base import freeze_stages
@@ -81,7 +82,7 @@ def photo_sample(source: LearnedCams, job: TrainingJob) -> Sample:
     class_ids = {image.id: image.class_ids for image in job.images}
     check, to_input = source.train.check, backbone_class(source.train.backbone).to_input
     trains = class_ids if check is None else watched(class_ids, check, job.runtime.seed)[0]
-    load = partial(_load_by_id, job.photos)
+    load = partial(_load_by_id, {image.id: (job.index.photo_path(image), image.shrunk) for image in job.images})
     return source.sample(class_ids, load, len(job.index.class_names) - 1, to_input, trains)
 
 
@@ -129,6 +130,6 @@ def fit_network(
     return net, trained
 
 
-def _load_by_id(photos: Mapping[str, Path], image_id: str) -> NDArray[np.uint8]:
+def _load_by_id(photos: Mapping[str, SeenFile], image_id: str) -> NDArray[np.uint8]:
     """The ``(H, W, 3)`` uint8 photograph of an image id."""
-    return load_photo(photos[image_id])
+    return load_photo(*photos[image_id])

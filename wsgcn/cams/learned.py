@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from wsgcn.cams.base import CamSource
-from wsgcn.sections import (
-    BelowOne,
-    FreezeNorm,
-    Interpolation,
-    Jitter,
-    NetworkTraining,
-    Range,
-    Section,
-    Size,
-    backbone_module,
-)
+from wsgcn.ranges import BelowOne, ScaleRange, Scales, Side, Size
+from wsgcn.sections import FreezeNorm, Interpolation, Jitter, NetworkTraining, Section, backbone_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +32,8 @@ class ClassifierTraining(NetworkTraining):
     """What decides the classifier; exactly one of ``scale`` and ``long_side`` is given."""
 
     dropout: BelowOne
-    scale: Range | None
-    long_side: Range | None
+    scale: ScaleRange | None
+    long_side: tuple[Side, Side] | None
     interpolation: Interpolation
     jitter: Jitter | None
     head_init: Literal["pytorch", "normal", "xavier"]
@@ -60,7 +51,7 @@ class ClassifierInference(Section):
     """How CAMs are made with the classifier."""
 
     stride: Literal[1, 4, 8, 16]
-    scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    scales: Scales
     interpolation: Interpolation
     high_res: bool
 
@@ -169,6 +160,5 @@ class LearnedCams(CamSource):
         from wsgcn.store.records import Cams
 
         net = load_cam_net(self, len(class_names), network, device)
-        return Cams(
-            np.array(image.class_ids, dtype=np.int64), *photo_maps(net, photo, image.class_ids, self.infer, device)
-        )
+        maps = photo_maps(net, photo, image.class_ids, self.infer, device, image.shrunk)
+        return Cams(np.array(image.class_ids, dtype=np.int64), *maps)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import Field
-
 from wsgcn.cams.learned import ClassifierInference, ClassifierTraining, LearnedCams
-from wsgcn.sections import Factor
+from wsgcn.ranges import Between, Factor, Share
 
 if TYPE_CHECKING:
     from wsgcn.cams.net import CamNet
@@ -28,8 +26,8 @@ class SeamTraining(ClassifierTraining):
     of foreground.
     """
 
-    small_scale: Annotated[float, Field(gt=0, lt=1)]
-    hard_share: Annotated[float, Field(gt=0, le=1)]
+    small_scale: Annotated[float, Between(0.1, 1, below=True)]
+    hard_share: Share
     min_pooling: Factor
 
 

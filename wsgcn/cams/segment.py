@@ -54,7 +54,12 @@ def load_segmenter(network: DigestedFile, classes: int, device: str) -> DeepLabV
 
 
 def photo_maps(
-    net: DeepLabV2, photo: Path, class_ids: Sequence[int], scales: Sequence[float], stride: int
+    net: DeepLabV2,
+    photo: Path,
+    class_ids: Sequence[int],
+    scales: Sequence[float],
+    stride: int,
+    shrunk: tuple[int, int] | None = None,
 ) -> NDArray[np.float32]:
     """Probabilities of a photograph's classes beside the background's, averaged over scales and mirrored copies.
 
@@ -65,6 +70,7 @@ def photo_maps(
             1 again.
         scales: of the photograph.
         stride: pixels a cell.
+        shrunk: rows and columns at which the photograph is seen; None = its own.
 
     Returns:
         ``(K-1, h, w)`` float32 in [0, 1], each class divided by its maximum, as a CAM is.
@@ -72,7 +78,7 @@ def photo_maps(
     Raises:
         DataError: the photograph is missing or broken.
     """
-    rgb_u8 = load_photo(photo)
+    rgb_u8 = load_photo(photo, shrunk)
     height, width = rgb_u8.shape[:2]
     probs = predict_probs(net, rgb_u8, scales, flip=True, merge="mean")
     shown = to_probs(probs[[BACKGROUND, *class_ids]])

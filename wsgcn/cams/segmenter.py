@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from wsgcn.cams.base import CamSource
-from wsgcn.sections import BackboneName, Section, Size, Stride, backbone_module
+from wsgcn.ranges import Scales
+from wsgcn.sections import BackboneName, Section, Stride, backbone_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +30,7 @@ class SegmenterInference(Section):
     """How the network is run on the training photographs."""
 
     stride: Stride
-    scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    scales: Scales
 
 
 class Segmenter(CamSource):
@@ -89,4 +88,4 @@ class Segmenter(CamSource):
         from wsgcn.cams.segment import load_segmenter, photo_maps
 
         net = load_segmenter(network, len(class_names), device)
-        return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride)
+        return photo_maps(net, photo, image.class_ids, self.infer.scales, self.infer.stride, image.shrunk)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.cams.album import Album
-from wsgcn.cams.base import CamSource
+from wsgcn.cams.base import CamSource, SeenFile
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.stages import stage_code
@@ -88,7 +88,7 @@ class MakeCams(PerImage[Cams]):
 
     def inputs(self, image: ImageRecord) -> list[str]:
         """The network's digest, and those of what the source reads, and of the photographs that it compares."""
-        reads = [*self.source.reads(image, self._photo(image)), *self._company(image)]
+        reads = [*self.source.reads(image, self._photo(image)), *(path for path, _ in self._company(image))]
         return [self.network.digest, *map(file_digest, reads)]
 
     def settings(self, image: ImageRecord) -> object:
@@ -109,11 +109,12 @@ class MakeCams(PerImage[Cams]):
     def _photo(self, image: ImageRecord) -> Path:
         return Path(self.root) / image.photo
 
-    def _company(self, image: ImageRecord) -> list[Path]:
+    def _company(self, image: ImageRecord) -> list[SeenFile]:
         if not self.source.compares:
             return []
         album, images = _album(self.index, self.split)
-        return [self._photo(images[one]) for one in self.source.company(image, album)]
+        company = [images[one] for one in self.source.company(image, album)]
+        return [(self._photo(one), one.shrunk) for one in company]
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from wsgcn.cams.learned import ClassifierTraining, LearnedCams
-from wsgcn.sections import Factor, Outside, Positive, Steps, step_count
+from wsgcn.ranges import Between, Factor
+from wsgcn.sections import Outside, Steps, step_count
 
 if TYPE_CHECKING:
     from wsgcn.cams.net import CamNet
@@ -28,7 +29,7 @@ class SubCategoryTraining(ClassifierTraining):
     """
 
     first: Annotated[str | None, Outside]
-    clusters: Positive
+    clusters: Annotated[int, Between(1, 1000)]
     sub_category_weight: Factor
     rounds: Annotated[tuple[Steps, ...], Field(min_length=1)]
 

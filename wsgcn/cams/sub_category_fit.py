@@ -184,8 +184,8 @@ def _found(source: SubCategory, job: TrainingJob, net: CamNet, round_number: int
     device = pick_device(job.runtime.device)
     on_device(net, device).eval()
     with progress_bar(f"{job.label}, sub-categories for round {round_number}", len(job.images)) as advance:
-        for path in job.photos.values():
-            features.append(photo_features(net, path, device))
+        for image in job.images:
+            features.append(photo_features(net, job.index.photo_path(image), device, image.shrunk))
             advance()
     class_ids = [image.class_ids for image in job.images]
     found = sub_categories(
@@ -196,10 +196,12 @@ def _found(source: SubCategory, job: TrainingJob, net: CamNet, round_number: int
         job.runtime.seed,
         round_number,
     )
-    return dict(zip(job.photos, found, strict=True))
+    return dict(zip((image.id for image in job.images), found, strict=True))
 
 
-def photo_features(net: CamNet, photo: Path, device: torch.device) -> NDArray[np.float32]:
+def photo_features(
+    net: CamNet, photo: Path, device: torch.device, shrunk: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
     """The mean features ``(F,)`` of a whole photograph, by a network in evaluation.
 
     Raises:
@@ -207,6 +209,6 @@ def photo_features(net: CamNet, photo: Path, device: torch.device) -> NDArray[np
 
     Source: ``extract_feature.py`` of the public SC-CAM: one scale, not mirrored.
     """
-    x = net.backbone.to_input(load_photo(photo)).to(device)[None]
+    x = net.backbone.to_input(load_photo(photo, shrunk)).to(device)[None]
     with torch.inference_mode():
         return np.asarray(net.pooled(x).flatten().float().cpu().numpy())

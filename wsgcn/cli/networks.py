@@ -53,7 +53,7 @@ def find_model(params: Params | None, method: str | None, model: str | None, crf
     if params is None:
         raise UsageError(f"there is no {PARAMS_FILE} here: go into the project's folder, or give --model runs:/…")
     checkpoint = Path(model) if model is not None else _checkpoint(params, method)
-    return model_of(checkpoint, params.dataset.classes, params.evaluate.segmentation, crf)
+    return model_of(checkpoint, params.dataset.classes, params.segmentation, crf)
 
 
 def _checkpoint(params: Params, method: str | None) -> Path:

@@ -15,17 +15,23 @@ class Refinement(Kind):
     """How scores become complete pseudo labels of the photograph's size."""
 
     def labels(
-        self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8], logarithmic: bool
+        self,
+        class_ids: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        rgb_u8: NDArray[np.uint8],
+        logarithmic: bool,
+        size: tuple[int, int],
     ) -> NDArray[np.uint8]:
         """Complete pseudo labels of one photograph.
 
         Args:
             class_ids: ``(K,)`` classes of the image, background first.
             scores: ``(K, h, w)`` ≥ 0 of any resolution, over the whole photograph; they need not sum to 1.
-            rgb_u8: ``(H, W, 3)`` photograph.
+            rgb_u8: ``(H, W, 3)`` photograph as it is seen.
             logarithmic: enlarge the scores' logarithms instead of the scores.
+            size: rows and columns of the photograph itself, which may be larger.
 
         Returns:
-            ``(H, W)`` uint8 class ids, every pixel labelled.
+            ``(*size)`` uint8 class ids, every pixel labelled.
         """
         raise NotImplementedError

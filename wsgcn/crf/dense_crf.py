@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from wsgcn.crf.base import Refinement
-from wsgcn.sections import Crf, Positive
+from wsgcn.ranges import Cell
+from wsgcn.sections import Crf
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,12 +18,17 @@ class DenseCrf(Refinement, Crf):
 
     kind: Literal["dense-crf"]
     softmax: bool
-    stride: Positive
+    stride: Cell
 
     def labels(
-        self, class_ids: NDArray[np.int64], scores: NDArray[np.float32], rgb_u8: NDArray[np.uint8], logarithmic: bool
+        self,
+        class_ids: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        rgb_u8: NDArray[np.uint8],
+        logarithmic: bool,
+        size: tuple[int, int],
     ) -> NDArray[np.uint8]:
         """The class of the highest probability after the CRF."""
         from wsgcn.crf.refine import refine
 
-        return refine(class_ids, scores, rgb_u8, self, logarithmic)
+        return refine(class_ids, scores, rgb_u8, self, logarithmic, size)

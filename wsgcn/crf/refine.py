@@ -28,6 +28,7 @@ def refine(
     rgb_u8: NDArray[np.uint8],
     params: RefineParams,
     logarithmic: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Upsample the scores, refine them with the photograph, and label each pixel with the best class.
 
@@ -39,15 +40,16 @@ def refine(
             WSGCN code, which leaves near-certain scores open to the photograph (0.9 of two classes becomes 0.69). At a
             stride of s pixels it sees 1 / s² of them, and its probabilities are enlarged.
         logarithmic: enlarge the scores' logarithms instead of the scores.
+        size: rows and columns of the result; None = those of the photograph.
 
     Returns:
-        ``(H, W)`` uint8 class ids, every pixel labelled.
+        ``(*size)`` uint8 class ids, every pixel labelled.
 
     Source: section 3.2 of the paper.
     """
-    size = (rgb_u8.shape[0], rgb_u8.shape[1])
-    grid = grid_size(*size, params.stride)
+    seen = (rgb_u8.shape[0], rgb_u8.shape[1])
+    grid = grid_size(*seen, params.stride)
     upsampled = enlarge_scores(scores, grid, logarithmic)  # (K, h, w) -> (K, H / s, W / s)
     probs = scipy.special.softmax(upsampled, axis=0) if params.softmax else to_probs(upsampled)
     refined = dense_crf(probs, downscale_rgb(rgb_u8, grid), params, params.stride)
-    return upsample_labels(class_ids, refined, size)
+    return upsample_labels(class_ids, refined, size or seen)

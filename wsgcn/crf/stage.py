@@ -59,7 +59,7 @@ class RefineScores(PerImage[NDArray[np.uint8]]):
 
     def inputs(self, image: ImageRecord) -> list[str]:
         """Scores and photograph."""
-        return [require_fingerprint(self._scores(image)), file_digest(Path(self.root) / image.photo)]
+        return [require_fingerprint(self._scores(image)), file_digest(self._photo(image))]
 
     def settings(self, image: ImageRecord) -> object:
         """The kind's parameters."""
@@ -67,14 +67,17 @@ class RefineScores(PerImage[NDArray[np.uint8]]):
 
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
         """``(H, W)`` class ids."""
-        record, rgb_u8 = load_record(self._scores(image), Scores), load_photo(Path(self.root) / image.photo)
-        size, logarithmic = (rgb_u8.shape[0], rgb_u8.shape[1]), bool(record.logarithmic)
-        scores = covering_scores(record.scores, size, int(record.stride), logarithmic)
-        return self.kind.labels(record.class_ids, scores, rgb_u8, logarithmic)
+        record, rgb_u8 = load_record(self._scores(image), Scores), load_photo(self._photo(image), image.shrunk)
+        seen, logarithmic = (rgb_u8.shape[0], rgb_u8.shape[1]), bool(record.logarithmic)
+        scores = covering_scores(record.scores, seen, int(record.stride), logarithmic)
+        return self.kind.labels(record.class_ids, scores, rgb_u8, logarithmic, image.size if image.shrunk else seen)
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
         """Write the label map."""
         save_label_map(path, result, mark)
+
+    def _photo(self, image: ImageRecord) -> Path:
+        return Path(self.root) / image.photo
 
     def _scores(self, image: ImageRecord) -> Path:
         return self.scores / f"{image.id}.npz"

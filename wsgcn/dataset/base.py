@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from wsgcn.errors import UsageError
+from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.ranges import Megapixels
 from wsgcn.sections import Kind
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ class Dataset(Kind):
         train_split: photographs that get pseudo labels and train every network.
         score_split: photographs whose pseudo labels are scored.
         val_split: photographs that score the segmentation network.
+        max_megapixels: a larger photograph is refused.
+        work_megapixels: a larger photograph is shrunk to these before networks, graphs and CRFs see it; its labels have
+            its own size.
     """
 
     name: str
@@ -30,6 +36,8 @@ class Dataset(Kind):
     train_split: str
     score_split: str
     val_split: str
+    max_megapixels: Megapixels
+    work_megapixels: Megapixels
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Dataset:
@@ -52,6 +60,25 @@ class Dataset(Kind):
             DataError: something is missing, broken, or contradicts itself.
         """
         raise NotImplementedError
+
+    def bounded(self, images: Iterable[ImageRecord]) -> list[ImageRecord]:
+        """The photographs, each with the size at which the stages see it.
+
+        Raises:
+            StageError: some are too large.
+        """
+        from wsgcn.store.limits import require_allowed, shrunk_size
+
+        found, failures = [], {}
+        for image in images:
+            try:
+                require_allowed(image.size, self.max_megapixels)
+            except DataError as error:
+                failures[image.id] = str(error)
+            found.append(replace(image, shrunk=shrunk_size(image.size, self.work_megapixels)))
+        if failures:
+            raise StageError("dataset", failures, len(found))
+        return found
 
     def unlabelled(self, split: str) -> list[ImageRecord]:
         """The photographs of a list without labels, such as VOC's ``test``, paths as in the index.

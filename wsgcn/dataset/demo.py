@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
-
 from wsgcn.dataset.base import Dataset
-from wsgcn.sections import Count, Positive
+from wsgcn.ranges import Between, Positive, Seed
 
 if TYPE_CHECKING:
     from wsgcn.store.index import Index
@@ -23,9 +21,9 @@ class Demo(Dataset):
     kind: Literal["demo"]
     train_images: Positive
     val_images: Positive
-    height: Annotated[int, Field(ge=48)]
-    width: Annotated[int, Field(ge=48)]
-    seed: Count
+    height: Annotated[int, Between(48, 4096)]
+    width: Annotated[int, Between(48, 4096)]
+    seed: Seed
 
     def read(self, folder: Path) -> Index:
         """Draw the pictures, the same bytes every time, and read them as any devkit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsgcn.dataset.base import Dataset
@@ -23,9 +24,11 @@ def write_index(params: Params, artifacts: Artifacts) -> list[str]:
     Raises:
         UsageError: the demo has another number of classes.
         DataError: the dataset is incomplete or broken, or its splits contradict each other.
+        StageError: photographs are too large.
     """
     dataset = params.dataset
-    index = dataset.read(artifacts.index.parent)
+    found = dataset.read(artifacts.index.parent)
+    index = replace(found, images=tuple(dataset.bounded(found.images)))
     _check_splits(index, dataset)
     save_index(artifacts.index, index)
     return [

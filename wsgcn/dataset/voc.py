@@ -27,4 +27,4 @@ class Voc(Dataset):
         """The photographs of a list."""
         from wsgcn.dataset.devkit import list_photographs
 
-        return list_photographs(Path(self.root), split)
+        return self.bounded(list_photographs(Path(self.root), split))

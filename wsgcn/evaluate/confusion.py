@@ -17,6 +17,9 @@ from wsgcn.errors import DataError
 from wsgcn.ops.iou import class_ious, mean_iou
 from wsgcn.vocabulary import BACKGROUND, IGNORE
 
+STRIP = 2**22
+"""Pixels that are counted at once."""
+
 
 def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """Count pixels by true and predicted class. Counts of several images add up.
@@ -34,14 +37,14 @@ def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: i
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"labels of shape {predicted.shape} do not fit the truth of shape {truth.shape}")
-    counted = truth != IGNORE
-    rows = truth[counted].astype(np.int64)
-    found = predicted[counted].astype(np.int64)
-    columns = np.where(found == IGNORE, classes, found)
-    if rows.size and (rows.max() >= classes or found[found != IGNORE].max(initial=0) >= classes):
+    pairs = np.zeros(256 * 256, dtype=np.int64)
+    for start in range(0, truth.size, STRIP):  # whole numbers of all pixels at once would be 8 times as large as both
+        rows, columns = (one.reshape(-1)[start : start + STRIP].astype(np.int64) for one in (truth, predicted))
+        pairs += np.bincount(rows * 256 + columns, minlength=len(pairs))
+    counts = pairs.reshape(256, 256)[:IGNORE]
+    if counts[classes:].any() or counts[:, classes:IGNORE].any():
         raise ValueError(f"a label is not below the number of classes, {classes}")
-    counts = np.bincount(rows * (classes + 1) + columns, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1)
+    return np.concatenate([counts[:classes, :classes], counts[:classes, IGNORE:]], axis=1)
 
 
 def count_labels(predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:

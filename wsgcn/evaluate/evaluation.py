@@ -16,7 +16,7 @@ from wsgcn.evaluate.truth import find_masks, load_checked
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.paths import Artifacts
-from wsgcn.store.photos import load_photo
+from wsgcn.store.photos import load_photo, photo_size
 
 if TYPE_CHECKING:
     from wsgcn.methods import Method
@@ -74,18 +74,18 @@ class Evaluation:
         """
         if self.masks is None:
             return None
-        return load_checked(self.masks / f"{image.id}.png", (image.height, image.width), self.classes)
+        return load_checked(self.masks / f"{image.id}.png", image.size, self.classes)
 
     def photo(self, image: ImageRecord) -> NDArray[np.uint8]:
-        """The upright photograph, ``(H, W, 3)`` uint8.
+        """The upright photograph as the stages see it, ``(H, W, 3)`` uint8.
 
         Raises:
             DataError: it cannot be read, or it is not the one that the index describes.
         """
         path = self.index.photo_path(image)
-        rgb_u8 = load_photo(path)
-        height, width = rgb_u8.shape[:2]
-        if (height, width) != (image.height, image.width):
+        rgb_u8 = load_photo(path, image.shrunk)
+        height, width = rgb_u8.shape[:2] if image.shrunk is None else photo_size(path)
+        if (height, width) != image.size:
             raise DataError(
                 f"{path} is {width} x {height} pixels, but the index says {image.width} x {image.height}: "
                 "run `wsgcn dataset`"

@@ -12,8 +12,8 @@ from PIL import Image
 from wsgcn.errors import DataError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.sweep import Foreground, foregrounds
-from wsgcn.evaluate.truth import at_cells, load_checked
-from wsgcn.ops.grid import covering_scores
+from wsgcn.evaluate.truth import load_checked
+from wsgcn.ops.grid import at_cells, covering_scores
 from wsgcn.ops.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
@@ -32,8 +32,8 @@ class PseudoLabels:
         truth: ``(H, W)`` uint8, 255 = not scored; None without ground truth.
         steps: ``(H, W)`` uint8 class ids by step: ``cam``, ``pseudo``, ``pseudo_crf``.
         partial: ``(h, w)`` uint8, what the propagation learned from; None where it uses no partial labels.
-        heat: ``(H, W)`` float32, highest CAM.
-        foregrounds: by step, what labels the photograph with any other background.
+        heat: highest CAM, float32, of the size at which the photograph is seen.
+        foregrounds: by step, what labels the photograph with any other background, of that size too.
         stride: pixels a cell of the partial labels, as in the scores.
     """
 
@@ -62,18 +62,18 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     Raises:
         DataError: a file is missing or broken, has another size or an unknown class.
     """
-    size, method = (image.height, image.width), evaluation.method
+    seen, method = image.seen, evaluation.method
     truth = evaluation.truth(image)
     cams = _load(evaluation, "cams", method.variant.name, image.id, Cams)
     scores = _load(evaluation, "propagate", method.name, image.id, Scores)
     stride, logarithmic = int(scores.stride), bool(scores.logarithmic)
-    maps, cam_maps = covering_scores(scores.scores, size, stride, logarithmic), resize_maps(cams.finest, size)
+    maps, cam_maps = covering_scores(scores.scores, seen, stride, logarithmic), resize_maps(cams.finest, seen)
     refined = evaluation.artifacts.label_map("crf", method.name, image.id)
     background = evaluation.params.evaluate.background_of(method.variant.cams_name)
     steps = {
-        "cam": cam_labels(cams, background, size),
-        "pseudo": upsample_labels(scores.class_ids, maps, size, logarithmic),
-        "pseudo_crf": load_checked(refined, size, evaluation.classes),
+        "cam": cam_labels(cams, background, image.size),
+        "pseudo": upsample_labels(scores.class_ids, maps, image.size, logarithmic),
+        "pseudo_crf": load_checked(refined, image.size, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
     found = {} if truth is None else foregrounds(method, cams.class_ids, cam_maps, scores.class_ids, maps)
@@ -92,11 +92,12 @@ def draw_labels(evaluation: Evaluation, image: ImageRecord, labels: PseudoLabels
     """Photograph, CAM, partial labels, labels before and after the CRF, ground truth; those that there are."""
     rgb_u8 = evaluation.photo(image)
     shown: dict[str, NDArray[np.uint8]] = {}
-    if (partial := labels.partial_at((rgb_u8.shape[0], rgb_u8.shape[1]))) is not None:
+    if (partial := labels.partial_at(image.seen)) is not None:
         shown["partial labels"] = partial
-    shown |= {"propagated": labels.steps["pseudo"], "after CRF": labels.steps["pseudo_crf"]}
+    full = {"propagated": labels.steps["pseudo"], "after CRF": labels.steps["pseudo_crf"]}
     if labels.truth is not None:
-        shown["ground truth"] = labels.truth
+        full["ground truth"] = labels.truth
+    shown |= {caption: at_cells(one, image.seen) for caption, one in full.items()}
     tiles: list[Tile] = [(image.id, rgb_u8), ("CAM", heat_overlay(rgb_u8, labels.heat))]
     tiles += [(caption, label_overlay(rgb_u8, one)) for caption, one in shown.items()]
     return draw_panel(tiles, find_legend([*shown.values(), labels.steps["cam"]], evaluation.index.class_names))

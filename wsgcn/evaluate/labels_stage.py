@@ -14,7 +14,7 @@ from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.labels import draw_labels, load_pseudo_labels
 from wsgcn.evaluate.photographs import CountsByPhotograph
 from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
-from wsgcn.evaluate.truth import at_cells
+from wsgcn.ops.grid import at_cells
 from wsgcn.runtime.per_image import seconds_per_image
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
@@ -86,7 +86,7 @@ def _count_labels(by_photograph: CountsByPhotograph, evaluation: Evaluation, ima
     counts = {step: count_pixels(evaluation, found, labels.truth) for step, found in labels.steps.items()}
     by_photograph.add(image.id, labels, counts)
     if labels.partial is not None and labels.truth is not None:
-        cells = at_cells(labels.truth, labels.partial.shape, labels.stride)
+        cells = at_cells(at_cells(labels.truth, image.seen), labels.partial.shape, labels.stride)
         counts[PARTIAL] = confusion(cells, labels.partial, evaluation.classes)
     return counts
 

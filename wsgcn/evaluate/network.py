@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,12 +16,13 @@ from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.nets.prediction import labels_of, processes_on
 from wsgcn.runtime.devices import pick_device
+from wsgcn.runtime.memory import worker_memory
 from wsgcn.runtime.per_image import PerImage
 from wsgcn.runtime.workers import Outcome, map_images
 from wsgcn.store.code import code_version
 from wsgcn.store.fingerprints import DigestedFile, file_digest
 from wsgcn.store.finished import FinishedWork
-from wsgcn.store.index import ImageRecord
+from wsgcn.store.index import ImageRecord, largest
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.paths import in_project
 from wsgcn.store.photos import load_photo
@@ -54,7 +55,7 @@ def segment_photographs(evaluation: Evaluation, images: Sequence[ImageRecord]) -
         StageError: some photographs failed.
     """
     runtime = evaluation.params.runtime
-    network, workers = find_network(evaluation)
+    network, workers = find_network(evaluation, images)
     makers = [
         segmenter(evaluation, network, evaluation.folder / folder, refined) for folder, refined in FOLDERS.items()
     ]
@@ -64,8 +65,8 @@ def segment_photographs(evaluation: Evaluation, images: Sequence[ImageRecord]) -
     FinishedWork(in_project(runtime.store)).shrink(runtime.store_gb)
 
 
-def find_network(evaluation: Evaluation) -> tuple[NetworkKey, int]:
-    """The method's network, and how many processes may run it at a time.
+def find_network(evaluation: Evaluation, images: Iterable[ImageRecord]) -> tuple[NetworkKey, int]:
+    """The method's network, and how many processes may run it at a time on these photographs.
 
     Raises:
         DataError: the checkpoint is missing or broken.
@@ -75,7 +76,7 @@ def find_network(evaluation: Evaluation) -> tuple[NetworkKey, int]:
     device = str(pick_device(runtime.device))
     network = NetworkKey(DigestedFile(checkpoint, file_digest(checkpoint)), device)
     _load(network)  # a broken checkpoint is one error, not one for each photograph
-    return network, processes_on(device, runtime.workers)
+    return network, processes_on(device, runtime.workers, worker_memory(*largest(images)))
 
 
 @lru_cache(maxsize=1)
@@ -85,10 +86,15 @@ def _load(network: NetworkKey) -> Any:
 
 @lru_cache(maxsize=1)
 def _probs(
-    network: NetworkKey, photo: DigestedFile, scales: tuple[float, ...], flip: bool, merge: SegMerge
+    network: NetworkKey,
+    photo: DigestedFile,
+    shrunk: tuple[int, int] | None,
+    scales: tuple[float, ...],
+    flip: bool,
+    merge: SegMerge,
 ) -> NDArray[np.float32]:
     """The network's ``(C, H, W)`` probabilities, kept of the last photograph: both of its label maps need them."""
-    return predict_probs(_load(network), load_photo(photo.path), scales, flip, merge)
+    return predict_probs(_load(network), load_photo(photo.path, shrunk), scales, flip, merge)
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,9 @@ class SegmentPhotograph(PerImage[NDArray[np.uint8]]):
         settings = self.evaluation.params.evaluate
         rgb_u8 = self.evaluation.photo(image)
         photo = DigestedFile.of(self.evaluation.index.photo_path(image))
-        probs = _probs(self.network, photo, settings.seg_scales, settings.seg_flip, settings.seg_merge)
-        return labels_of(probs, rgb_u8, settings.seg_crf if self.refined else None)
+        augmentation = (settings.seg_scales, settings.seg_flip, settings.seg_merge)
+        probs = _probs(self.network, photo, image.shrunk, *augmentation)
+        return labels_of(probs, rgb_u8, settings.seg_crf if self.refined else None, size=image.size)
 
     def save(self, path: Path, result: NDArray[np.uint8], mark: str) -> None:
         """Write the label map."""

@@ -13,6 +13,7 @@ from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.network import FOLDERS, segment_photographs
 from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
 from wsgcn.evaluate.truth import load_checked
+from wsgcn.ops.grid import at_cells
 from wsgcn.ops.panels import draw_panel, find_legend, label_overlay
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
@@ -80,9 +81,9 @@ def _segment_and_count(evaluation: Evaluation, images: Sequence[ImageRecord]) ->
 
 
 def _count_segmentation(evaluation: Evaluation, image: ImageRecord, draw: bool) -> Counts:
-    truth, size = evaluation.truth(image), (image.height, image.width)
+    truth = evaluation.truth(image)
     found = {
-        step: load_checked(evaluation.folder / folder / f"{image.id}.png", size, evaluation.classes)
+        step: load_checked(evaluation.folder / folder / f"{image.id}.png", image.size, evaluation.classes)
         for step, folder in zip(STEPS, FOLDERS)
     }
     if draw:
@@ -103,5 +104,6 @@ def _draw_segmentation(
     shown = {CAPTIONS[step]: labels for step, labels in found.items()}
     if truth is not None:
         shown["ground truth"] = truth
+    shown = {caption: at_cells(labels, image.seen) for caption, labels in shown.items()}
     tiles = [(image.id, rgb_u8), *((caption, label_overlay(rgb_u8, labels)) for caption, labels in shown.items())]
     return draw_panel(tiles, find_legend([*shown.values()], evaluation.index.class_names))

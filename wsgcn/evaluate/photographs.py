@@ -13,6 +13,7 @@ from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.labels import PseudoLabels
 from wsgcn.evaluate.results import Counts
 from wsgcn.evaluate.sweep import THRESHOLDS, sweep_counts
+from wsgcn.ops.grid import at_cells
 from wsgcn.ops.iou import mean_iou
 from wsgcn.store.counts import PhotographCounts, save_counts
 
@@ -47,7 +48,9 @@ class CountsByPhotograph:
         for step in labels.steps:
             self._steps[step].append(class_counts(counts[step], self._evaluation.class_ids).astype(np.int32))
         for step, found in labels.foregrounds.items():
-            self._sweeps[step].append(sweep_counts(labels.truth, found, self._evaluation.class_ids))
+            self._sweeps[step].append(
+                sweep_counts(at_cells(labels.truth, found.labels.shape), found, self._evaluation.class_ids)
+            )
 
     def save(self) -> dict[str, Any]:
         """Write ``photographs.npz``: every step, and ``<step>_best`` for those with a background to choose.

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from wsgcn.sections import Backgrounds, Count, Crf, Section, SegMerge, Size
+from wsgcn.ranges import Between, Scales
+from wsgcn.sections import Backgrounds, Crf, Section, SegMerge
 
 
 class Evaluate(Section):
@@ -15,11 +16,11 @@ class Evaluate(Section):
     masks: str
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     cam_background: Backgrounds
-    seg_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    seg_scales: Scales
     seg_flip: bool
     seg_merge: SegMerge
     seg_crf: Crf
-    panels: Count
+    panels: Annotated[int, Between(0, 1000)]
 
     @property
     def segmentation(self) -> dict[str, Any]:

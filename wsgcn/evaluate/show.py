@@ -15,8 +15,8 @@ from PIL import Image
 from wsgcn.errors import UsageError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.network import find_network, segmenter
-from wsgcn.evaluate.truth import at_cells, find_masks
-from wsgcn.ops.grid import Grid, covering_scores
+from wsgcn.evaluate.truth import find_masks
+from wsgcn.ops.grid import Grid, at_cells, covering_scores
 from wsgcn.ops.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.store.index import ImageRecord, Index
@@ -111,7 +111,7 @@ def find_way(evaluation: Evaluation, image: ImageRecord, steps: Sequence[tuple[s
 
 
 def _heats(evaluation: Evaluation, image: ImageRecord) -> dict[str, NDArray[np.float32]]:
-    artifacts, method, size = evaluation.artifacts, evaluation.method, (image.height, image.width)
+    artifacts, method, size = evaluation.artifacts, evaluation.method, image.seen
     cams = load_record(artifacts.arrays("cams", method.variant.name, image.id), Cams)
     names = [evaluation.index.class_names[one] for one in cams.class_ids]
     heats = {f"CAM: {name}": cam for name, cam in zip(names, resize_maps(cams.finest, size))}
@@ -127,7 +127,7 @@ def _heats(evaluation: Evaluation, image: ImageRecord) -> dict[str, NDArray[np.f
 def _labels(
     evaluation: Evaluation, image: ImageRecord, rgb_u8: NDArray[np.uint8], steps: Sequence[tuple[str, Scores]]
 ) -> dict[str, NDArray[np.uint8]]:
-    size, method = (image.height, image.width), evaluation.method
+    size, method = image.seen, evaluation.method
     labels: dict[str, NDArray[np.uint8]] = {}
     _, last = steps[-1]
     if method.propagation.partial_labels_used:
@@ -137,13 +137,14 @@ def _labels(
         maps, logarithmic = _over_photograph(scores, size), bool(scores.logarithmic)
         labels[caption] = upsample_labels(scores.class_ids, maps, size, logarithmic)
     labels["after CRF"] = method.crf.labels(
-        last.class_ids, _over_photograph(last, size), rgb_u8, bool(last.logarithmic)
+        last.class_ids, _over_photograph(last, size), rgb_u8, bool(last.logarithmic), size
     )
     if evaluation.artifacts.checkpoint("segtrain", method.name).is_file():
-        network, _ = find_network(evaluation)
-        labels["segmentation network"] = segmenter(evaluation, network, evaluation.folder, refined=True).compute(image)
+        network, _ = find_network(evaluation, [image])
+        found = segmenter(evaluation, network, evaluation.folder, refined=True).compute(image)
+        labels["segmentation network"] = at_cells(found, size)
     truth = evaluation.truth(image)
-    return labels if truth is None else labels | {"ground truth": truth}
+    return labels if truth is None else labels | {"ground truth": at_cells(truth, size)}
 
 
 def _over_photograph(scores: Scores, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -65,7 +65,7 @@ def write_submission(params: Params, artifacts: Artifacts, method: Method, split
 def _segment(evaluation: Evaluation, split: str, images: list[ImageRecord]) -> Path:
     """Label every photograph; the folder of the label maps."""
     runtime = evaluation.params.runtime
-    network, workers = find_network(evaluation)
+    network, workers = find_network(evaluation, images)
     segment = segmenter(evaluation, network, evaluation.folder / split, refined=True)
     label = f"{evaluation.method.name}: segment {split}"
     make_files(segment, images, stage="evaluate", label=label, workers=workers, store_gb=runtime.store_gb)
@@ -93,7 +93,7 @@ def write_archive(archive: Path, competition: str, images: Iterable[ImageRecord]
 
 
 def _checked(path: Path, image: ImageRecord) -> NDArray[np.uint8]:
-    labels = load_checked(path, (image.height, image.width), len(VOC_CLASSES))
+    labels = load_checked(path, image.size, len(VOC_CLASSES))
     if (labels == IGNORE).any():
         raise DataError(f"{path} leaves pixels without a class: delete it and run this again")
     return labels

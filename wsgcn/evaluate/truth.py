@@ -41,18 +41,3 @@ def load_checked(path: Path, size: tuple[int, ...], classes: int) -> NDArray[np.
     if largest >= classes:
         raise DataError(f"{path} holds class id {largest}, but the dataset has classes 0 to {classes - 1}: replace it")
     return labels
-
-
-def at_cells(labels: NDArray[np.uint8], grid: tuple[int, ...], stride: float = 0) -> NDArray[np.uint8]:
-    """The label at the centre of each cell of an ``h × w`` grid laid over ``(H, W)`` labels.
-
-    Args:
-        labels: ``(H, W)``.
-        grid: rows and columns of the result.
-        stride: labels a cell; of a cell whose centre juts out, the label at the border. 0 = the grid is stretched.
-    """
-    centres = [
-        ((np.arange(cells) + 0.5) * (cells * stride or pixels) / cells).astype(np.int64).clip(max=pixels - 1)
-        for cells, pixels in zip(grid, labels.shape)
-    ]
-    return labels[np.ix_(*centres)]

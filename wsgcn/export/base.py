@@ -51,7 +51,7 @@ class LabelledPhoto:
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns in pixels of the upright photograph."""
-        return self.record.height, self.record.width
+        return self.record.size
 
     def labels(self, classes: int) -> NDArray[np.uint8]:
         """``(H, W)`` class ids below ``classes``, 255 = unlabelled.

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
 import pydensecrf.densecrf
 import pydensecrf.eigen
 from numpy.typing import NDArray
+
+from wsgcn.errors import DataError
+
+LATTICE_KEY = 32_700
+"""Largest coordinate of a cell of the library's lattice, which it keeps in 16 bits, with some room for neighbours."""
 
 
 class CrfParams(Protocol):
@@ -60,8 +66,13 @@ def mean_field(
 
     Returns:
         ``(K, H, W)`` probabilities.
+
+    Raises:
+        DataError: the photograph is too large for standard deviations so small.
     """
     height, width = rgb_u8.shape[:2]
+    require_lattice(height, width, params.gaussian_sxy / stride)
+    require_lattice(height, width, params.bilateral_sxy / stride, params.bilateral_srgb)
     crf = pydensecrf.densecrf.DenseCRF2D(width, height, len(unary))
     crf.setUnaryEnergy(unary)
     crf.addPairwiseGaussian(sxy=params.gaussian_sxy / stride, compat=params.gaussian_compat)
@@ -73,6 +84,31 @@ def mean_field(
     )
     refined = crf.inference(params.iterations)
     return np.array(refined, dtype=np.float32).reshape(-1, height, width)
+
+
+def require_lattice(height: int, width: int, sigma_xy: float, sigma_rgb: float | None = None) -> None:
+    """Refuse what the library's lattice has no room for: beyond it, it mixes up places, and then writes anywhere.
+
+    Args:
+        height: rows of the photograph.
+        width: its columns.
+        sigma_xy: standard deviation in cells of these.
+        sigma_rgb: in grey levels of 0 … 255; None for a kernel of places alone.
+
+    Raises:
+        DataError: there is no room.
+    """
+    sides = [width / sigma_xy, height / sigma_xy, *([] if sigma_rgb is None else [255 / sigma_rgb] * 3)]
+    # Each feature times its factor in ``Permutohedral::init``; the first coordinate is their sum, the last one of a
+    # single feature.
+    factors = [math.sqrt(2 / 3) * (len(sides) + 1) / math.sqrt((at + 2) * (at + 1)) for at in range(len(sides))]
+    scaled = [side * factor for side, factor in zip(sides, factors)]
+    if max(sum(scaled), *(at * one for at, one in enumerate(scaled, 1))) > LATTICE_KEY:
+        colours = "" if sigma_rgb is None else f" and {sigma_rgb:g} grey levels"
+        raise DataError(
+            f"a dense CRF of {width} x {height} cells cannot have standard deviations of {sigma_xy:g} cells{colours}: "
+            "choose larger ones"
+        )
 
 
 def bilateral_filter(
@@ -93,12 +129,14 @@ def bilateral_filter(
 
     Raises:
         ValueError: the sizes differ.
+        DataError: the photograph is too large for standard deviations so small.
 
     Source: Adams, Baek, Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice" (Eurographics 2010).
     """
     count, height, width = maps.shape
     if rgb_u8.shape != (height, width, 3):
         raise ValueError(f"photograph {rgb_u8.shape} does not fit maps {maps.shape}")
+    require_lattice(height, width, sigma_xy, sigma_rgb)
     crf = pydensecrf.densecrf.DenseCRF2D(width, height, count)
     crf.addPairwiseBilateral(
         sxy=sigma_xy,

@@ -71,3 +71,18 @@ def covering_scores(
     """The scores of a propagation, ``(K, h, w)`` on a grid, as they cover a photograph: :meth:`Grid.covering`."""
     rows, columns = scores.shape[1:]
     return Grid((rows, columns), size, stride).covering(scores, logarithmic)
+
+
+def at_cells(labels: NDArray[np.uint8], grid: tuple[int, ...], stride: float = 0) -> NDArray[np.uint8]:
+    """The label at the centre of each cell of an ``h × w`` grid laid over ``(H, W)`` labels.
+
+    Args:
+        labels: ``(H, W)``.
+        grid: rows and columns of the result.
+        stride: labels a cell; of a cell whose centre juts out, the label at the border. 0 = the grid is stretched.
+    """
+    centres = [
+        ((np.arange(cells) + 0.5) * (cells * stride or pixels) / cells).astype(np.int64).clip(max=pixels - 1)
+        for cells, pixels in zip(grid, labels.shape)
+    ]
+    return labels[np.ix_(*centres)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsgcn.vocabulary import IGNORE
+
+STRIP = 2**24
+"""Scores that are enlarged at once, 64 MB."""
 
 
 def grid_size(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -73,6 +77,8 @@ def upsample_labels(
 ) -> NDArray[np.uint8]:
     """The class of the highest score at each pixel: scores are resized first, so that edges follow them smoothly.
 
+    For a large result this is done in strips, as the scores of all its pixels would fill the memory.
+
     Args:
         class_ids: ``(K,)`` class of each score map.
         scores: ``(K, h, w)`` float32; of equal scores the first map wins.
@@ -82,8 +88,25 @@ def upsample_labels(
     Returns:
         ``(*size)`` uint8 class ids.
     """
-    labels: NDArray[np.uint8] = class_ids.astype(np.uint8)[enlarge_scores(scores, size, logarithmic).argmax(axis=0)]
+    ids = class_ids.astype(np.uint8)
+    if scores.shape[1:] == size or len(scores) * math.prod(size) <= STRIP:
+        return np.asarray(ids[enlarge_scores(scores, size, logarithmic).argmax(axis=0)])
+    maps = torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32))[None]
+    maps = maps.clamp(min=torch.finfo(torch.float32).tiny).log() if logarithmic else maps
+    rows = max(1, STRIP // (len(scores) * size[1]))
+    down, right = (_places(length, logarithmic) for length in size)
+    labels = np.empty(size, dtype=np.uint8)
+    for top in range(0, size[0], rows):
+        strip = down[top : top + rows]
+        places = torch.stack([right.expand(len(strip), -1), strip[:, None].expand(-1, len(right))], dim=-1)[None]
+        enlarged = functional.grid_sample(maps, places, padding_mode="border", align_corners=logarithmic)[0]
+        labels[top : top + rows] = ids[enlarged.argmax(dim=0).numpy()]
     return labels
+
+
+def _places(length: int, corners: bool) -> Tensor:
+    """Where the pixels of an enlarged row or column lie, from -1 to 1 as ``grid_sample`` has it."""
+    return torch.linspace(-1, 1, length) if corners else (2 * torch.arange(length) + 1) / length - 1
 
 
 def to_class_ids(positions: NDArray[np.uint8], class_ids: NDArray[np.integer]) -> NDArray[np.uint8]:

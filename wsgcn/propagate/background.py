@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import model_validator
 
 from wsgcn.propagate.base import Propagation
-from wsgcn.sections import Fraction, Size
+from wsgcn.ranges import Exponent, Fraction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ class WithBackground(Propagation):
     """The background's score is ``background``, a constant, or (1 - max CAM)^``alpha`` and spreads too; one is null."""
 
     background: Fraction | None
-    alpha: Size | None
+    alpha: Exponent | None
 
     @model_validator(mode="after")
     def _one_background(self) -> WithBackground:

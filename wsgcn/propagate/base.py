@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from wsgcn.errors import WsgcnError
-from wsgcn.sections import Count, Kind, Saliency, Section, Size
+from wsgcn.ranges import Between, Exponent
+from wsgcn.sections import Kind, Saliency, Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +47,8 @@ class PropagationInput:
 class Transition(Section):
     """A random walk on the affinity graph: A^β entry by entry, rows divided by their sums, 2^``log2_steps`` steps."""
 
-    beta: Size
-    log2_steps: Count
+    beta: Exponent
+    log2_steps: Annotated[int, Between(0, 12)]
 
 
 class Propagation(Kind):

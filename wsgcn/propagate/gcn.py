@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.base import Propagation, PropagationInput, Transition
-from wsgcn.sections import BelowOne, Count, Crf, Factor, Fraction, Positive, SaliencyBesideCams, Section, Size
+from wsgcn.ranges import BelowOne, Between, Exponent, Factor, Fraction, Rate, Size, WalkSteps, Width
+from wsgcn.sections import Crf, SaliencyBesideCams, Section
 from wsgcn.vocabulary import LOSS_NAMES
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class PartialLabels(Section):
 
     scores: Literal["cams", "walk"]
     cut: BelowOne
-    alphas: tuple[Size, Size]
+    alphas: tuple[Exponent, Exponent]
     crf: Crf
     min_prob: Fraction
     confident_share: Fraction
@@ -43,23 +45,23 @@ class GcnPropagation(Propagation):
 
     kind: Literal["gcn"]
     objective: Literal["paper", "reference"]
-    affinity_power: Size
+    affinity_power: Exponent
     normalisation: Literal["row", "symmetric", "none"]
     walk: Transition
-    graph_steps: Count
-    feature_steps: Count
-    hidden: Positive
+    graph_steps: WalkSteps
+    feature_steps: WalkSteps
+    hidden: Width
     bias: bool
     dropout: BelowOne
-    steps: Positive
-    lr: Size
+    steps: Annotated[int, Between(1, 100_000)]
+    lr: Rate
     weight_decay: Factor
     entropy_weight: Factor
     laplacian_weight: Factor
     colour_variance: Size
     distance_variance: Size
     colour_scale: Size
-    window: Annotated[int, Field(ge=1)]
+    window: Annotated[int, Between(1, 31)]
     upsampling: Literal["probabilities", "log-probabilities"]
     partial_labels: PartialLabels
 
@@ -88,8 +90,8 @@ class GcnPropagation(Propagation):
         if device == "cpu":
             return super().together(images, device)
         groups: list[list[ImageRecord]] = []
-        for image in sorted(images, key=lambda image: image.height * image.width, reverse=True):
-            if groups and (len(groups[-1]) + 1) * groups[-1][0].height * groups[-1][0].width <= GPU_PIXELS:
+        for image in sorted(images, key=lambda image: math.prod(image.seen), reverse=True):
+            if groups and (len(groups[-1]) + 1) * math.prod(groups[-1][0].seen) <= GPU_PIXELS:
                 groups[-1].append(image)
             else:
                 groups.append([image])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.background import WithBackground
 from wsgcn.propagate.base import PropagationInput
-from wsgcn.sections import Count, Positive
+from wsgcn.ranges import Dilations, Iterations
 
 if TYPE_CHECKING:
     from wsgcn.store.records import Scores
@@ -25,8 +23,8 @@ class Pamr(WithBackground):
     reads_affinity: ClassVar[bool] = False
 
     kind: Literal["pamr"]
-    dilations: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    iterations: Count
+    dilations: Dilations
+    iterations: Iterations
 
     def scores(self, photographs: Sequence[PropagationInput], device: str) -> list[Scores | WsgcnError]:
         """Scores in [0, 1]; a constant background stays as it is."""

@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from wsgcn.errors import WsgcnError
 from wsgcn.propagate.base import Propagation, PropagationInput
-from wsgcn.sections import Crf, Fraction, Growth, Saliency, Section, Size
+from wsgcn.ranges import Exponent, Fraction
+from wsgcn.sections import Crf, Growth, Saliency, Section
 
 if TYPE_CHECKING:
     from wsgcn.store.records import Scores
@@ -40,7 +41,7 @@ class SeededRegionGrowing(Propagation):
 
     kind: Literal["seeded-region-growing"]
     seeds: Seeds
-    alpha: Size
+    alpha: Exponent
     crf: Crf
     growth: Growth
 

@@ -142,16 +142,17 @@ class MakeScores(PerImage[Scores]):
         cams = load_record(self._arrays("cams", image), Cams)
         affinity = load_record(self._arrays("affinity", image), Affinity) if self.kind.reads_affinity else None
         saliency = load_saliency(self.kind.saliency.folder, image) if self.kind.saliency else None
+        photo = load_photo(Path(self.root) / image.photo, image.shrunk) if self.kind.reads_photo else None
         height, width = (cams.cams if affinity is None else affinity.weights).shape[1:]
         stride = 0 if affinity is None else int(affinity.stride)
-        grid = Grid((height, width), (image.height, image.width), stride)
+        grid = Grid((height, width), image.seen, stride)
         return PropagationInput(
             class_ids=np.concatenate([[BACKGROUND], cams.class_ids]).astype(np.int64),
             cams=grid.pooled(cams.cams),
             source_cams=cams.cams,
             grid=grid,
             affinity=affinity,
-            rgb_u8=grid.colours(load_photo(Path(self.root) / image.photo)) if self.kind.reads_photo else None,
+            rgb_u8=grid.colours(photo) if photo is not None else None,
             seed=seed_for(self.run_seed, self.method, image.id),
             saliency=None if saliency is None else grid.pooled(saliency[None], "edge")[0],
         )

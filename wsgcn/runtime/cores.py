@@ -6,15 +6,24 @@ import multiprocessing
 import os
 from multiprocessing import forkserver
 
+from wsgcn.runtime.memory import free_memory
+
 
 def core_count() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
 
 
-def worker_count(workers: int) -> int:
-    """The number of worker processes: ``workers``, or one a core where it is 0."""
-    return workers if workers > 0 else core_count()
+def worker_count(workers: int, memory: int = 0) -> int:
+    """The number of worker processes: ``workers``, or where it is 0 one a core, or as many as there is memory for.
+
+    Args:
+        workers: as ``runtime.workers`` has it.
+        memory: bytes that one takes, 0 = next to nothing.
+    """
+    if workers > 0:
+        return workers
+    return max(1, min(core_count(), free_memory() // memory)) if memory else core_count()
 
 
 def start_fork_server(module: str, workers: int) -> None:

@@ -1,11 +1,24 @@
-"""What a process does with memory that it has freed."""
+"""How much memory there is, how much work needs, and what a process does with memory that it has freed."""
 
 from __future__ import annotations
 
 import ctypes
+import math
+from pathlib import Path
+
+GB = 10**9
+WORKER, SEEN, LABELLED = 350_000_000, 1000, 12
+"""Bytes of a worker: for itself, for a pixel that networks and CRFs see, for a pixel of the photograph and its labels;
+docs/stages/dataset.md has the measurements."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Names of two settings in glibc's ``malloc.h``."""
+
+_GROUPS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+"""Where Linux says what a container may take, and what it has taken; the first as of today, the second as before."""
 
 
 def keep_freed_memory() -> None:
@@ -18,3 +31,31 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def worker_memory(pixels: float, seen: float) -> int:
+    """Bytes that a worker process of a per-image stage takes at most.
+
+    Args:
+        pixels: of the largest photograph.
+        seen: of the largest one as networks and CRFs see it.
+    """
+    return int(WORKER + SEEN * seen + LABELLED * pixels)
+
+
+def free_memory() -> int:
+    """Bytes that this machine can still give away, or this container where it may have less."""
+    import psutil
+
+    return min(int(psutil.virtual_memory().available), *(_left(*group) for group in _GROUPS))
+
+
+def _left(folder: Path, limit: str, taken: str) -> float:
+    """Bytes that a container has left; infinity where there is none, or it has no limit."""
+    try:
+        allowed, used = (float((folder / name).read_text()) for name in (limit, taken))
+    except (OSError, ValueError):  # the word for no limit is "max"
+        return math.inf
+    # What was read from files counts as taken, but goes when it is needed.
+    lines = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    return allowed - used + float(dict(lines).get("inactive_file", 0))

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from wsgcn.errors import WsgcnError
+from wsgcn.runtime.memory import worker_memory
 from wsgcn.runtime.workers import Done, Outcome, map_images
 from wsgcn.store.files import read_json, remove_others, write_json
 from wsgcn.store.fingerprints import fingerprint, read_fingerprint
 from wsgcn.store.finished import FinishedWork
-from wsgcn.store.index import ImageRecord
+from wsgcn.store.index import ImageRecord, largest
 
 Result = TypeVar("Result")
 
@@ -82,7 +83,8 @@ class PerImage(ABC, Generic[Result]):
         outcomes: dict[str, Outcome] = {}
         for image in images:
             try:
-                marks[image.id] = fingerprint(self.code, self.settings(image), self.inputs(image))
+                settings = [self.settings(image), *([image.shrunk] if image.shrunk else [])]
+                marks[image.id] = fingerprint(self.code, settings, self.inputs(image))
             except WsgcnError as error:
                 outcomes[image.id] = error
                 continue
@@ -141,7 +143,7 @@ def make_files(
         images: the images of the stage.
         stage: word of the stage, for the error.
         label: text before the progress bar.
-        workers: processes, 0 = one a core.
+        workers: processes, 0 = one a core, or as many as there is memory for.
         store_gb: room that is left to finished work, GB.
         summary: file for the number of images and the mean seconds an image.
         finished: called in this process with the id of each image that succeeded.
@@ -153,7 +155,16 @@ def make_files(
     remove_others(make.folder, [make.path(image.id).name for image in images])
     module = type(make).__module__
     groups = make.together(images)
-    seconds = map_images(make, groups, stage=stage, label=label, workers=workers, preload=module, finished=finished)
+    seconds = map_images(
+        make,
+        groups,
+        stage=stage,
+        label=label,
+        workers=workers,
+        memory=worker_memory(*largest(images)),
+        preload=module,
+        finished=finished,
+    )
     make.finished.shrink(store_gb)
     if summary is not None and (seconds or not summary.exists()):
         # fsum: images come in any order, and restored ones must give the same bytes.

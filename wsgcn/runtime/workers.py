@@ -21,7 +21,7 @@ import torch
 from wsgcn.errors import StageError, UsageError, WsgcnError
 from wsgcn.runtime.cores import start_fork_server, worker_count
 from wsgcn.runtime.devices import threads
-from wsgcn.runtime.memory import keep_freed_memory
+from wsgcn.runtime.memory import GB, keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 
 
@@ -72,6 +72,7 @@ def map_images(
     stage: str,
     label: str,
     workers: int,
+    memory: int = 0,
     preload: str | None = None,
     finished: Callable[[str], None] | None = None,
 ) -> dict[str, float]:
@@ -82,7 +83,8 @@ def map_images(
         groups: images of the stage, those together that are to be done at once.
         stage: word of the stage, for the error.
         label: text before the progress bar.
-        workers: number of processes; 1 works in this process, 0 takes one a core.
+        workers: number of processes; 1 works in this process, 0 takes one a core, or as many as there is memory for.
+        memory: bytes that a process takes, 0 = next to nothing.
         preload: module that the processes are to have imported before they start.
         finished: called in this process with the id of each image that succeeded.
 
@@ -96,9 +98,11 @@ def map_images(
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
     total = sum(map(len, groups))
-    processes = min(worker_count(workers), len(groups))
+    processes = min(worker_count(workers, memory), len(groups))
     outcomes = _outcomes(work, groups, processes, preload)
     manner = "1 process" if processes <= 1 else f"{processes} processes"
+    if processes < min(worker_count(workers), len(groups)):
+        manner += f", as memory is for no more: {memory / GB:.1f} GB each"
     with progress_bar(label, total, manner) as advance, closing(outcomes):
         for image_id, outcome in outcomes:
             if isinstance(outcome, WsgcnError):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from wsgcn.sections import FreezeNorm, Kind, NetworkTraining, Positive, Range, Size, backbone_module
+from wsgcn.ranges import Batch, Dilations, ScaleRange, Size
+from wsgcn.sections import FreezeNorm, Kind, NetworkTraining, backbone_module
 
 if TYPE_CHECKING:
     import torch
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 class SegmentationTraining(NetworkTraining, Kind):
     """How a DeepLabv2 is trained for a method; whatever else a kind trains beside it is not kept."""
 
-    aspp_dilations: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    accumulate: Positive
-    scale: Range
+    aspp_dilations: Dilations
+    accumulate: Batch
+    scale: ScaleRange
     head_lr_factor: Size
     head_bias_lr_factor: Size
     freeze_norm: FreezeNorm

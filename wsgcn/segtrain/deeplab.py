@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
-from wsgcn.sections import BelowOne, Size
+from wsgcn.ranges import BelowOne, Scales
 from wsgcn.segtrain.base import SegmentationTraining
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ class DeepLab(SegmentationTraining):
     """Cross-entropy at several scales, and of their maximum, on every pixel whose label is confident enough."""
 
     kind: Literal["deeplab"]
-    input_scales: Annotated[tuple[Size, ...], Field(min_length=1)]
+    input_scales: Scales
     min_confidence: BelowOne
 
     def teacher(self, labels: Path, scores: Path) -> PseudoLabels:

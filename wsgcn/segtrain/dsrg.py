@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wsgcn.sections import BelowOne, Crf, Growth
+from wsgcn.ranges import BelowOne
+from wsgcn.sections import Crf, Growth
 from wsgcn.segtrain.base import SegmentationTraining
 
 if TYPE_CHECKING:

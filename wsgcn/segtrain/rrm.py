@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from wsgcn.sections import BelowOne, Crf, Factor, Fraction, Positive, Section, Size
+from wsgcn.ranges import BelowOne, Between, Cell, Deviation, Exponent, Factor, Fraction, Scales
+from wsgcn.sections import Crf, Section
 from wsgcn.segtrain.base import SegmentationTraining
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class ReliableLabels(Section):
     """What the class activation maps of a crop label: pixels a cell of the maps, scales of the crop, what is sure."""
 
-    stride: Positive
-    scales: Annotated[tuple[Size, ...], Field(min_length=1)]
-    alphas: tuple[Size, Size]
+    stride: Cell
+    scales: Scales
+    alphas: tuple[Exponent, Exponent]
     crf: Crf
     min_prob: Fraction
     confident_share: Fraction
@@ -39,9 +40,9 @@ class DenseEnergy(Section):
     """Weight of the dense energy, its part of the crop's resolution, and its kernel: pixels and grey levels."""
 
     weight: Factor
-    scale: Annotated[float, Field(gt=0, le=1)]
-    sigma_xy: Size
-    sigma_rgb: Size
+    scale: Annotated[float, Between(0.1, 1)]
+    sigma_xy: Deviation
+    sigma_rgb: Deviation
 
 
 class Rrm(SegmentationTraining):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsgcn.errors import DataError
-from wsgcn.ops.grid import covering_scores
+from wsgcn.ops.grid import at_cells, covering_scores
 from wsgcn.ops.resize import enlarge_scores
 from wsgcn.ops.scores import to_probs
 from wsgcn.store.index import ImageRecord, Index
@@ -42,14 +42,15 @@ class PseudoLabels:
         files = [self.labels / f"{image_id}.png"]
         return [*files, self.scores / f"{image_id}.npz"] if self.min_confidence else files
 
-    def load(self, image_id: str) -> NDArray[np.uint8]:
-        """``(H, W)`` class ids, 255 = unlabelled, also where the label is not confident.
+    def load(self, image: ImageRecord) -> NDArray[np.uint8]:
+        """Class ids of a photograph as it is seen, 255 = unlabelled, also where the label is not confident.
 
         Raises:
             DataError: a file is missing or broken.
         """
-        path, *scores = self.files(image_id)
+        path, *scores = self.files(image.id)
         labels = load_label_map(path)
+        labels = labels if image.shrunk is None else at_cells(labels, image.shrunk)
         return confident(labels, load_record(scores[0], Scores), self.min_confidence) if scores else labels
 
 
@@ -110,7 +111,7 @@ class TaggedSample:
     def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The crop that the generator draws."""
         if self.labels is None:
-            photo = load_photo(self.index.photo_path(image))
+            photo = load_photo(self.index.photo_path(image), image.shrunk)
             labels = np.full(photo.shape[:2], IGNORE, dtype=np.uint8)
         else:
             photo, labels = labelled_photo(self.index, self.labels, image)
@@ -127,7 +128,7 @@ def labelled_photo(
     Raises:
         DataError: a file is missing or broken, the two differ in size, or a label is of no class.
     """
-    photo, found = load_photo(index.photo_path(image)), labels.load(image.id)
+    photo, found = load_photo(index.photo_path(image), image.shrunk), labels.load(image)
     if photo.shape[:2] != found.shape:
         changed = index.photo_path(image)
         raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")

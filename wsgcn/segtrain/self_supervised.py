@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
-from wsgcn.sections import (
-    BelowOne,
-    Count,
-    Factor,
-    FocalPenalty,
-    Fraction,
-    Interpolation,
-    Jitter,
-    Positive,
-    Section,
-    Size,
-    Stride,
-)
+from wsgcn.ranges import BelowOne, Count, Dilations, Factor, Fraction, Iterations, Size, Width
+from wsgcn.sections import FocalPenalty, Interpolation, Jitter, Section, Stride
 from wsgcn.segtrain.base import SegmentationTraining
 
 if TYPE_CHECKING:
@@ -38,15 +25,15 @@ class Gate(Section):
     """Share of the deep features that shallow ones replace, and the width of the layers that prepare these."""
 
     rate: BelowOne
-    width: Positive
+    width: Width
 
 
 class MaskRefinement(Section):
     """PAMR of the masks: pixels a cell, distances of the neighbours in cells, repetitions."""
 
     stride: Stride
-    dilations: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    iterations: Count
+    dilations: Dilations
+    iterations: Iterations
 
 
 class OwnLabels(Section):

@@ -122,6 +122,6 @@ class JitteredSample:
     def __call__(self, image: ImageRecord, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The crop that the generator draws."""
         params = self.params
-        photo = jittered(load_photo(self.index.photo_path(image)), params.jitter, generator)
+        photo = jittered(load_photo(self.index.photo_path(image), image.shrunk), params.jitter, generator)
         crop, _ = random_crop(photo, None, params.crop, params.scale, generator, self.to_input, params.interpolation)
         return crop, multi_hot(image.class_ids, len(self.index.class_names) - 1)

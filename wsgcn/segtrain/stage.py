@@ -140,7 +140,7 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
             f"run `wsgcn crf --method {method.name}`"
         )
     for image, path in paths.items():
-        if photo_size(path) != (image.height, image.width):
+        if photo_size(path) != image.size:
             height, width = photo_size(path)
             raise DataError(
                 f"{path} has {height} x {width} pixels, its photograph {image.height} x {image.width}: "

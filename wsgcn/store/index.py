@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from wsgcn.errors import DataError
 from wsgcn.store.files import read_json, write_json
@@ -22,6 +25,8 @@ class ImageRecord:
         splits: names of the split lists that hold it.
         digest: of the photograph's file, so that DVC sees a changed photograph in the index, which every later stage
             depends on; "" where nobody needs it.
+        shrunk: rows and columns to which the stages shrink a large photograph before they look at it; None = it is seen
+            as it is.
     """
 
     id: str
@@ -31,6 +36,17 @@ class ImageRecord:
     class_ids: tuple[int, ...]
     splits: tuple[str, ...]
     digest: str = ""
+    shrunk: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the photograph, and of its labels."""
+        return self.height, self.width
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Rows and columns at which the stages see it."""
+        return self.shrunk or self.size
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,12 @@ class Index:
         return Path(self.root) / image.photo
 
 
+def largest(images: Iterable[ImageRecord]) -> tuple[int, int]:
+    """Pixels of the largest photograph, and of the largest one as the stages see it; 0 where there is none."""
+    sizes = [(math.prod(one.size), math.prod(one.seen)) for one in images]
+    return max((pixels for pixels, _ in sizes), default=0), max((seen for _, seen in sizes), default=0)
+
+
 def save_index(path: Path, index: Index) -> None:
     """Write the index as JSON."""
     write_json(path, asdict(index))
@@ -79,10 +101,11 @@ def load_index(path: Path) -> Index:
     """
     content = read_json(path)
     try:
-        images = tuple(
-            ImageRecord(**{**image, "class_ids": tuple(image["class_ids"]), "splits": tuple(image["splits"])})
-            for image in content["images"]
-        )
+        images = tuple(ImageRecord(**_with_tuples(image)) for image in content["images"])
         return Index(content["name"], content["root"], tuple(content["class_names"]), images)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not an index of this version ({error}): run `wsgcn dataset`") from error
+
+
+def _with_tuples(image: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in image.items()}

@@ -10,25 +10,43 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wsgcn.errors import DataError
+from wsgcn.store.limits import require_allowed, shrunk_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """Of photographs, in lower case."""
 
 _EXIF_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that turn rows into columns."""
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for a truncated, damaged or absurdly large picture."""
 
 
-def load_photo(path: Path) -> NDArray[np.uint8]:
+def load_photo(path: Path, shrunk: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Read a photograph as ``(H, W, 3)`` uint8 RGB.
 
     Grey, palette, CMYK, transparent and 16-bit files are converted; the EXIF rotation is applied.
 
+    Args:
+        path: the file.
+        shrunk: rows and columns of the result, fewer than the photograph's; None = as it is. Of a large
+            JPEG a fraction is decoded, in a fraction of time and memory.
+
     Raises:
         DataError: the file is missing, truncated, or no picture.
     """
+    rgb_u8 = _decoded(path, shrunk)
+    if shrunk is None or rgb_u8.shape[:2] == shrunk:
+        return rgb_u8
+    return np.array(Image.fromarray(rgb_u8).resize(shrunk[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def _decoded(path: Path, shrunk: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """The upright photograph, of its own size or a JPEG of any that is not below ``shrunk``."""
     try:
         with Image.open(path) as image:
+            if shrunk is not None:
+                image.draft(None, shrunk if _orientation(image) in _SIDEWAYS else shrunk[::-1])
             image.load()
             upright = ImageOps.exif_transpose(image)
     except FileNotFoundError:
@@ -40,6 +58,27 @@ def load_photo(path: Path) -> NDArray[np.uint8]:
     return np.array(upright.convert("RGB"))
 
 
+def load_bounded(
+    path: Path, max_megapixels: float | None, work_megapixels: float | None
+) -> tuple[tuple[int, int], NDArray[np.uint8]]:
+    """Rows and columns of a photograph that no index knows, and its pixels as a network is to see them.
+
+    Args:
+        path: the file.
+        max_megapixels: allowed; None = any.
+        work_megapixels: a larger photograph is shrunk to these; None = none is.
+
+    Raises:
+        DataError: the file is missing, truncated, no picture, or too large.
+    """
+    size = photo_size(path)
+    try:
+        require_allowed(size, max_megapixels)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    return size, load_photo(path, shrunk_size(size, work_megapixels))
+
+
 def photo_size(path: Path) -> tuple[int, int]:
     """Rows and columns of the upright photograph, read from its header.
 
@@ -47,7 +86,7 @@ def photo_size(path: Path) -> tuple[int, int]:
         DataError: the file is missing or no picture.
     """
     width, height, turn = _header(path)
-    return (width, height) if turn in (5, 6, 7, 8) else (height, width)
+    return (width, height) if turn in _SIDEWAYS else (height, width)
 
 
 def photo_turned(path: Path) -> bool:
@@ -63,18 +102,21 @@ def _header(path: Path) -> tuple[int, int, int]:
     """Width and height as Pillow reports them, and the EXIF orientation that it leaves to us."""
     try:
         with Image.open(path) as image:
-            # Pillow reports a TIFF upright already.
-            turn = 1 if image.format == "TIFF" else image.getexif().get(_EXIF_ORIENTATION, 1)
-            return *image.size, turn
+            return *image.size, _orientation(image)
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
     except UNREADABLE as error:
         raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
 
 
+def _orientation(image: Image.Image) -> int:
+    """What EXIF says of a picture that is not loaded yet; Pillow reports a TIFF upright already."""
+    return 1 if image.format == "TIFF" else int(image.getexif().get(_EXIF_ORIENTATION, 1))
+
+
 def _from_deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """``(H, W)`` of 16-bit grey (0 … 65535) to ``(H, W, 3)`` of 8 bits, by the high byte."""
-    grey = (values.astype(np.float64).clip(0, 65535) / 257).round().astype(np.uint8)
+    grey = (values.astype(np.float32).clip(0, 65535) / 257).round().astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 

@@ -40,7 +40,7 @@ def load_saliency(folder: str, image: ImageRecord) -> NDArray[np.float32]:
         image: the photograph.
 
     Returns:
-        ``(H, W)`` float32 in [0, 1].
+        ``(H, W)`` float32 in [0, 1], of the size at which the photograph is seen.
 
     Raises:
         DataError: the file is missing or broken, is no 8-bit grey, or has another size than its photograph.
@@ -50,13 +50,14 @@ def load_saliency(folder: str, image: ImageRecord) -> NDArray[np.float32]:
         with Image.open(path) as png:
             if png.mode != "L":
                 raise DataError(f"mode {png.mode}, not 8 bits of grey")
-            grey = np.array(png)
+            width, height = png.size
+            grey = np.array(png if image.shrunk is None else png.resize(image.shrunk[::-1], reducing_gap=3.0))
     except FileNotFoundError:
         raise _missing(path, folder) from None
     except (*UNREADABLE, DataError) as error:
         raise DataError(f"{path} is no saliency map ({error}): save it as a PNG of 8-bit grey") from error
-    if grey.shape != (image.height, image.width):
-        found = f"{grey.shape[1]} x {grey.shape[0]} pixels"
+    if (height, width) != image.size:
+        found = f"{width} x {height} pixels"
         raise DataError(f"{path} is {found}, but its photograph is {image.width} x {image.height}: replace it")
     return np.asarray(grey / 255, dtype=np.float32)
 

@@ -22,7 +22,8 @@ from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
 from wsgcn.nets.prediction import labels_of
 from wsgcn.runtime.devices import pick_device
 from wsgcn.sections import Crf
-from wsgcn.store.photos import load_photo
+from wsgcn.store.limits import require_allowed, shrunk_size
+from wsgcn.store.photos import load_bounded, load_photo, photo_size
 
 if TYPE_CHECKING:
     from wsgcn.sections import SegMerge
@@ -42,6 +43,8 @@ class Segmenter:
     flip: bool
     merge: SegMerge
     crf: Crf
+    max_megapixels: float | None = None
+    work_megapixels: float | None = None
 
     def predict(self, photos: Any) -> list[NDArray[np.uint8]]:
         """Label photographs.
@@ -58,11 +61,12 @@ class Segmenter:
         Raises:
             DataError: a photograph is neither, or broken.
         """
-        return [self._segment(_read(text)) for text in _texts(photos)]
+        return [self._segment(text) for text in _texts(photos)]
 
-    def _segment(self, rgb_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _segment(self, text: object) -> NDArray[np.uint8]:
+        size, rgb_u8 = _read(text, self.max_megapixels, self.work_megapixels)
         probs = predict_probs(self.network, rgb_u8, self.scales, self.flip, self.merge)
-        return labels_of(probs, rgb_u8, self.crf)
+        return labels_of(probs, rgb_u8, self.crf, size=size)
 
 
 def _texts(photos: Any) -> Iterator[object]:
@@ -71,12 +75,12 @@ def _texts(photos: Any) -> Iterator[object]:
         yield from cell if isinstance(cell, list | tuple | np.ndarray) else [cell]
 
 
-def _read(text: object) -> NDArray[np.uint8]:
-    """The ``(H, W, 3)`` pixels of a photograph, given as a path or in base64."""
+def _read(text: object, most: float | None, work: float | None) -> tuple[tuple[int, int], NDArray[np.uint8]]:
+    """Rows and columns of a photograph, given as a path or in base64, and its pixels as the network sees them."""
     if not isinstance(text, str):
         raise DataError(f"a photograph is a text, a path or base64, not of type {type(text).__name__}")
     if _is_file(text):
-        return load_photo(Path(text))
+        return load_bounded(Path(text), most, work)
     shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
     try:
         content = base64.b64decode(text, validate=True)
@@ -85,10 +89,16 @@ def _read(text: object) -> NDArray[np.uint8]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / PHOTO
         file.write_bytes(content)
+        broken = DataError(f"{shown!r} is no existing file, and as base64 it is no whole picture")
         try:
-            return load_photo(file)
+            size = photo_size(file)
         except DataError:
-            raise DataError(f"{shown!r} is no existing file, and as base64 it is no whole picture") from None
+            raise broken from None
+        require_allowed(size, most)
+        try:
+            return size, load_photo(file, shrunk_size(size, work))
+        except DataError:
+            raise broken from None
 
 
 def _is_file(text: str) -> bool:
@@ -103,4 +113,5 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Segmenter:
     """What MLflow calls with the checkpoint's path and the settings that were saved beside it."""
     network = load_deeplab(Path(path), pick_device(model_config["device"]))
     crf = Crf(**model_config["crf"])
-    return Segmenter(network, model_config["scales"], model_config["flip"], model_config["merge"], crf)
+    sizes = (model_config.get("max_megapixels"), model_config.get("work_megapixels"))
+    return Segmenter(network, model_config["scales"], model_config["flip"], model_config["merge"], crf, *sizes)

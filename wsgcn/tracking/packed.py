@@ -75,7 +75,7 @@ def save_model(
         data_path=str(checkpoint),
         code_paths=[str(PACKAGE)],
         pip_requirements=needed,
-        model_config={"device": params.runtime.device, "classes": classes, **params.evaluate.segmentation},
+        model_config={"device": params.runtime.device, "classes": classes, **params.segmentation},
         signature=_signature(),
         input_example=_example(),
         metadata={"method": method.name, "dataset": params.dataset.name, "classes": classes},

@@ -64,7 +64,7 @@ class TrainingJob:
         """
         precision = pick_precision(self.runtime.precision, self.runtime.device)
         runtime = {"seed": self.runtime.seed, "devices": self.runtime.devices, "precision": precision}
-        shown = [[image.id, image.class_ids] for image in self.images]
+        shown = [[image.id, image.class_ids, *([image.shrunk] if image.shrunk else [])] for image in self.images]
         digests = [file_digest(path) for path in (*files, *self.photos.values())]
         return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])
 

@@ -27,6 +27,7 @@ from wsgcn.training.batches import batches
 from wsgcn.training.check import BestWeights, learned, watched
 from wsgcn.training.descent import Descent, Step, TrainingLoss
 from wsgcn.training.processes import train_apart
+from wsgcn.training.room import require_room
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -135,9 +136,10 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
         each: called with every update after it is done, and first with those that an earlier, killed run had done.
 
     Raises:
-        UsageError: the loss is no longer finite, or memory was too small.
+        UsageError: the memory is too small, or the loss is no longer finite.
         WsgcnError: a sample could not be made.
     """
+    require_room(training, fabric)
     history: list[Step] = []
     manner = f"updates on {fabric.world_size} x {fabric.device}, {fabric.strategy.precision.precision}"
     with progress_bar(training.label, training.length, manner) as advance:
