@@ -44,6 +44,30 @@ def test_file_is_not_there_before_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_another_process_sweeps_away_is_written_again(tmp_path):
+    path, written = tmp_path / "file.bin", []
+
+    def write(file):
+        file.write(b"content")
+        if not written:
+            remove_others(tmp_path, [])  # the other begins the same stage
+        written.append(1)
+
+    write_atomic(path, write)
+    assert path.read_bytes() == b"content"
+    assert len(written) == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_a_file_that_a_writer_does_not_find_is_its_error(tmp_path):
+    def write(file):
+        (tmp_path / "source").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match="source"):
+        write_atomic(tmp_path / "file.bin", write)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_json_round_trip_is_sorted_and_has_no_nan(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"b": [1.5, None], "a": "é"})

@@ -1,8 +1,10 @@
 """The MLflow run of a method: complete, without anything twice, and filled as its stages run."""
 
+import os
 import subprocess
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from tests.conftest import changed
 from tests.tracking.conftest import (
@@ -23,8 +25,10 @@ from wsgcn.store.files import write_json, write_table
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking import complete
 from wsgcn.tracking.complete import add_numbers, complete_run
+from wsgcn.tracking.connection import TIMEOUT
 from wsgcn.tracking.contents import LABELS, NETWORK, git_tags
 from wsgcn.tracking.recorded import RECORDED
+from wsgcn.tracking.run import Run
 
 WANTED = {
     "scores/labels.json",
@@ -232,6 +236,51 @@ def test_propagation_without_losses_has_no_curves_of_them(client, params, artifa
     (run,) = runs(client, params)
     assert run.info.run_name == "IRNet"
     assert not [name for name in run.data.metrics if name.startswith(tuple(f"gcn_{name}" for name in NAMES))]
+    assert warnings == []
+
+
+# ---------------------------------------------------------------- kills, outages and two processes
+
+
+def test_a_run_that_a_kill_left_open_is_closed(client, params, artifacts, method, warnings):
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    client.update_run(run.info.run_id, status="RUNNING")
+    complete_run(params, artifacts, method, warnings.append)
+    check_complete(client, runs(client, params)[0])
+
+
+def test_two_processes_that_begin_together_share_a_run(client, params, method, monkeypatch):
+    first, find = Run(params, method), Run._find
+    looks = iter([lambda run: None, find])  # the second looks before the first has made it, and once more afterwards
+    monkeypatch.setattr(Run, "_find", lambda run: next(looks)(run))
+    assert Run(params, method).id == first.id
+    (run,) = runs(client, params)
+    assert run.info.run_id == first.id
+
+
+def test_parameters_that_two_processes_log_at_once_are_there_once(client, params, method, monkeypatch):
+    first, second = Run(params, method), Run(params, method)
+    log_params = Run._log_params
+
+    def other_is_faster(run):
+        monkeypatch.setattr(Run, "_log_params", log_params)
+        first.describe("RUNNING")
+        raise MlflowException("UNIQUE constraint failed: params.key, params.run_uuid")
+
+    monkeypatch.setattr(Run, "_log_params", other_is_faster)
+    second.describe("RUNNING")
+    (run,) = runs(client, params)
+    assert run.data.params["runtime.seed"] == "42"
+
+
+def test_a_server_may_take_its_time_for_files(client, params, artifacts, method, warnings, monkeypatch):
+    monkeypatch.setenv(TIMEOUT, "10")
+    seen, log = [], complete._log_files
+    monkeypatch.setattr(complete, "_log_files", lambda *given: (seen.append(int(os.environ[TIMEOUT])), log(*given)))
+    complete_run(params, artifacts, method, warnings.append)
+    assert min(seen) >= 120
+    assert os.environ[TIMEOUT] == "10"
     assert warnings == []
 
 

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, changed
 from tests.tracking.conftest import log_all, runs
+from wsgcn.tracking import connection
 from wsgcn.tracking.bench import log_bench
 from wsgcn.tracking.complete import complete_run
 from wsgcn.tracking.connection import connect, experiment_id
@@ -83,6 +85,39 @@ def test_the_page_opens_on_the_runs(tmp_path):
     number = experiment_id(client, "ours")
     assert client.get_experiment(number).tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment_id(client, "ours") == number
+
+
+def test_an_experiment_that_another_process_makes_meanwhile_is_taken(client, params, monkeypatch):
+    there = experiment_id(client, params.tracking.experiment)
+    look = client.get_experiment_by_name
+    looks = iter([lambda name: None, look])
+    monkeypatch.setattr(client, "get_experiment_by_name", lambda name: next(looks)(name))
+    assert experiment_id(client, params.tracking.experiment) == there
+
+
+def test_a_store_that_another_process_makes_meanwhile_stays(tmp_path, empty_store, monkeypatch):
+    path = tmp_path / "mlflow.db"
+
+    def slow_client(uri):
+        Path(uri.removeprefix("sqlite:///")).write_text("ours")
+        path.write_bytes(empty_store.read_bytes())  # the other's, which may hold runs already
+
+    connection._make_database(path, slow_client)
+    assert path.read_bytes() == empty_store.read_bytes()
+    assert [one.name for one in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_store_appears_whole(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+    connection._make_database(tmp_path / "a" / "mlflow.db", lambda uri: Path(uri[10:]).write_text("made"))
+    assert (tmp_path / "a" / "mlflow.db").read_text() == "made"
+    assert [one.name for one in (tmp_path / "a").iterdir()] == ["mlflow.db"]
+
+
+def _no_links(*paths):
+    raise OSError("Operation not permitted")
 
 
 # ---------------------------------------------------------------- where the files of runs lie

@@ -1,13 +1,16 @@
 """Live curves: they arrive while a stage works, and what completes the run later goes on with them."""
 
+import threading
 import time
 
 import pytest
 
+from tests.conftest import changed
 from tests.tracking.conftest import check_complete, history, log_all, runs
 from wsgcn.tracking import live as module
 from wsgcn.tracking.complete import complete_run
 from wsgcn.tracking.live import live, live_means
+from wsgcn.tracking.run import Run
 
 
 def test_live_points_arrive_while_the_stage_works(client, params, method, warnings, monkeypatch):
@@ -74,3 +77,41 @@ def test_stage_without_points_makes_no_run(client, params, warnings):
     with live(params, params.method("PSA"), warnings.append):
         pass
     assert runs(client, params) == []
+
+
+def test_points_wait_until_the_store_is_back(client, params, method, warnings, monkeypatch):
+    monkeypatch.setattr(module, "SEND_EVERY", 0.02)
+    monkeypatch.setattr(module, "RETRY_EVERY", 0.02)
+    away, add = threading.Event(), Run.add
+
+    def add_if_there(run, points):
+        if away.is_set():
+            raise ConnectionError
+        add(run, points)
+
+    monkeypatch.setattr(Run, "add", add_if_there)
+    with live(params, method, warnings.append) as log:
+        for step in range(30):
+            if step == 10:
+                away.set()
+            if step == 20:
+                away.clear()
+            log({"seg_loss": float(step)}, step)
+            time.sleep(0.02)
+    (run,) = runs(client, params)
+    assert sorted(history(client, run, "seg_loss")) == [(step, float(step)) for step in range(30)]
+    assert run.info.status == "FINISHED"
+    assert warnings == []
+
+
+@pytest.mark.parametrize("sending", [live, live_means])
+def test_a_store_away_to_the_end_is_one_warning_at_the_end(project, params, method, warnings, monkeypatch, sending):
+    monkeypatch.setattr(module, "RETRY_EVERY", 0.02)
+    away = changed(params, {"tracking.uri": f"sqlite:////proc/no/{project.name}.db"})
+    with sending(away, method, warnings.append) as log:
+        for step in range(5):
+            log({"seg_loss": float(step)}, step)
+            time.sleep(0.02)
+        assert warnings == []
+    (warning,) = warnings
+    assert "`wsgcn report` logs everything later" in warning

@@ -19,17 +19,31 @@ HISTORY = ("step", "loss", "lr")
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path`` and rename it, so that ``path`` is never half a file."""
+    """Let ``write`` fill a temporary file beside ``path`` and rename it, so that ``path`` is never half a file.
+
+    Another process that begins the same stage removes the temporary file among the leftovers of a kill
+    (:func:`remove_others`); it is then written again.
+    """
+    while not _renamed(path, write):
+        pass
+
+
+def _renamed(path: Path, write: Callable[[BinaryIO], object]) -> bool:
+    """Write a file; False where another process has removed it before it had its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
-        os.chmod(temporary, 0o644)
+            os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    except FileNotFoundError:
+        if os.path.exists(temporary):  # it is another file that was not found
+            raise
+        return False
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -84,4 +98,4 @@ def remove_others(folder: Path, keep: Iterable[str]) -> None:
     if folder.is_dir():
         for path in folder.iterdir():
             if path.name not in names:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wsgcn.errors import DataError
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.paths import Artifacts
-from wsgcn.tracking.connection import give_up, is_away, troubles
+from wsgcn.tracking.connection import give_up, is_away, patient, troubles
 from wsgcn.tracking.contents import (
     CHECKPOINT,
     LOSSES,
@@ -110,6 +110,7 @@ def _complete(
     """Log the files of every part, unless the run says that it holds these very files."""
     digests = {part: digest_of(files) for part, files in found.items()}
     if digests.items() <= _recorded(run).items():
+        run.finish()
         return
     run.describe("RUNNING")
     # All curves before anything else: one that differs makes a new run, which then lacks every part.
@@ -118,10 +119,11 @@ def _complete(
         log_dataset(run, artifacts.index)
     for part, files in found.items():
         if _recorded(run).get(part) != digests[part]:
-            _log_part(run, params, method, files)
+            with patient():
+                _log_part(run, params, method, files)
             recorded = _recorded(run) | {part: digests[part]}
             run.client.set_tag(run.id, RECORDED, " ".join(f"{name}={digest}" for name, digest in recorded.items()))
-    run.client.set_terminated(run.id)
+    run.finish()
 
 
 def _log_part(run: Run, params: Params, method: Method, files: Mapping[str, Path]) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wsgcn.runtime.progress import Warn
-from wsgcn.store.files import write_atomic
 from wsgcn.store.paths import in_project
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ARTIFACTS = "mlruns"
 """Folder beside an SQLite store for the files of its runs, as MLflow has it."""
 HOME = "wsgcn.home"
 """Tag of an experiment of ours: the folder of its files, when a command last looked."""
+TIMEOUT, FILES_TAKE = "MLFLOW_HTTP_REQUEST_TIMEOUT", 120
+"""MLflow's variable of the seconds that a server may take to answer, and for a file, which is MLflow's own value."""
 _away: set[str] = set()
 """Stores that failed in this process, that is, in this command: one warning is enough, and so is one wait."""
 
@@ -44,7 +47,7 @@ def connect(uri: str) -> Any:
     )
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default is seven tries in minutes
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault(TIMEOUT, "10")
     # Not catch_warnings: it swaps state of the whole process, and this may run beside a stage, in a thread.
     warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)\b")
     from mlflow import MlflowClient
@@ -59,6 +62,17 @@ def connect(uri: str) -> Any:
     return MlflowClient(f"{SQLITE}{file}")
 
 
+@contextmanager
+def patient() -> Iterator[None]:
+    """Let a server that is there take its time for files: it hands a network on to S3 before it answers."""
+    before = os.environ[TIMEOUT]
+    os.environ[TIMEOUT] = str(max(int(before), FILES_TAKE))
+    try:
+        yield
+    finally:
+        os.environ[TIMEOUT] = before
+
+
 def database_of(uri: str) -> Path | None:
     """The file of an SQLite store, a relative one in the project's folder; None for any other store."""
     return in_project(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) and "?" not in uri else None
@@ -70,9 +84,20 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 def experiment_id(client: Any, name: str) -> str:
     """MLflow's number of the experiment, which is made where there is none."""
+    from mlflow.exceptions import MlflowException
+
     there = client.get_experiment_by_name(name)
-    if there:
-        return str(there.experiment_id)
+    if there is None:
+        try:
+            return _make_experiment(client, name)
+        except MlflowException:
+            there = client.get_experiment_by_name(name)  # another process may have been faster
+            if there is None:
+                raise
+    return str(there.experiment_id)
+
+
+def _make_experiment(client: Any, name: str) -> str:
     file = database_of(client.tracking_uri)
     if file is None:
         return str(client.create_experiment(name, tags=EXPERIMENT_TAGS))
@@ -124,8 +149,22 @@ def _make_database(path: Path, client: Callable[[str], Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "mlflow.db"
         client(f"sqlite:///{made}")
-        if not path.exists():  # another stage may have been faster
-            write_atomic(path, lambda file: file.write(made.read_bytes()))
+        _put(made, path)
+
+
+def _put(made: Path, path: Path) -> None:
+    """Let a file appear whole where there is none; one that another process has put there meanwhile stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        shutil.copyfile(made, beside)
+        os.link(beside, path)  # a rename would replace the other's, and lose the runs in it
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def troubles() -> tuple[type[Exception], ...]:

@@ -1,10 +1,13 @@
-"""Live curves: a long stage shows its points in MLflow while it works, without waiting for the store."""
+"""Live curves: a long stage shows its points in MLflow while it works, without waiting for the store.
+
+Where the store is away in between, points wait until it is back.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
     from wsgcn.params import Params
     from wsgcn.runtime.progress import LogMetrics, Warn
 
-SEND_EVERY, MEANS_EVERY = 2.0, 30.0
-"""Seconds between two batches of points of curves, and between two points of means."""
+SEND_EVERY, MEANS_EVERY, RETRY_EVERY = 2.0, 30.0, 30.0
+"""Seconds between two batches of points of curves, between two points of means, and until a store that was away is
+tried again."""
 
 
 @contextmanager
@@ -87,19 +91,21 @@ class _Sender(threading.Thread):
             self._points += [Point(name, step, float(value), now) for name, value in metrics.items()]
 
     def finish(self, status: str) -> None:
-        """Send the rest and close the run."""
+        """Send the rest and close the run; :attr:`trouble` says why that was not possible."""
         self._status = status
         self._done.set()
         self.join()
 
     def run(self) -> None:
         """Send until :meth:`finish`."""
+        while not self._done.wait(RETRY_EVERY if self.trouble else self._pause()):
+            self._attempt(self._send)
+        self._attempt(self._close)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        self.trouble = None
         try:
-            while not self._done.wait(self._pause()):
-                self._send()
-            self._send()
-            if self._run is not None:
-                self._run.client.set_terminated(self._run.id, self._status)
+            act()
         except troubles() as error:
             self.trouble = error
 
@@ -108,10 +114,25 @@ class _Sender(threading.Thread):
             points, self._points = self._points, []
         if not points:
             return
+        try:
+            self._hand_over(self._described(), points)
+        except troubles():
+            with self._lock:
+                self._points = points + self._points
+            raise
+
+    def _described(self) -> Run:
+        """The run, once it has its parameters."""
         if self._run is None:
-            self._run = Run(self._params, self._method)
-            self._run.describe("RUNNING")
-        self._hand_over(self._run, points)
+            run = Run(self._params, self._method)
+            run.describe("RUNNING")
+            self._run = run
+        return self._run
+
+    def _close(self) -> None:
+        self._send()
+        if self._run is not None:
+            self._run.client.set_terminated(self._run.id, self._status)
 
     def _pause(self) -> float:
         return SEND_EVERY

@@ -56,26 +56,50 @@ class Run:
         self._known: dict[str, dict[int, float]] = {}
 
     def _find(self) -> str | None:
-        runs = self.client.search_runs([self._experiment], f"tags.parameters = '{self._tags['parameters']}'")
+        """The method's run with these parameters: the oldest, should two processes have made one each."""
+        runs = self.client.search_runs(
+            [self._experiment],
+            f"tags.parameters = '{self._tags['parameters']}'",
+            order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+        )
         for run in runs:
             if run.data.tags.get("method") == self._method.name and SUPERSEDED not in run.data.tags:
                 return str(run.info.run_id)
         return None
 
     def _create(self) -> str:
+        """Make a run, and give it up where another process was faster."""
         run = self.client.create_run(self._experiment, run_name=run_name(self._method), tags=self._tags)
-        return str(run.info.run_id)
+        made = str(run.info.run_id)
+        found = self._find() or made
+        if found != made:
+            self.client.delete_run(made)
+        return found
 
     def describe(self, status: str) -> None:
         """Log the parameters that the run lacks, this commit's tags, and whether work goes on."""
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import RunTag
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._log_params()
+        except MlflowException:  # another process may have logged them at the same moment
+            self._log_params()
+        self.client.log_batch(self.id, tags=[RunTag(name, value) for name, value in self._tags.items()])
+        self.client.update_run(self.id, status=status)
+
+    def _log_params(self) -> None:
+        from mlflow.entities import Param
 
         there = self.client.get_run(self.id).data.params
         lacking = [Param(name, value) for name, value in self._params.items() if name not in there]
         for some in _parts(lacking, MAX_PARAMS):
             self.client.log_batch(self.id, params=some)
-        self.client.log_batch(self.id, tags=[RunTag(name, value) for name, value in self._tags.items()])
-        self.client.update_run(self.id, status=status)
+
+    def finish(self) -> None:
+        """Close the run, also one that a kill or an outage has left open."""
+        if self.client.get_run(self.id).info.status == "RUNNING":
+            self.client.set_terminated(self.id)
 
     def tag(self, name: str) -> str | None:
         """The value of a tag, None where the run has no such tag."""
