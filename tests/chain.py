@@ -47,12 +47,12 @@ def names_of(stage: str, params: Any) -> tuple[str | None, ...]:
     return {"all": (None,), "variant": tuple(params.variants), "method": tuple(params.methods)}[STAGES[stage].runs_for]
 
 
-def run_stage(stage: str, name: str | None, params: Any, artifacts: Artifacts) -> Any:
-    """Run one stage for one variant or method as the command line does."""
+def run_stage(stage: str, name: str | None, params: Any, artifacts: Artifacts, *rest: Any) -> Any:
+    """Run one stage for one variant or method as the command line does, with what else it is to be given."""
     function = getattr(import_module(STAGES[stage].module), FUNCTIONS[stage])
     chosen = {"all": lambda: [], "variant": lambda: [params.variant(name)], "method": lambda: [params.method(name)]}
     more = [silent] if stage in ("propagate", "segtrain", "evaluate-labels", "evaluate") else []
-    return function(params, artifacts, *chosen[STAGES[stage].runs_for](), *more)
+    return function(params, artifacts, *chosen[STAGES[stage].runs_for](), *more, *rest)
 
 
 def run_stages(stages, params: Any, artifacts: Artifacts, method: str | None = None) -> None:

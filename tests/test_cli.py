@@ -26,6 +26,7 @@ from wsgcn.nets.registry import BACKBONES
 from wsgcn.params import load_params
 from wsgcn.preset import PRESETS
 from wsgcn.runtime.progress import QUIET
+from wsgcn.runtime.shard import Shard
 from wsgcn.stages import STAGES as ALL_STAGES
 from wsgcn.store.counts import PhotographCounts, save_counts
 from wsgcn.store.finished import FinishedWork
@@ -42,6 +43,7 @@ COMMANDS = {name: one for name, one in GROUP.items() if name != "weights"} | {
 }
 STAGES = tuple(dict.fromkeys(entry.stage for entry in chain.entries()))
 BY_METHOD = tuple(name for name, one in ALL_STAGES.items() if one.runs_for == "method")
+SHARDED = ("cams", "affinity", "propagate", "crf")
 BY_VARIANT = tuple(name for name, one in ALL_STAGES.items() if one.runs_for == "variant")
 PARAMS = load_params(ROOT / "params.yaml")
 SMALL = yaml.safe_dump(chain.shrunk(real_content()), sort_keys=False)
@@ -199,7 +201,25 @@ def test_propagation_is_the_papers_unless_asked_otherwise(here, received, tracke
 def test_variant_arrives(here, received, stage, variant):
     assert CliRunner().invoke(cli.app, [stage, "--variant", variant]).exit_code == 0
     params = load_params(here / "params.yaml")
-    assert received == [(stage, params, Artifacts(), params.variant(variant))]
+    assert received == [(stage, params, Artifacts(), params.variant(variant), *([None] if stage in SHARDED else []))]
+
+
+@pytest.mark.parametrize("stage", SHARDED)
+def test_a_shard_arrives_and_shows_no_curves(here, received, tracked, stage):
+    words = ["--method", "WSGCN-I"] if stage in BY_METHOD else ["--variant", "I"]
+    done = CliRunner().invoke(cli.app, [stage, *words, "--shard", "3/16"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert [call[-1] for call in received] == [Shard(3, 16)]
+    assert tracked.live == []
+    assert "shard 3/16 of artifacts" in done.stdout
+    assert "the same without --shard" in done.stdout
+
+
+def test_what_is_no_shard_is_refused_before_any_work(here, received, monkeypatch, capsys):
+    code, _, err = run_main(monkeypatch, capsys, "crf", "--method", "IRNet", "--shard", "17/16")
+    assert code == 2
+    assert err.startswith("error: --shard 17/16: give a part and the number of parts")
+    assert received == []
 
 
 WITH_WORKERS = ("cams", "affinity-train", "affinity", "propagate", "crf", "evaluate")

@@ -11,6 +11,9 @@ from tests import chain
 from tests.conftest import ROOT, changed
 from wsgcn.errors import DataError, StageError
 from wsgcn.params import load_params
+from wsgcn.runtime.per_image import seconds_per_image
+from wsgcn.runtime.shard import Shard
+from wsgcn.store.files import read_json
 from wsgcn.store.index import Index, save_index
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.paths import Artifacts
@@ -59,6 +62,31 @@ def test_same_files_from_scratch_in_another_order(made, tiny_params, tiny_index,
     save_index(made.index, turned)
     chain.run_stage(stage, name, changed(tiny_params, {"runtime.workers": workers}), made)
     assert chain.contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [("cams", "I"), ("affinity", "P"), ("propagate", "WSGCN-I"), ("crf", "PSA")]
+)
+def test_four_shards_make_the_same_files_and_the_stage_after_them_makes_none(made, tiny_params, stage, name):
+    folder, summary, losses = made.folder(stage, name), made.summary(stage, name), made.losses(name)
+    before, table = chain.contents(folder), losses.exists() and losses.read_bytes()
+    shutil.rmtree(folder)
+    summary.unlink()
+    if stage == "propagate":
+        losses.unlink()
+    for number in (3, 1, 4, 2):
+        chain.run_stage(stage, name, tiny_params, made, Shard(number, 4))
+        assert not summary.exists()
+    when = chain.times(folder)
+    assert chain.contents(folder) == before
+    if stage == "propagate":
+        assert not losses.exists()
+    chain.run_stage(stage, name, tiny_params, made)
+    assert chain.times(folder) == when
+    assert read_json(summary)["images"] == 6
+    assert seconds_per_image(summary) > 0
+    if stage == "propagate":
+        assert losses.read_bytes() == table
 
 
 @each_case

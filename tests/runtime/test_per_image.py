@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tests.chain import contents
 from wsgcn.errors import DataError, StageError, WsgcnError
 from wsgcn.runtime.per_image import PerImage, make_files, seconds_per_image
+from wsgcn.runtime.shard import Shard
 from wsgcn.store.files import read_json, write_json
 from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.finished import FinishedWork
@@ -79,7 +80,7 @@ def fill(tmp_path):
     return Fill(folder=tmp_path / "fill", code="code", finished=FinishedWork(tmp_path / "store"), root=root, number=5)
 
 
-def run(make, images=IMAGES, workers=1, finished=None, store_gb=1.0) -> Path:
+def run(make, images=IMAGES, workers=1, finished=None, store_gb=1.0, shard=None) -> Path:
     """Runs the stage; gives its summary."""
     summary = make.folder.with_suffix(".summary.json")
     make_files(
@@ -91,6 +92,7 @@ def run(make, images=IMAGES, workers=1, finished=None, store_gb=1.0) -> Path:
         store_gb=store_gb,
         summary=summary,
         finished=finished,
+        shard=shard,
     )
     return summary
 
@@ -285,6 +287,48 @@ def test_without_hard_links_it_is_the_same(fill, monkeypatch):
     run(fill)
     assert contents(fill.folder) == before
     assert computed(fill) == list("abcd")
+
+
+# ---------------------------------------------------------------- shards
+
+
+def test_shards_in_any_order_make_the_files_and_the_stage_after_them_the_rest(fill, tmp_path):
+    whole = replace(fill, folder=tmp_path / "whole", finished=FinishedWork(tmp_path / "other"))
+    run(whole)
+    computed(fill)
+    fill.folder.mkdir()
+    others = fill.folder / ".b.png.xyz.part"  # of another shard, which is at work
+    others.touch()
+    for number in (3, 1, 2):
+        summary = run(fill, shard=Shard(number, 3), store_gb=1e-9)
+        assert others.exists()
+        assert not summary.exists()
+    assert computed(fill) == ["c", "a", "d", "b"]
+    assert run(fill).exists()
+    assert computed(fill) == []
+    assert not others.exists()
+    assert contents(fill.folder) == contents(whole.folder)
+    assert read_json(summary)["images"] == 4
+    assert seconds_per_image(summary) > 0
+
+
+def test_the_stage_finds_what_shards_made_although_dvc_emptied_its_folder(fill):
+    for number in (1, 2):
+        run(fill, shard=Shard(number, 2))
+    shutil.rmtree(fill.folder)
+    computed(fill)
+    run(fill, store_gb=1e-9)
+    assert computed(fill) == []
+
+
+def test_a_shard_names_its_own_failures(fill):
+    (fill.root / "b.txt").write_text("broken")
+    run(fill, shard=Shard(1, 2))
+    with pytest.raises(StageError, match=r"1 of 2 images failed.*b: b\.txt is broken"):
+        run(fill, shard=Shard(2, 2))
+    with pytest.raises(StageError, match=r"1 of 4 images failed.*b: b\.txt is broken"):
+        run(fill)
+    assert sorted(contents(fill.folder)) == ["a.png", "c.png", "d.png"]
 
 
 # ---------------------------------------------------------------- several at once

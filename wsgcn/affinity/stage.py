@@ -22,6 +22,7 @@ from wsgcn.training.job import TrainingJob
 if TYPE_CHECKING:
     from wsgcn.methods import Variant
     from wsgcn.params import Params
+    from wsgcn.runtime.shard import Shard
 
 
 def train_affinity_network(params: Params, artifacts: Artifacts, variant: Variant) -> None:
@@ -49,8 +50,8 @@ def train_affinity_network(params: Params, artifacts: Artifacts, variant: Varian
     )
 
 
-def write_affinity(params: Params, artifacts: Artifacts, variant: Variant) -> None:
-    """Write ``affinity/<variant>/<id>.npz`` for every training photograph that lacks an up-to-date one."""
+def write_affinity(params: Params, artifacts: Artifacts, variant: Variant, shard: Shard | None = None) -> None:
+    """Write ``affinity/<variant>/<id>.npz`` for every training photograph (of the shard) that lacks a fitting one."""
     index = load_index(artifacts.index)
     device = pick_device(params.runtime.device)
     make = MakeAffinity(
@@ -71,6 +72,7 @@ def write_affinity(params: Params, artifacts: Artifacts, variant: Variant) -> No
         workers=params.runtime.workers if device.type == "cpu" else 1,
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("affinity", variant.name),
+        shard=shard,
     )
 
 

@@ -22,6 +22,7 @@ from wsgcn.training.job import TrainingJob
 if TYPE_CHECKING:
     from wsgcn.methods import Variant
     from wsgcn.params import Params
+    from wsgcn.runtime.shard import Shard
 
 
 def train_cam_source(params: Params, artifacts: Artifacts, variant: Variant) -> None:
@@ -44,8 +45,8 @@ def train_cam_source(params: Params, artifacts: Artifacts, variant: Variant) -> 
     )
 
 
-def write_cams(params: Params, artifacts: Artifacts, variant: Variant) -> None:
-    """Write ``cams/<variant>/<id>.npz`` for every training photograph that lacks an up-to-date one."""
+def write_cams(params: Params, artifacts: Artifacts, variant: Variant, shard: Shard | None = None) -> None:
+    """Write ``cams/<variant>/<id>.npz`` for every training photograph (of the shard) that lacks an up-to-date one."""
     index = load_index(artifacts.index)
     device = pick_device(params.runtime.device)
     make = MakeCams(
@@ -69,6 +70,7 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant) -> None:
         workers=params.runtime.workers if device.type == "cpu" else 1,
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("cams", variant.name),
+        shard=shard,
     )
 
 

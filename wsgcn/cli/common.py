@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from wsgcn.errors import UsageError
 from wsgcn.runtime.progress import duration, is_quiet
+from wsgcn.runtime.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
     from wsgcn.methods import Method
@@ -36,6 +37,16 @@ PropagationOption = Annotated[
 ]
 MethodOption = Annotated[
     str | None, typer.Option("--method", metavar="NAME", help="A method of params.yaml, such as WSGCN-I.")
+]
+
+
+ShardOption = Annotated[
+    Shard | None,
+    typer.Option(
+        metavar="K/N",
+        parser=parse_shard,
+        help="Do one of N parts of the photographs, from 1/N on; after all of them run this without it.",
+    ),
 ]
 
 
@@ -95,12 +106,16 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def telling(wrote: Path, go_on: str) -> Iterator[None]:
+def telling(wrote: Path, go_on: str, shard: Shard | None = None) -> Iterator[None]:
     """Tell at the end of a stage what it wrote and in how long, and what comes next where DVC does not know it."""
     start = time.monotonic()
     yield
+    passed = duration(time.monotonic() - start)
+    if shard is not None:
+        say(f"shard {shard} of {wrote} is complete after {passed}; after all shards: the same without --shard")
+        return
     by_hand = "" if os.environ.get("DVC_STAGE") else f"; next: {go_on}"
-    say(f"{wrote} is complete after {duration(time.monotonic() - start)}{by_hand}")
+    say(f"{wrote} is complete after {passed}{by_hand}")
 
 
 def say_learned(artifacts: Artifacts, stage: str, name: str) -> None:

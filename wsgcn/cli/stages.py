@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from wsgcn.cli.common import (
     MethodOption,
     MethodVariantOption,
     PropagationOption,
+    ShardOption,
     VariantOption,
     find_method,
     project,
@@ -71,7 +74,7 @@ def cams_train(variant: VariantOption) -> None:
 
 
 @app.command()
-def cams(variant: VariantOption) -> None:
+def cams(variant: VariantOption, shard: ShardOption = None) -> None:
     """Write the class activation maps of the training photographs.
 
     Example: wsgcn cams --variant I
@@ -80,8 +83,8 @@ def cams(variant: VariantOption) -> None:
     from wsgcn.cams.stage import write_cams
 
     chosen = params.variant(variant)
-    with telling(artifacts.folder("cams", variant), f"wsgcn affinity-train --variant {variant}"):
-        write_cams(params, artifacts, chosen)
+    with telling(artifacts.folder("cams", variant), f"wsgcn affinity-train --variant {variant}", shard):
+        write_cams(params, artifacts, chosen, shard)
 
 
 @app.command("affinity-train")
@@ -100,7 +103,7 @@ def affinity_train(variant: VariantOption) -> None:
 
 
 @app.command()
-def affinity(variant: VariantOption) -> None:
+def affinity(variant: VariantOption, shard: ShardOption = None) -> None:
     """Write the affinity graph and the node features of the training photographs.
 
     Example: wsgcn affinity --variant P
@@ -109,8 +112,8 @@ def affinity(variant: VariantOption) -> None:
     from wsgcn.affinity.stage import write_affinity
 
     chosen = params.variant(variant)
-    with telling(artifacts.folder("affinity", variant), f"wsgcn propagate --variant {variant}"):
-        write_affinity(params, artifacts, chosen)
+    with telling(artifacts.folder("affinity", variant), f"wsgcn propagate --variant {variant}", shard):
+        write_affinity(params, artifacts, chosen, shard)
 
 
 @app.command()
@@ -118,6 +121,7 @@ def propagate(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Propagate: learn a GCN for each photograph, or walk at random.
 
@@ -128,9 +132,14 @@ def propagate(
     from wsgcn.tracking.live import live_means
 
     chosen = find_method(params, method, variant, propagation)
-    go_on = telling(artifacts.folder("propagate", chosen.name), f"wsgcn crf --method {chosen.name}")
-    with go_on, live_means(params, chosen, warn) as log:
-        write_scores(params, artifacts, chosen, log)
+    go_on = telling(artifacts.folder("propagate", chosen.name), f"wsgcn crf --method {chosen.name}", shard)
+    # The stage as a whole shows the means of all photographs; those of a shard would take their place.
+    with go_on, live_means(params, chosen, warn) if shard is None else nullcontext(_ignore) as log:
+        write_scores(params, artifacts, chosen, log, shard)
+
+
+def _ignore(metrics: Mapping[str, float], step: int) -> None:
+    pass
 
 
 @app.command()
@@ -138,6 +147,7 @@ def crf(
     method: MethodOption = None,
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Refine the scores with a dense CRF into complete pseudo labels.
 
@@ -147,8 +157,8 @@ def crf(
     from wsgcn.crf.stage import write_pseudo_labels
 
     chosen = find_method(params, method, variant, propagation)
-    with telling(artifacts.folder("crf", chosen.name), f"wsgcn evaluate-labels --method {chosen.name}"):
-        write_pseudo_labels(params, artifacts, chosen)
+    with telling(artifacts.folder("crf", chosen.name), f"wsgcn evaluate-labels --method {chosen.name}", shard):
+        write_pseudo_labels(params, artifacts, chosen, shard)
 
 
 @app.command("evaluate-labels")

@@ -24,10 +24,11 @@ from wsgcn.store.records import Scores, load_record
 if TYPE_CHECKING:
     from wsgcn.methods import Method
     from wsgcn.params import Params
+    from wsgcn.runtime.shard import Shard
 
 
-def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method) -> None:
-    """Write ``crf/<method>/<id>.png`` for every training photograph that lacks an up-to-date one."""
+def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method, shard: Shard | None = None) -> None:
+    """Write ``crf/<method>/<id>.png`` for every training photograph (of the shard) that lacks an up-to-date one."""
     index = load_index(artifacts.index)
     make_files(
         RefineScores(
@@ -44,6 +45,7 @@ def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method) ->
         workers=params.runtime.workers,
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("crf", method.name),
+        shard=shard,
     )
 
 

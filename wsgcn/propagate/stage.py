@@ -29,13 +29,16 @@ from wsgcn.vocabulary import BACKGROUND
 if TYPE_CHECKING:
     from wsgcn.methods import Method
     from wsgcn.params import Params
+    from wsgcn.runtime.shard import Shard
 
 
-def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogMetrics) -> None:
-    """Write ``propagate/<method>/<id>.npz`` for every training photograph that lacks an up-to-date one.
+def write_scores(
+    params: Params, artifacts: Artifacts, method: Method, log: LogMetrics, shard: Shard | None = None
+) -> None:
+    """Write ``propagate/<method>/<id>.npz`` for every training photograph (of the shard) that lacks an up-to-date one.
 
     The losses of a kind that learns, at each photograph's last step, go into ``losses/<method>.csv`` and, as they come,
-    to ``log`` over the image's position.
+    to ``log`` over the image's position; a shard leaves the table to the stage without one.
     """
     index = load_index(artifacts.index)
     images = index.split(params.dataset.train_split)
@@ -60,7 +63,10 @@ def write_scores(params: Params, artifacts: Artifacts, method: Method, log: LogM
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("propagate", method.name),
         finished=finished,
+        shard=shard,
     )
+    if shard is not None:
+        return
     rows = [[image.id, *losses(image.id).values()] for image in images] if kind.losses else []
     write_table(artifacts.losses(method.name), ("id", *kind.losses), rows)
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from wsgcn.errors import WsgcnError
 from wsgcn.runtime.memory import worker_memory
+from wsgcn.runtime.shard import Shard
 from wsgcn.runtime.workers import Done, Outcome, map_images
 from wsgcn.store.files import read_json, remove_others, write_json
 from wsgcn.store.fingerprints import fingerprint, read_fingerprint
@@ -135,8 +136,12 @@ def make_files(
     store_gb: float,
     summary: Path | None = None,
     finished: Callable[[str], None] | None = None,
+    shard: Shard | None = None,
 ) -> None:
     """A per-image stage as a whole: leftovers go, missing files are made, a summary says how long an image took.
+
+    A shard makes the files of its images and touches nothing else, as other shards may be at work in the same folders.
+    The stage without one, run after them, finds these files and does the rest.
 
     Args:
         make: what is made.
@@ -147,14 +152,16 @@ def make_files(
         store_gb: room that is left to finished work, GB.
         summary: file for the number of images and the mean seconds an image.
         finished: called in this process with the id of each image that succeeded.
+        shard: the part of the images that is done; None = all.
 
     Raises:
         StageError: some images failed.
         UsageError: a worker process was killed.
     """
-    remove_others(make.folder, [make.path(image.id).name for image in images])
+    if shard is None:
+        remove_others(make.folder, [make.path(image.id).name for image in images])
     module = type(make).__module__
-    groups = make.together(images)
+    groups = make.together(images if shard is None else shard.part(images))
     seconds = map_images(
         make,
         groups,
@@ -165,6 +172,8 @@ def make_files(
         preload=module,
         finished=finished,
     )
+    if shard is not None:
+        return
     make.finished.shrink(store_gb)
     if summary is not None and (seconds or not summary.exists()):
         # fsum: images come in any order, and restored ones must give the same bytes.
