@@ -127,7 +127,7 @@ def test_what_else_lies_in_the_folder_stays(model, photographs, tmp_path):
 
 def test_a_broken_photograph_is_named_and_the_others_are_labelled(model, photographs, tmp_path):
     (photographs / "broken.jpg").write_bytes(b"no photograph")
-    with pytest.raises(StageError, match=r"1 of 4 .*broken.jpg is no whole picture"):
+    with pytest.raises(StageError, match=r"1 of 4 .*broken.jpg is no picture"):
         label(model, [photographs], tmp_path / "out")
     assert len([*(tmp_path / "out" / "labels").iterdir()]) == 3
 

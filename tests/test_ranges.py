@@ -82,3 +82,34 @@ def test_range_is_told(kind, value, said):
 )
 def test_ends_are_in_range(kind, value):
     assert TypeAdapter(kind).validate_python(value) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("crf.gcn.bilateral_srgb", 1e-6, "must be from 0.5 to 10000, not 1e-06"),
+        ("crf.gcn.bilateral_sxy", 1e-30, "must be from 0.5 to 10000, not 1e-30"),
+        ("crf.gcn.iterations", 99999999999, "must be from 0 to 100, not 99999999999"),
+        ("cams.irnet.train.crop", 100_000, "must be from 32 to 4096, not 100000"),
+        ("cams.irnet.train.batch", 10**7, "must be from 1 to 4096, not 10000000"),
+        ("cams.irnet.train.steps", 10**8, "at most 10000000 gradient updates or 10000 epochs, not 100000000"),
+        (
+            "cams.irnet.train.steps",
+            "99999 epochs",
+            "at most 10000000 gradient updates or 10000 epochs, not '99999 epochs'",
+        ),
+        ("propagate.walk-i.log2_steps", 40, "must be from 0 to 12, not 40"),
+        ("dataset.work_megapixels", 1000, "must be from 0.001 to 178, not 1000"),
+    ],
+)
+def test_what_broke_a_stage_is_told_instead(key, value, said):
+    """Native code aborted, NumPy's traceback was shown, the memory was full, or a walk had no end."""
+    content = copy.deepcopy(CONTENTS["demo"])
+    owner = content
+    *path, last = key.split(".")
+    for part in path:
+        owner = owner[part]
+    owner[last] = value
+    with pytest.raises(UsageError) as caught:
+        parse_params(content, "params.yaml")
+    assert str(caught.value) == f"params.yaml: {key}: {said}"

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from wsgcn.errors import DataError, StageError, UsageError
+from wsgcn.runtime.cores import core_count
 from wsgcn.runtime.seeds import generator_for
 from wsgcn.runtime.workers import Done, EachImage, map_images
 
@@ -128,3 +129,12 @@ def _die(image: Photograph) -> None:
 def test_killed_worker_is_one_line_about_memory():
     with pytest.raises(UsageError, match=r"worker process was killed.*fewer runtime\.workers"):
         _map(EachImage(_die), "ab", 2)
+
+
+def test_less_memory_than_cores_is_told_and_fewer_work(capfd, tmp_path):
+    groups = [[Photograph(one)] for one in "acd"]
+    work = EachImage(functools.partial(_write_random, tmp_path))
+    found = map_images(work, groups, stage="test", label="test", workers=0, memory=10**15)
+    assert found.keys() == {"a", "c", "d"}
+    manner = "1 process" + (", as memory is for no more: 1000000.0 GB each" if core_count() > 1 else "")
+    assert f"test: 3 to do, {manner}\n" in capfd.readouterr().err

@@ -129,6 +129,8 @@ def test_a_large_photograph_is_shrunk_upright(tmp_path: Path, orientation: int, 
     assert found.shape == (*size, 3)
     assert np.abs(found.astype(int) - expected).max() <= 6
     assert load_photo(path, (whole.shape[0], whole.shape[1])).tobytes() == whole.tobytes()
+    with pytest.raises(DataError, match="has changed since `wsgcn dataset` read it"):
+        load_photo(path, (whole.shape[0] + 1, whole.shape[1]))
 
 
 @pytest.mark.parametrize(("work", "seen"), [(None, (40, 60)), (0.0024, (40, 60)), (0.001, (25, 38))])

@@ -105,5 +105,5 @@ def test_what_is_no_photograph_is_one_line(segmenter, given, message):
 
 def test_a_broken_file_is_named(segmenter, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"broken\.jpg is no whole picture"):
+    with pytest.raises(DataError, match=r"broken\.jpg is no picture"):
         segmenter.predict([str(tmp_path / "broken.jpg")])

@@ -47,7 +47,8 @@ def free_memory() -> int:
     """Bytes that this machine can still give away, or this container where it may have less."""
     import psutil
 
-    return min(int(psutil.virtual_memory().available), *(_left(*group) for group in _GROUPS))
+    left = (_left(*group) for group in _GROUPS)
+    return max(0, int(min(psutil.virtual_memory().available, *left)))
 
 
 def _left(folder: Path, limit: str, taken: str) -> float:

@@ -33,11 +33,13 @@ def load_photo(path: Path, shrunk: tuple[int, int] | None = None) -> NDArray[np.
             JPEG a fraction is decoded, in a fraction of time and memory.
 
     Raises:
-        DataError: the file is missing, truncated, or no picture.
+        DataError: the file is missing, truncated, no picture, or smaller than that.
     """
     rgb_u8 = _decoded(path, shrunk)
     if shrunk is None or rgb_u8.shape[:2] == shrunk:
         return rgb_u8
+    if rgb_u8.shape[0] < shrunk[0] or rgb_u8.shape[1] < shrunk[1]:
+        raise DataError(f"{path} has changed since `wsgcn dataset` read it: run all stages again")
     return np.array(Image.fromarray(rgb_u8).resize(shrunk[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wsgcn.methods import Method
     from wsgcn.params import Params
 
-MODEL_NEEDS = ("mlflow", "numpy", "pillow", "pydantic", "pydensecrf2", "rich", "torch")
+MODEL_NEEDS = ("mlflow", "numpy", "pillow", "psutil", "pydantic", "pydensecrf2", "rich", "torch")
 """What the model's code imports."""
 
 CARD = """# {method} on {dataset}
