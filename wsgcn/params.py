@@ -52,6 +52,8 @@ class Runtime(Section):
     devices: Positive
     precision: Literal["auto", Precision]
     workers: Count
+    engine: Literal["processes", "ray"]
+    address: str
     store: str
     store_gb: Size
 

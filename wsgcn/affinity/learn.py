@@ -14,6 +14,7 @@ from wsgcn.affinity.net import AffinityNetwork
 from wsgcn.affinity.seed_files import FromCams, MakeSeeds, MakeSeedScores, load_seeds
 from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.build import build_backbone
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.per_image import make_files
 from wsgcn.runtime.seeds import seeded
 from wsgcn.store.checkpoints import load_part
@@ -65,6 +66,7 @@ def learn_affinity(
         label=f"affinity-seeds {variant}",
         workers=job.runtime.workers,
         store_gb=job.runtime.store_gb,
+        cluster=Cluster.of(job.runtime),
     )
     files = [] if params.weights is None else [start.path if params.weights == "cams" else Path(params.weights)]
     numbers = params.fingerprinted(exclude={"seeds"})
