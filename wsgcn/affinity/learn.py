@@ -58,7 +58,7 @@ def learn_affinity(
         job.take_imported(params.trained, network_name(kind), kind.structure(), net)
         shutil.rmtree(seeds, ignore_errors=True)  # what lies there taught another network
         return
-    make: FromCams[Any] = _seed_files(kind)(seeds, job.code, job.finished, job.index.root, kind, cams)
+    make: FromCams[Any] = seed_maker(kind)(seeds, job.code, job.finished, job.index.root, kind, cams)
     make_files(
         make,
         job.images,
@@ -75,7 +75,8 @@ def learn_affinity(
     job.train_once(mark, partial(_learn, kind, job, variant, make, start.path))
 
 
-def _seed_files(kind: LearnedAffinity) -> type[MakeSeeds | MakeSeedScores]:
+def seed_maker(kind: LearnedAffinity) -> type[MakeSeeds | MakeSeedScores]:
+    """What makes the seeds of a photograph: labels, or scores from which they follow at the training's size."""
     return MakeSeedScores if kind.pooled_seeds else MakeSeeds
 
 
