@@ -93,10 +93,11 @@ def test_no_room_imports_another_room(path):
 
 
 @each_file
-def test_only_one_place_imports_mlflow_and_pydensecrf(path):
+def test_only_one_place_imports_mlflow_pydensecrf_and_ray(path):
     tops = _tops(_all_imports(path))
     assert ("mlflow" in tops) <= _module(path).startswith("wsgcn.tracking.")
     assert ("pydensecrf" in tops) <= (_module(path) == "wsgcn.ops.densecrf")
+    assert ("ray" in tops) <= (_module(path) == "wsgcn.runtime.cluster")
     assert "torchvision" not in tops
 
 

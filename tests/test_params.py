@@ -281,6 +281,8 @@ def test_unknown_variant_and_method_list_the_known_ones(find):
         ("runtime.seed", "many"),
         ("runtime.seed", -1),
         ("runtime.workers", 1.5),
+        ("runtime.engine", "threads"),
+        ("runtime.address", 6379),
         ("runtime.device", 3),
         ("runtime.devices", 0),
         ("runtime.store_gb", 0),

@@ -30,7 +30,8 @@ def _leaves(content: object, path: str = "") -> set[str]:
 
 ENTRIES = [entry for entry in chain.entries() if entry.stage != "code"]
 PARAMS = load_params(ROOT / "params.yaml")
-RESULT_NEUTRAL = ("runtime.workers", "runtime.device", "runtime.store", "runtime.store_gb", "tracking")
+RUN = ("workers", "device", "engine", "address", "store", "store_gb")
+RESULT_NEUTRAL = (*(f"runtime.{name}" for name in RUN), "tracking")
 """Parameters that change how work is done and shown, not what comes out: no stage is to run again for them."""
 
 IN_THE_TEMPLATE = ("variants", "methods")

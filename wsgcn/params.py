@@ -43,6 +43,8 @@ class Runtime(Section):
     devices: Annotated[int, Between(1, 64)]
     precision: Literal["auto", Precision]
     workers: Annotated[int, Between(0, 1024)]
+    engine: Literal["processes", "ray"]
+    address: str
     store: str
     store_gb: Size
 

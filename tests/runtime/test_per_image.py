@@ -80,7 +80,7 @@ def fill(tmp_path):
     return Fill(folder=tmp_path / "fill", code="code", finished=FinishedWork(tmp_path / "store"), root=root, number=5)
 
 
-def run(make, images=IMAGES, workers=1, finished=None, store_gb=1.0, shard=None) -> Path:
+def run(make, images=IMAGES, workers=1, finished=None, store_gb=1.0, **more) -> Path:
     """Runs the stage; gives its summary."""
     summary = make.folder.with_suffix(".summary.json")
     make_files(
@@ -92,7 +92,7 @@ def run(make, images=IMAGES, workers=1, finished=None, store_gb=1.0, shard=None)
         store_gb=store_gb,
         summary=summary,
         finished=finished,
-        shard=shard,
+        **more,
     )
     return summary
 

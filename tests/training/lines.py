@@ -12,6 +12,7 @@ from wsgcn.params import load_params
 from wsgcn.store.files import read_table
 from wsgcn.store.paths import Artifacts
 from wsgcn.training.descent import Step, TrainingLoss
+from wsgcn.training.launched import trained_together
 from wsgcn.training.loop import Training, fabric_for, train
 
 
@@ -43,6 +44,24 @@ def endless() -> None:
         run_seed=0, name="line", label="line", section="line", unfinished=Path("unfinished"),
     )  # fmt: skip
     train(training, fabric_for(runtime), say)
+
+
+def short(devices: int) -> tuple[list[float], list[float]]:
+    """Twelve updates on so many processes; every loss, and the two numbers."""
+    params = load_params(Path(__file__).parents[2] / "params.yaml")
+    runtime = params.runtime.model_copy(update={"device": "cpu", "devices": devices, "precision": "32-true"})
+    settings = params.segtrain["deeplab"].model_copy(update={"batch": 2, "warmup_steps": 0})
+    with trained_together(runtime) as first:
+        if not first:
+            return [], []
+        line, found = Line(), []
+        for name in ("one", "two"):  # a stage may train several times
+            training = Training(
+                loss=line, items={"a": 1.0, "b": 2.0, "c": -1.0}, sample=line_sample, params=settings, steps=6,
+                run_seed=0, name=name, label=name, section="line", unfinished=Path(f"unfinished-{name}"),
+            )  # fmt: skip
+            found += [step.loss for step in train(training, fabric_for(runtime)).history]
+        return found, [line.slope.item(), line.shift.item()]
 
 
 def say(step: Step) -> None:

@@ -126,7 +126,7 @@ def test_same_inputs_have_the_same_fingerprint_whatever_the_job_is_called(job, t
         checkpoint=tmp_path / "a.pt",
         history=tmp_path / "a.csv",
     )
-    other = {"device": "cuda", "workers": 7, "store": "elsewhere", "store_gb": 1.0}
+    other = {"device": "cuda", "workers": 7, "engine": "ray", "address": "a:1", "store": "elsewhere", "store_gb": 1.0}
     moved = replace(job, runtime=job.runtime.model_copy(update=other), finished=FinishedWork(tmp_path / "other"))
     marks = {one.fingerprint(dict(reversed(SETTINGS.items())), []) for one in (job, named, moved)}
     assert marks == {job.fingerprint(SETTINGS, [])}

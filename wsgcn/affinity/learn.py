@@ -14,6 +14,7 @@ from wsgcn.affinity.net import AffinityNetwork
 from wsgcn.affinity.seed_files import FromCams, MakeSeeds, MakeSeedScores, load_seeds
 from wsgcn.nets.base import freeze_stages
 from wsgcn.nets.build import build_backbone
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.per_image import make_files
 from wsgcn.runtime.seeds import seeded
 from wsgcn.store.checkpoints import load_part
@@ -57,7 +58,7 @@ def learn_affinity(
         job.take_imported(params.trained, network_name(kind), kind.structure(), net)
         shutil.rmtree(seeds, ignore_errors=True)  # what lies there taught another network
         return
-    make: FromCams[Any] = _seed_files(kind)(seeds, job.code, job.finished, job.index.root, kind, cams)
+    make: FromCams[Any] = seed_maker(kind)(seeds, job.code, job.finished, job.index.root, kind, cams)
     make_files(
         make,
         job.images,
@@ -65,6 +66,7 @@ def learn_affinity(
         label=f"affinity-seeds {variant}",
         workers=job.runtime.workers,
         store_gb=job.runtime.store_gb,
+        cluster=Cluster.of(job.runtime),
     )
     files = [] if params.weights is None else [start.path if params.weights == "cams" else Path(params.weights)]
     numbers = params.fingerprinted(exclude={"seeds"})
@@ -73,7 +75,8 @@ def learn_affinity(
     job.train_once(mark, partial(_learn, kind, job, variant, make, start.path))
 
 
-def _seed_files(kind: LearnedAffinity) -> type[MakeSeeds | MakeSeedScores]:
+def seed_maker(kind: LearnedAffinity) -> type[MakeSeeds | MakeSeedScores]:
+    """What makes the seeds of a photograph: labels, or scores from which they follow at the training's size."""
     return MakeSeedScores if kind.pooled_seeds else MakeSeeds
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.affinity.base import AffinityKind
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.stages import stage_code
@@ -73,6 +74,7 @@ def write_affinity(params: Params, artifacts: Artifacts, variant: Variant, shard
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("affinity", variant.name),
         shard=shard,
+        cluster=Cluster.of(params.runtime, str(device)),
     )
 
 

@@ -29,11 +29,13 @@ class Cost:
 
     Attributes:
         seconds: of the fastest call.
+        processor_seconds: that all threads of the process together computed in the call that computed least.
         peak_mb: highest resident memory of the process while the calls ran, MB of 10^6 bytes.
         base_mb: resident memory of the same process before the inputs were made.
     """
 
     seconds: float
+    processor_seconds: float
     peak_mb: float
     base_mb: float
 
@@ -78,19 +80,20 @@ def _measure_here(sender: Connection, prepare: Prepare, repeats: int, threads: i
     torch.set_num_threads(threads)
     _warm_up()
     base = _resident("VmRSS")
-    times = []
+    times, computed = [], []
     try:
         call = prepare()
         _forget_peak()
         with _watch(family) as peaks:
             for _ in range(repeats):
-                start = time.perf_counter()
+                start, before = time.perf_counter(), time.process_time()
                 call()
                 times.append(time.perf_counter() - start)
+                computed.append(time.process_time() - before)
     except WsgcnError as error:
         sender.send(str(error))
         return
-    sender.send(Cost(min(times), max([_resident("VmHWM"), *peaks]), base))
+    sender.send(Cost(min(times), min(computed), max([_resident("VmHWM"), *peaks]), base))
 
 
 def _warm_up() -> None:

@@ -7,7 +7,9 @@ from typing import Literal
 
 from rich.table import Table
 
+from wsgcn.bench.plan import Planned, totals
 from wsgcn.bench.run import Row
+from wsgcn.runtime.progress import duration
 
 
 def bench_table(rows: Sequence[Row]) -> Table:
@@ -37,6 +39,26 @@ def bench_table(rows: Sequence[Row]) -> Table:
     for cells in zip(*(texts for _, _, texts in shown)):
         table.add_row(*cells)
     return table
+
+
+def plan_table(planned: Sequence[Planned]) -> Table:
+    """One line a stage, and one for all of them."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for title in ("s each", "pieces", "time", "disk GB", "GB a machine", "folder MB/s"):
+        table.add_column(title, justify="right")
+    table.add_column("bound by", overflow="fold")
+    for one in planned:
+        folder = _optional(one.folder_mb_s, lambda rate: f"{rate:.3g}")
+        numbers = (f"{one.pieces:,}", duration(one.seconds), _gigabytes(one.disk_mb), _gigabytes(one.memory_mb), folder)
+        table.add_row(one.stage, _seconds(one.each), *numbers, one.bound)
+    whole = totals(planned)
+    table.add_row("all", "", "", duration(whole["seconds"]), _gigabytes(whole["disk_mb"]))
+    return table
+
+
+def _gigabytes(megabytes: float) -> str:
+    return f"{megabytes / 1000:.3g}" if megabytes else ""
 
 
 def _optional(value: float | None, text: Callable[[float], str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.cams.album import Album
 from wsgcn.cams.base import CamSource, SeenFile
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.stages import stage_code
@@ -71,6 +72,7 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant, shard: Sh
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("cams", variant.name),
         shard=shard,
+        cluster=Cluster.of(params.runtime, str(device)),
     )
 
 

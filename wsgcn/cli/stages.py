@@ -65,12 +65,15 @@ def cams_train(variant: VariantOption) -> None:
     Example: wsgcn cams-train --variant I
     """
     from wsgcn.cams.stage import train_cam_source
+    from wsgcn.training.launched import trained_together
 
     params, artifacts = project()
     chosen = params.variant(variant)
-    with telling(artifacts.folder("cams-train", variant), f"wsgcn cams --variant {variant}"):
-        train_cam_source(params, artifacts, chosen)
-    say_learned(artifacts, "cams-train", variant)
+    with trained_together(params.runtime) as first:
+        if first:
+            with telling(artifacts.folder("cams-train", variant), f"wsgcn cams --variant {variant}"):
+                train_cam_source(params, artifacts, chosen)
+            say_learned(artifacts, "cams-train", variant)
 
 
 @app.command()
@@ -95,11 +98,14 @@ def affinity_train(variant: VariantOption) -> None:
     """
     params, artifacts = project("affinity-train")
     from wsgcn.affinity.stage import train_affinity_network
+    from wsgcn.training.launched import trained_together
 
     chosen = params.variant(variant)
-    with telling(artifacts.folder("affinity-train", variant), f"wsgcn affinity --variant {variant}"):
-        train_affinity_network(params, artifacts, chosen)
-    say_learned(artifacts, "affinity-train", variant)
+    with trained_together(params.runtime) as first:
+        if first:
+            with telling(artifacts.folder("affinity-train", variant), f"wsgcn affinity --variant {variant}"):
+                train_affinity_network(params, artifacts, chosen)
+            say_learned(artifacts, "affinity-train", variant)
 
 
 @app.command()
@@ -201,13 +207,16 @@ def segtrain(
     """
     from wsgcn.segtrain.stage import train_segmentation
     from wsgcn.tracking.live import live
+    from wsgcn.training.launched import trained_together
 
     params, artifacts = project()
     chosen = find_method(params, method, variant, propagation)
     go_on = telling(artifacts.folder("segtrain", chosen.name), f"wsgcn evaluate --method {chosen.name}")
-    with go_on, live(params, chosen, warn) as log:
-        train_segmentation(params, artifacts, chosen, log)
-    say_learned(artifacts, "segtrain", chosen.name)
+    with trained_together(params.runtime) as first:
+        if first:
+            with go_on, live(params, chosen, warn) as log:
+                train_segmentation(params, artifacts, chosen, log)
+            say_learned(artifacts, "segtrain", chosen.name)
 
 
 @app.command()

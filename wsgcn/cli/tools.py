@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -19,12 +21,32 @@ from wsgcn.cli.common import (
     say,
     warn,
 )
+from wsgcn.errors import UsageError
 from wsgcn.weights.names import PUBLISHED_NAMES
+
+if TYPE_CHECKING:
+    from wsgcn.methods import Method
+    from wsgcn.params import Params
+
+Measured = TypeVar("Measured")
+PLAN_SAMPLE = 16
+"""Photographs that ``--plan`` measures, unless ``--photographs`` says otherwise."""
 
 app = typer.Typer()
 weights = typer.Typer(help="Weights that public projects publish.", no_args_is_help=True)
 app.add_typer(weights, name="weights")
 PublishedName = StrEnum("PublishedName", PUBLISHED_NAMES)  # type: ignore[misc]
+
+
+PlanOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Instead, reckon what the stages of the method would take on so many photographs like those here."
+    ),
+]
+MachinesOption = Annotated[
+    str | None, typer.Option(metavar="MxC", help="With --plan: machines and cores of each, such as 8x16.")
+]
 
 
 class TwinName(StrEnum):
@@ -71,6 +93,8 @@ def bench(
         Path | None,
         typer.Option(metavar="PHOTO", help="A photograph to time one forward and backward pass of every network on."),
     ] = None,
+    plan: PlanOption = None,
+    machines: MachinesOption = None,
     method: MethodOption = None,
     variant: MethodVariantOption = None,
     propagation: PropagationOption = None,
@@ -84,7 +108,6 @@ def bench(
     from wsgcn.bench.inputs import parse_case
     from wsgcn.bench.table import bench_table
     from wsgcn.params import load_params
-    from wsgcn.runtime.progress import progress_bar
     from wsgcn.store.files import write_json
     from wsgcn.tracking.bench import log_bench
     from wsgcn.vocabulary import PRESET_FOLDER
@@ -93,18 +116,45 @@ def bench(
     params = load_params(PARAMS_FILE if in_project else PRESET_FOLDER / "voc12.yaml")
     named = (method, variant, propagation) != (None, None, None)
     chosen = find_method(params, method, variant, propagation) if named else params.all_methods()[0]
+    if plan is not None:
+        _show_plan(params, chosen, plan, machines, photographs or PLAN_SAMPLE, json)
+        return
+    if machines is not None:
+        raise UsageError("--machines goes with --plan, which reckons for them what is measured here")
     cases = [parse_case(one, features, classes) for one in grid or ([] if networks or trainings else ["94x125"])]
     work = run.plan(params, cases, repeats, against is not None, photographs, chosen, networks, trainings)
-    rows = []
-    with progress_bar("bench", len(work)) as advance:
-        for measure in work:
-            rows.append(measure())
-            advance()
+    rows = _measured("bench", work)
     Console().print(bench_table(rows))
     if json is not None:
         write_json(json, {"rows": [row.as_json() for row in rows]})
     if in_project:
         log_bench(params, {f"{row.what} {row.size}": row.as_json() for row in rows}, warn)
+
+
+def _show_plan(
+    params: Params, method: Method, photographs: int, machines: str | None, sample: int, file: Path | None
+) -> None:
+    from wsgcn.bench.plan import Machines, parse_machines, plan_stages, totals
+    from wsgcn.bench.table import plan_table
+    from wsgcn.runtime.cores import core_count
+    from wsgcn.store.files import write_json
+
+    shared = Machines(1, core_count()) if machines is None else parse_machines(machines)
+    planned = _measured("bench --plan", plan_stages(params, method, photographs, shared, sample))
+    Console().print(plan_table(planned))
+    if file is not None:
+        write_json(file, {"stages": [asdict(one) for one in planned], "all": totals(planned)})
+
+
+def _measured(label: str, work: Sequence[Callable[[], Measured]]) -> list[Measured]:
+    from wsgcn.runtime.progress import progress_bar
+
+    rows = []
+    with progress_bar(label, len(work)) as advance:
+        for measure in work:
+            rows.append(measure())
+            advance()
+    return rows
 
 
 @weights.command("import")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wsgcn.crf.base import Refinement
 from wsgcn.ops.grid import covering_scores
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.stages import stage_code
 from wsgcn.store.fingerprints import file_digest, require_fingerprint
@@ -46,6 +47,7 @@ def write_pseudo_labels(params: Params, artifacts: Artifacts, method: Method, sh
         store_gb=params.runtime.store_gb,
         summary=artifacts.summary("crf", method.name),
         shard=shard,
+        cluster=Cluster.of(params.runtime),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from wsgcn.errors import WsgcnError
 from wsgcn.ops.grid import Grid
 from wsgcn.propagate.base import Propagation, PropagationInput
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.per_image import PerImage, make_files
 from wsgcn.runtime.progress import LogMetrics
 from wsgcn.runtime.seeds import seed_for
@@ -54,8 +55,9 @@ def write_scores(
             values = {f"{kind.kind}_{name}": value for name, value in losses(image_id).items()}
             log(values, position[image_id])
 
+    make = score_maker(params, artifacts, method, index)
     make_files(
-        score_maker(params, artifacts, method, index),
+        make,
         images,
         stage="propagate",
         label=f"propagate {method.name}",
@@ -64,6 +66,7 @@ def write_scores(
         summary=artifacts.summary("propagate", method.name),
         finished=finished,
         shard=shard,
+        cluster=Cluster.of(params.runtime, make.device),
     )
     if shard is not None:
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from wsgcn.errors import WsgcnError
+from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.memory import worker_memory
 from wsgcn.runtime.shard import Shard
 from wsgcn.runtime.workers import Done, Outcome, map_images
@@ -78,14 +79,22 @@ class PerImage(ABC, Generic[Result]):
         """The file of an image."""
         return self.folder / f"{image_id}{self.suffix}"
 
+    def mark(self, image: ImageRecord) -> str:
+        """The fingerprint of the file that is to be made.
+
+        Raises:
+            DataError: an input is missing or broken.
+        """
+        settings = [self.settings(image), *([image.shrunk] if image.shrunk else [])]
+        return fingerprint(self.code, settings, self.inputs(image))
+
     def __call__(self, images: Sequence[ImageRecord]) -> list[Outcome]:
         """Make the files of a group."""
         marks: dict[str, str] = {}
         outcomes: dict[str, Outcome] = {}
         for image in images:
             try:
-                settings = [self.settings(image), *([image.shrunk] if image.shrunk else [])]
-                marks[image.id] = fingerprint(self.code, settings, self.inputs(image))
+                marks[image.id] = self.mark(image)
             except WsgcnError as error:
                 outcomes[image.id] = error
                 continue
@@ -137,6 +146,7 @@ def make_files(
     summary: Path | None = None,
     finished: Callable[[str], None] | None = None,
     shard: Shard | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """A per-image stage as a whole: leftovers go, missing files are made, a summary says how long an image took.
 
@@ -153,25 +163,28 @@ def make_files(
         summary: file for the number of images and the mean seconds an image.
         finished: called in this process with the id of each image that succeeded.
         shard: the part of the images that is done; None = all.
+        cluster: what does the work instead of processes of this machine.
 
     Raises:
         StageError: some images failed.
-        UsageError: a worker process was killed.
+        UsageError: a worker process was killed, or the cluster cannot do it.
     """
     if shard is None:
         remove_others(make.folder, [make.path(image.id).name for image in images])
-    module = type(make).__module__
     groups = make.together(images if shard is None else shard.part(images))
-    seconds = map_images(
-        make,
-        groups,
-        stage=stage,
-        label=label,
-        workers=workers,
-        memory=worker_memory(*largest(images)),
-        preload=module,
-        finished=finished,
-    )
+    if cluster is not None:
+        seconds = cluster.map_images(make, groups, stage=stage, label=label, finished=finished)
+    else:
+        seconds = map_images(
+            make,
+            groups,
+            stage=stage,
+            label=label,
+            workers=workers,
+            memory=worker_memory(*largest(images)),
+            preload=type(make).__module__,
+            finished=finished,
+        )
     if shard is not None:
         return
     make.finished.shrink(store_gb)

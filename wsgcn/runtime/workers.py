@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -95,15 +95,44 @@ def map_images(
         StageError: some images failed; the others were done.
         UsageError: a worker process was killed.
     """
-    seconds: dict[str, float] = {}
-    failures: dict[str, str] = {}
-    total = sum(map(len, groups))
     processes = min(worker_count(workers, memory), len(groups))
-    outcomes = _outcomes(work, groups, processes, preload)
     manner = "1 process" if processes <= 1 else f"{processes} processes"
     if processes < min(worker_count(workers), len(groups)):
         manner += f", as memory is for no more: {memory / GB:.1f} GB each"
-    with progress_bar(label, total, manner) as advance, closing(outcomes):
+    with closing(_outcomes(work, groups, processes, preload)) as outcomes:
+        return collect(
+            outcomes, stage=stage, label=label, total=sum(map(len, groups)), manner=manner, finished=finished
+        )
+
+
+def collect(
+    outcomes: Iterable[tuple[str, Outcome]],
+    *,
+    stage: str,
+    label: str,
+    total: int,
+    manner: str,
+    finished: Callable[[str], None] | None,
+) -> dict[str, float]:
+    """Hear what became of each image, and show how far it is.
+
+    Args:
+        outcomes: by image id, as they come.
+        stage: word of the stage, for the error.
+        label: text before the progress bar.
+        total: number of images.
+        manner: how they are done, for the progress bar.
+        finished: called with the id of each image that succeeded.
+
+    Returns:
+        Seconds by image id, where they are known.
+
+    Raises:
+        StageError: some images failed.
+    """
+    seconds: dict[str, float] = {}
+    failures: dict[str, str] = {}
+    with progress_bar(label, total, manner) as advance:
         for image_id, outcome in outcomes:
             if isinstance(outcome, WsgcnError):
                 failures[image_id] = str(outcome)

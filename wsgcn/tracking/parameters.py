@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_NAME, MAX_VALUE = 250, 6000
 """MLflow's own limits: characters of a name and of a parameter's value."""
 
-WITHOUT_INFLUENCE = ("device", "workers", "store", "store_gb")
+WITHOUT_INFLUENCE = ("device", "workers", "engine", "address", "store", "store_gb")
 """Parameters of ``runtime`` that change no result."""
 
 COMPARED = ("variants", "methods")

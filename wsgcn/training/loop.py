@@ -26,6 +26,7 @@ from wsgcn.store.checkpoints import read_unfinished, save_unfinished
 from wsgcn.training.batches import batches
 from wsgcn.training.check import BestWeights, learned, watched
 from wsgcn.training.descent import Descent, Step, TrainingLoss
+from wsgcn.training.launched import launched_fabric, launched_processes, train_launched
 from wsgcn.training.processes import train_apart
 from wsgcn.training.room import require_room
 
@@ -105,13 +106,15 @@ def fabric_for(runtime: Runtime) -> Fabric:
     precision = pick_precision(runtime.precision, runtime.device)
     if device.type == "cpu" and precision == "16-mixed":
         raise UsageError("runtime.precision 16-mixed needs CUDA: use 32-true or bf16-mixed on a CPU")
-    # The processes are ours, on this machine, whatever a cluster's variables say.
+    if device.index is not None and runtime.devices > 1:
+        raise UsageError(f"runtime.device {device} is one device, runtime.devices asks for {runtime.devices}: use cuda")
+    if launched_processes() > 1:
+        return launched_fabric(runtime, device, precision)
+    # The processes are ours, on this machine, whatever else a cluster's variables say.
     here = LightningEnvironment()
     if runtime.devices == 1:
         chosen: int | list[int] = 1 if device.type == "cpu" else [device.index or 0]
         return Fabric(accelerator=device.type, devices=chosen, precision=precision, plugins=here)
-    if device.index is not None:
-        raise UsageError(f"runtime.device {device} is one device, runtime.devices asks for {runtime.devices}: use cuda")
     if device.type == "cuda" and runtime.devices > torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UsageError(f"runtime.devices is {runtime.devices}, but there {'is' if count == 1 else 'are'} {count}")
@@ -152,6 +155,8 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
 
         if fabric.world_size == 1:
             fabric.launch(partial(_work, training=training, done=done))
+        elif launched_processes() > 1:
+            train_launched(_work, training, fabric, done)
         else:
             train_apart(_work, training, fabric, done)
     training.loss.to(fabric.device).eval()
@@ -162,9 +167,15 @@ def train(training: Training[Any], fabric: Fabric, each: Callable[[Step], None] 
     return Trained(history, learned(history, training.check.stop is not None, len(measures), held_out))
 
 
+def take_part(fabric: Fabric, training: Training[Any]) -> None:
+    """Train on this process's part of the batches, for another process that hears of every update."""
+    _work(fabric, training, lambda step: None)
+
+
 def _work(fabric: Fabric, training: Training[Any], done: Callable[[Step], None]) -> None:
     """What each process does: train on its part of the batches."""
-    state = read_unfinished(training.unfinished)  # before the others are heard of, who may keep a later one
+    # All go on from what the first one finds: another machine may not have it, or the first one keeps a later one soon.
+    state = fabric.broadcast(read_unfinished(training.unfinished) if fabric.is_global_zero else None)
     descent = Descent(
         training.loss, training.params, fabric=fabric, steps=training.steps, section=training.section
     )  # fmt: skip
