@@ -9,6 +9,7 @@ import torch
 from wsgcn.errors import DataError
 from wsgcn.nets.base import to_input
 from wsgcn.segtrain.sample import PseudoLabels, SegmentationSample, confident
+from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.records import Scores, save_record
 
@@ -67,11 +68,14 @@ def saved(tmp_path):
 
 
 def test_scores_are_read_only_where_confidence_counts(saved, tmp_path):
-    assert saved(0).load("a").tolist() == [[2, 5]]
+    image = ImageRecord("a", "a.jpg", 1, 2, tuple(SCORES.class_ids[1:].tolist()), ("train",))
+    assert saved(0).load(image, 6).tolist() == [[2, 5]]
     with pytest.raises(DataError, match=r"propagate.a\.npz is missing"):
-        saved(0.6).load("a")
+        saved(0.6).load(image, 6)
     save_record(tmp_path / "propagate" / "a.npz", SCORES, "")
-    assert saved(0.6).load("a").tolist() == [[255, 5]]
+    assert saved(0.6).load(image, 6).tolist() == [[255, 5]]
+    with pytest.raises(DataError, match=r"a\.png is no label map .* holds class id 5, .* classes 0 to 4"):
+        saved(0).load(image, 5)
     assert [path.name for path in saved(0.6).files("a")] == ["a.png", "a.npz"]
 
 

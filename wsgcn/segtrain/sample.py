@@ -15,9 +15,9 @@ from wsgcn.ops.grid import covering_scores
 from wsgcn.ops.resize import enlarge_scores
 from wsgcn.ops.scores import to_probs
 from wsgcn.store.index import ImageRecord, Index
-from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.label_maps import load_labels_of
 from wsgcn.store.photos import load_photo
-from wsgcn.store.records import Scores, load_record
+from wsgcn.store.records import Scores, load_record_of
 from wsgcn.training.augment import ToInput, random_crop, random_view
 from wsgcn.training.tags import multi_hot
 from wsgcn.vocabulary import IGNORE
@@ -42,15 +42,15 @@ class PseudoLabels:
         files = [self.labels / f"{image_id}.png"]
         return [*files, self.scores / f"{image_id}.npz"] if self.min_confidence else files
 
-    def load(self, image_id: str) -> NDArray[np.uint8]:
-        """``(H, W)`` class ids, 255 = unlabelled, also where the label is not confident.
+    def load(self, image: ImageRecord, classes: int) -> NDArray[np.uint8]:
+        """``(H, W)`` class ids below ``classes``, 255 = unlabelled, also where the label is not confident.
 
         Raises:
-            DataError: a file is missing or broken.
+            DataError: a file is missing or broken, or does not fit the photograph.
         """
-        path, *scores = self.files(image_id)
-        labels = load_label_map(path)
-        return confident(labels, load_record(scores[0], Scores), self.min_confidence) if scores else labels
+        path, *scores = self.files(image.id)
+        labels = load_labels_of(path, image, classes)
+        return confident(labels, load_record_of(scores[0], Scores, image), self.min_confidence) if scores else labels
 
 
 def confident(labels: NDArray[np.uint8], record: Scores, min_confidence: float) -> NDArray[np.uint8]:
@@ -127,15 +127,8 @@ def labelled_photo(
     Raises:
         DataError: a file is missing or broken, the two differ in size, or a label is of no class.
     """
-    photo, found = load_photo(index.photo_path(image)), labels.load(image.id)
+    path = index.photo_path(image)
+    photo, found = load_photo(path), labels.load(image, len(index.class_names))
     if photo.shape[:2] != found.shape:
-        changed = index.photo_path(image)
-        raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
-    _check_ids(found, len(index.class_names), str(labels.files(image.id)[0]))
+        raise DataError(f"{path} has changed since `wsgcn dataset` read it: run all stages again")
     return photo, found
-
-
-def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
-    unknown = np.setdiff1d(labels[labels >= classes], [IGNORE])
-    if unknown.size:
-        raise DataError(f"{name} holds class {unknown[0]}, but there are {classes} classes: run `wsgcn crf` again")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import read_json, write_json
+from wsgcn.store.devkit import is_name
+from wsgcn.store.files import read_json, reading, write_json
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class ImageRecord:
         digest: of the photograph's file, so that DVC sees a changed photograph in the index, which every later stage
             depends on; "" where nobody needs it.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     id: str
     photo: str
@@ -43,6 +49,8 @@ class Index:
         class_names: names by class id, background first.
         images: every photograph of every split, in order of id.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     name: str
     root: str
@@ -75,14 +83,20 @@ def load_index(path: Path) -> Index:
     """Read the index.
 
     Raises:
-        DataError: it is missing or was written by another version.
+        DataError: it is missing or was written by another version, or what it says cannot be.
     """
     content = read_json(path)
-    try:
-        images = tuple(
-            ImageRecord(**{**image, "class_ids": tuple(image["class_ids"]), "splits": tuple(image["splits"])})
-            for image in content["images"]
-        )
-        return Index(content["name"], content["root"], tuple(content["class_names"]), images)
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path} is not an index of this version ({error}): run `wsgcn dataset`") from error
+    with reading(path, "is not an index of this version", "run `wsgcn dataset`"):
+        index = TypeAdapter(Index).validate_python(content)
+        for image in index.images:
+            _check(image, len(index.class_names))
+    return index
+
+
+def _check(image: ImageRecord, classes: int) -> None:
+    if not is_name(image.id):
+        raise ValueError(f"{image.id!r} is no name of a file")
+    if min(image.height, image.width) < 1:
+        raise ValueError(f"{image.id} has {image.height} x {image.width} pixels")
+    if not all(0 < one < classes for one in image.class_ids) or [*image.class_ids] != sorted({*image.class_ids}):
+        raise ValueError(f"{image.id} shows the classes {[*image.class_ids]}")

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wsgcn.errors import DataError
+from wsgcn.store.files import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """Of photographs, in lower case."""
 
 _EXIF_ORIENTATION = 0x0112
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a truncated, damaged or absurdly large picture."""
+_MEND = "replace it or take it from the split list"
 
 
 def load_photo(path: Path) -> NDArray[np.uint8]:
@@ -27,17 +27,13 @@ def load_photo(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: the file is missing, truncated, or no picture.
     """
-    try:
+    with reading(path, "is no whole picture", _MEND):
         with Image.open(path) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except UNREADABLE as error:
-        raise DataError(f"{path} is no whole picture ({error}): replace it or take it from the split list") from error
-    if upright.mode.startswith("I") or upright.mode == "F":
-        return _from_deep_grey(np.asarray(upright))
-    return np.array(upright.convert("RGB"))
+        if upright.mode.startswith("I") or upright.mode == "F":
+            return _from_deep_grey(np.asarray(upright))
+        return np.array(upright.convert("RGB"))
 
 
 def photo_size(path: Path) -> tuple[int, int]:
@@ -61,15 +57,10 @@ def photo_turned(path: Path) -> bool:
 
 def _header(path: Path) -> tuple[int, int, int]:
     """Width and height as Pillow reports them, and the EXIF orientation that it leaves to us."""
-    try:
-        with Image.open(path) as image:
-            # Pillow reports a TIFF upright already.
-            turn = 1 if image.format == "TIFF" else image.getexif().get(_EXIF_ORIENTATION, 1)
-            return *image.size, turn
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except UNREADABLE as error:
-        raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
+    with reading(path, "is no picture", _MEND), Image.open(path) as image:
+        # Pillow reports a TIFF upright already.
+        turn = 1 if image.format == "TIFF" else image.getexif().get(_EXIF_ORIENTATION, 1)
+        return *image.size, turn
 
 
 def _from_deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
