@@ -11,6 +11,7 @@ from torch import nn
 
 from wsgcn.errors import DataError
 from wsgcn.store.checkpoints import load_checkpoint, read_settings, read_state, save_checkpoint
+from wsgcn.store.seal import write_sealed
 
 SETTINGS = {"backbone": "tiny", "classes": 3, "dilations": [1, 2]}
 
@@ -114,7 +115,7 @@ def test_pickled_object_is_refused_and_never_run(tmp_path, save):
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2), {"network": "cams/I", "state": {}}])
 def test_anything_but_a_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "other.pt"
-    torch.save(content, path)
+    write_sealed(path, lambda file: torch.save(content, file))
     with pytest.raises(DataError, match="holds the network None, not 'cams/I'"):
         read_settings(path, "cams/I")
 

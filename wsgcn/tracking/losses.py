@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wsgcn.store.files import read_table, write_atomic, write_json
+from wsgcn.store.files import read_table, reading, write_atomic, write_json
 from wsgcn.tracking.contents import loss_columns
 
 TABLE, PICTURE = "losses.json", "losses.png"
@@ -28,7 +28,8 @@ def write_losses(file: Path, folder: Path) -> None:
         folder: gets :data:`TABLE` and :data:`PICTURE`.
     """
     columns = loss_columns(file)
-    ids = [row["id"] for row in read_table(file)]
+    with reading(file, "has no losses by photograph", "make it again (dvc repro)"):
+        ids = [row["id"] for row in read_table(file)]
     rows = [[*row] for row in zip(ids, *columns.values(), strict=True)]
     write_json(folder / TABLE, {"columns": ["id", *columns], "data": rows})
     picture = draw_histograms(columns)
