@@ -67,7 +67,7 @@ def tried(case: Case, examples: int) -> tuple[int, int]:
 
 @each_case
 def test_a_damaged_file_is_processed_or_named(name):
-    tried(CASES[name], 12)
+    tried(CASES[name], 8)
 
 
 PICTURES = [name for name in CASES if name.endswith(".png")]

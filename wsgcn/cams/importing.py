@@ -83,7 +83,7 @@ def _require_own(folder: Path) -> None:
     others = [path.name for path in found if path.suffix != ".part" and read_fingerprint(path) is None]
     if others:
         raise UsageError(
-            f"{folder} holds {others[0]}, which no import wrote, or which is damaged: move it away, or give another --name"
+            f"{folder} holds {others[0]}, which no import wrote, or is damaged: move it away, or give another --name"
         )
 
 
