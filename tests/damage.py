@@ -409,7 +409,15 @@ CASES = {
         names=False,
     ),
     "params.yaml": Case("params.yaml", lambda path: path.write_bytes((ROOT / "params.yaml").read_bytes()), load_params),
-    "network.pt": Case("checkpoint.pt", _save_network, lambda path: load_deeplab(path, torch.device("cpu"))),
+    "network.pt": Case(
+        "checkpoint.pt",
+        _save_network,
+        lambda path: load_deeplab(path, torch.device("cpu")),
+        values=NETWORK,
+        write=lambda path, values: save_checkpoint(
+            path, "segtrain", values if isinstance(values, dict) else {"settings": values}, torch.nn.Conv2d(3, 3, 1)
+        ),
+    ),
     "unfinished.pt": Case(
         "a.pt", lambda path: save_unfinished(path, {"step": 3, "weights": torch.ones(3)}), read_unfinished
     ),

@@ -39,10 +39,10 @@ def test_any_other_byte_is_noticed(sealed):
     check_seal(io.BytesIO(content))
     for place in range(len(content)):
         damaged = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-        with pytest.raises(ValueError, match="digest|neither"):
+        with pytest.raises(ValueError, match=r"digest|neither"):
             check_seal(io.BytesIO(damaged))
     for length in range(len(content)):
-        with pytest.raises(ValueError, match="digest|neither"):
+        with pytest.raises(ValueError, match=r"digest|neither"):
             check_seal(io.BytesIO(content[:length]))
 
 
@@ -84,6 +84,6 @@ def test_a_file_without_a_digest_is_told_from_a_damaged_one(write):
 
 def test_what_has_no_room_for_a_digest_is_not_written(tmp_path):
     for content in (b"text", b"PK", b"PK and no archive"):
-        with pytest.raises(ValueError, match="neither|ends otherwise"):
+        with pytest.raises(ValueError, match=r"neither|ends otherwise"):
             write_sealed(tmp_path / "a", lambda file, content=content: file.write(content))
     assert list(tmp_path.iterdir()) == []

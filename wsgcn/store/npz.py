@@ -30,11 +30,12 @@ def read_npz(file: BinaryIO, names: Collection[str] | None = None) -> dict[str, 
     """
     on_disk = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as packed:
-        unpacked = sum(one.file_size for one in packed.infolist())
+        members = {one.filename.removesuffix(".npy"): one for one in packed.infolist()}
+        wanted = {name: one for name, one in members.items() if names is None or name in names}
+        unpacked = sum(one.file_size for one in wanted.values())
         if unpacked > max(on_disk, LARGEST):
             raise ValueError(f"unpacked it has {unpacked} bytes, the file {on_disk}")
-        members = {one.filename.removesuffix(".npy"): one for one in packed.infolist()}
-        return {name: _array(packed, one) for name, one in members.items() if names is None or name in names}
+        return {name: _array(packed, one) for name, one in wanted.items()}
 
 
 def _array(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:

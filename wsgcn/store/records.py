@@ -48,9 +48,14 @@ def _check_arrays(record: AnyRecord) -> None:
         for axis, length in zip(rules["axes"], value.shape):
             _check(length == lengths.setdefault(axis, length), f"{one.name} is {found}, which does not fit the others")
             _check(length > 0 or axis not in "khwHW", f"{one.name} is empty")
-        # Neither comparison holds for what is not a number.
-        inside = value.size == 0 or (rules["low"] <= value.min() and value.max() <= rules["high"])
-        _check(bool(inside and np.isfinite(value).all()), f"{one.name} has values {_outside(rules)}")
+        _check(value.size == 0 or _inside(value, rules), f"{one.name} has values {_outside(rules)}")
+
+
+def _inside(value: NDArray[Any], rules: Any) -> bool:
+    # Both ends of values of which one is not a number are not either. Processors do not know float16.
+    known = value.astype(np.float32) if value.dtype == np.float16 else value
+    ends = np.array([known.min(), known.max()])
+    return bool(np.isfinite(ends).all() and rules["low"] <= ends[0] and ends[1] <= rules["high"])
 
 
 def _wanted(rules: Any) -> str:
@@ -106,8 +111,8 @@ class Cams:
             DataError: they are.
         """
         _check_shown(self.class_ids.tolist(), image)
-        fits = self.high_res.size == 0 or self.high_res.shape[1:] == image.seen
-        _check(fits, f"high_res is of shape {self.high_res.shape}, the photograph is seen at {image.seen}")
+        if self.high_res.size:
+            _check_grid(self.high_res.shape[1:], 1, image)
 
     @property
     def finest(self) -> NDArray[np.float32]:
@@ -227,7 +232,7 @@ def _check_grid(cells: tuple[int, ...], stride: int, image: ImageRecord) -> None
     """A grid of whole cells covers the photograph as it is seen, and no more than that asks for."""
     size = image.seen
     fits = not stride or cells == tuple(-(-side // stride) for side in size)
-    _check(fits, f"{cells[0]} x {cells[1]} cells of {stride} pixels, the photograph is seen at {size[0]} x {size[1]}")
+    _check(fits, f"{cells[0]} x {cells[1]} cells of {stride} pixels, the index says {size[0]} x {size[1]} pixels")
 
 
 Record = TypeVar("Record", Cams, Affinity, Scores, SeedScores)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgcn import __version__
 from wsgcn.errors import DataError
-from wsgcn.store.files import read_mapping, read_numbers, reading, shortened
+from wsgcn.store.files import read_mapping, read_numbers, read_table, reading, shortened
 from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking.parameters import MAX_NAME, flatten
@@ -158,13 +158,26 @@ def loss_columns(file: Path) -> dict[str, list[float]]:
     """The losses of every photograph, in the order of the file, by the name of the loss; none where it has no rows.
 
     Raises:
-        DataError: the file is broken, or a loss is no number that float32 has.
+        DataError: the file is broken or names no photographs, or a loss is no number that float32 has.
     """
     columns = read_numbers(file)
+    if columns:
+        loss_ids(file)
     for name, values in columns.items():
         if not all(abs(value) <= LARGEST_LOSS for value in values):
             raise DataError(f"{file} has losses in {shortened(name)} that are not finite: make it again (dvc repro)")
     return columns
+
+
+def loss_ids(file: Path) -> list[str]:
+    """The photographs of :func:`loss_columns`.
+
+    Raises:
+        DataError: the file is broken or names none.
+    """
+    rows = read_table(file)
+    with reading(file, "has no losses by photograph", "make it again (dvc repro)"):
+        return [row["id"] for row in rows]
 
 
 def numbers_in(files: Mapping[str, Path]) -> dict[str, float]:
