@@ -1,11 +1,13 @@
 """``params.yaml``: every mistake is one line that names the key, and no line speaks pydantic's words."""
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from tests.conftest import ROOT, changed, real_content
@@ -476,7 +478,21 @@ def test_content_that_is_no_mapping_is_one_line(content):
         parse_params(content, "params.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1, 2", "a: b: c", "\tx: 1", "x: !!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: [1, 2", "a: b: c", "\tx: 1", "x: !!python/object:os.system {}"),
+        "[" * 100_000,
+        "x: !!bool maybe",
+        "x: !!int many",
+        "x: !!float much",
+        "x: !!timestamp 2024-13-45",
+        "x: 2024-02-30",
+        "x: " + "9" * 5000,
+        "x: !!set {a, b: c}\n? [1]\n",
+        "x: !!binary é",
+    ],
+)
 def test_bad_yaml_is_one_line_that_names_the_file(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_text(text)
@@ -484,6 +500,17 @@ def test_bad_yaml_is_one_line_that_names_the_file(tmp_path, text):
         load_params(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["0x" + "f" * 6000, "&a [*a]", "2024-01-01", "!!binary aGk=", ".nan", "1e999", "''"])
+@pytest.mark.parametrize("key", ["seed", "store", "workers"])
+def test_any_value_of_yaml_is_taken_or_refused_in_one_line(tmp_path, key, value):
+    path = tmp_path / "params.yaml"
+    content = copy.deepcopy(CONTENT)
+    content["runtime"][key] = "HERE"
+    path.write_text(yaml.safe_dump(content).replace("HERE", value))
+    with contextlib.suppress(UsageError):
+        load_params(path)
 
 
 def test_file_that_is_no_text_is_one_line(tmp_path):

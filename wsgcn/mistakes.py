@@ -52,7 +52,14 @@ def explain(problem: Any) -> str:
     if kind == RANGE:
         return f"{where}: must be {context['range']}, not {reprlib.repr(given)}"
     must = f"must {_MUST[kind]}" if kind in _MUST else problem["msg"].replace("Input should", "must")
-    return f"{where}: {must}, not {reprlib.repr(given)}".removeprefix(": ")
+    return f"{where}: {must}, not {_shown(given)}".removeprefix(": ")
+
+
+def _shown(given: object) -> str:
+    try:
+        return reprlib.repr(given)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _place(location: Sequence[Any]) -> str:

@@ -31,6 +31,7 @@ from wsgcn.ranges import Between, Seed, Size
 from wsgcn.sections import Kind, Name, NetworkTraining, OneOf, Precision, Section
 from wsgcn.segtrain.base import SegmentationTraining
 from wsgcn.segtrain.kinds import KINDS as SEGMENTATION_TRAININGS
+from wsgcn.store.files import BROKEN, reason
 
 NotEmpty = Field(min_length=1)
 
@@ -250,13 +251,13 @@ def load_params(path: Path) -> Params:
         UsageError: the file is missing or no YAML, a key is unknown or missing, or a value has the wrong type.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path} is missing: run this in a project folder, or make one with `wsgcn init`") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, *BROKEN) as error:  # the latter from numbers, dates and depths that it trips over
+        raise UsageError(f"{path} is not YAML: {reason(error)}") from error
     return parse_params(content, str(path))
 
 

@@ -22,11 +22,12 @@ from wsgcn.runtime.memory import worker_memory
 from wsgcn.runtime.workers import EachImage, map_images
 from wsgcn.sections import Crf
 from wsgcn.store.code import code_version
-from wsgcn.store.files import read_table, write_atomic, write_table
+from wsgcn.store.files import read_table, write_table
 from wsgcn.store.fingerprints import DigestedFile, file_digest, fingerprint, read_fingerprint
 from wsgcn.store.label_maps import FINGERPRINT, save_label_map
 from wsgcn.store.limits import MEGA
 from wsgcn.store.photos import find_photographs, load_bounded, photo_id
+from wsgcn.store.seal import write_sealed
 
 if TYPE_CHECKING:
     from wsgcn.sections import SegMerge
@@ -123,18 +124,20 @@ class PredictPhoto:
             return
         for path, one in found.items():
             if one is None and path.exists():
-                raise DataError(f"{path} was not made by `wsgcn predict`: move it away, or name another folder")
+                raise DataError(
+                    f"{path} was not made by `wsgcn predict`, or is damaged: move it away, or name another folder"
+                )
         model = self.model
         size, rgb_u8 = load_bounded(photo.path, model.max_megapixels, model.work_megapixels)
         probs = predict_probs(_load(self.network, self.device), rgb_u8, model.scales, model.flip, model.merge)
         labels = labels_of(probs, rgb_u8, model.crf, size=size)
         if self.probabilities:
             content = (probs.astype(np.float16), np.array(model.class_names), np.array(mark))
-            write_atomic(files[PROBABILITIES], lambda file: _save_probabilities(file, *content))
+            write_sealed(files[PROBABILITIES], lambda file: _save_probabilities(file, *content))
         info = PngImagePlugin.PngInfo()
         info.add_text(FINGERPRINT, mark)
         overlay = self._overlay(photo, rgb_u8, at_cells(labels, rgb_u8.shape[:2]))
-        write_atomic(files[OVERLAYS], lambda file: overlay.save(file, format="PNG", pnginfo=info))
+        write_sealed(files[OVERLAYS], lambda file: overlay.save(file, format="PNG", pnginfo=info))
         save_label_map(files[LABELS], labels, mark)
 
     def _suffixes(self) -> dict[str, str]:

@@ -245,9 +245,11 @@ def test_another_layout_is_refused(write, params, fresh, folder, layout, content
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_unread(write, params, fresh, folder, monkeypatch):
-    monkeypatch.setattr("wsgcn.cams.layouts.LARGEST", 1000)
-    with pytest.raises(StageError, match="unpacked it has more than 1000 bytes"):
-        import_cams(params, fresh, write("npz"), "npz", folder)
+    monkeypatch.setattr("wsgcn.store.npz.LARGEST", 1000)
+    source = write("npz")
+    np.savez_compressed(source / "t1.npz", cross=np.zeros((120, 160)))
+    with pytest.raises(StageError, match=r"t1\.npz cannot be read \(unpacked it has 153728 bytes, the file \d{3}\)"):
+        import_cams(params, fresh, source, "npz", folder)
 
 
 def test_a_harmful_file_is_refused_and_not_run(write, params, fresh, folder, tmp_path):

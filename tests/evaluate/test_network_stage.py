@@ -167,7 +167,7 @@ def test_bad_masks_are_all_named_and_no_scores_are_left(score_network, artifacts
         score_network()
     assert sorted(caught.value.failures) == ["v0", "v1", "v2"]
     assert "v0.png is missing" in caught.value.failures["v0"]
-    assert "not a label map" in caught.value.failures["v1"]
+    assert "no label map" in caught.value.failures["v1"]
     assert "is 20 x 10 pixels, but its photograph is" in caught.value.failures["v2"]
     assert not artifacts.scores(STAGE, "WSGCN-I").exists()
     assert not artifacts.metrics(STAGE, "WSGCN-I").exists()

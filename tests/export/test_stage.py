@@ -183,9 +183,11 @@ def test_what_does_not_fit_is_named_and_the_files_that_list_all_are_not_written(
         project.export(form)
     said = caught.value.failures
     assert set(said) == {"a b", "empty", "turned", "Bärbel"}
-    assert "a b.png is 17 x 11 pixels, but the index says 17 x 12: run `dvc repro`" in said["a b"]
-    assert "empty.png holds class id" in said["empty"]
-    assert "turned.png is not a label map" in said["turned"]
+    assert (
+        "a b.png is no label map of its photograph (it is 17 x 11 pixels, but its photograph is 17 x 12)" in said["a b"]
+    )
+    assert "holds class id" in said["empty"]
+    assert "turned.png is no label map" in said["turned"]
     assert "Bärbel.png is missing" in said["Bärbel"]
     names = files(project.folder / "out")
     assert [name for name in names if "garden__c.d" in name]

@@ -7,6 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
+from tests.damage import png_of_size
 from tests.report.cases import (
     EVIL,
     GCN,
@@ -196,19 +197,29 @@ def test_a_method_of_any_name_and_kind_is_one_more_row(artifacts):
     assert against == [("WSGCN-I", "IRNet"), ("WSGCN-P", "PSA"), ("smooth-P", "PSA")]
 
 
-@pytest.mark.parametrize("broken", ["labels", "network", "losses", "panel"])
+@pytest.mark.parametrize("broken", ["labels", "deep", "network", "losses", "cut", "curve", "bytes", "panel", "huge"])
 def test_a_broken_file_is_named(artifacts, broken):
     write_both(artifacts, METHODS["WSGCN-I"])
     path = {
         "labels": artifacts.folder("evaluate-labels", "WSGCN-I") / "scores.json",
+        "deep": artifacts.folder("evaluate-labels", "WSGCN-I") / "scores.json",
         "network": artifacts.folder("evaluate", "WSGCN-I") / "scores.json",
         "losses": artifacts.losses("WSGCN-I"),
+        "cut": artifacts.losses("WSGCN-I"),
+        "curve": artifacts.history("segtrain", "WSGCN-I"),
+        "bytes": artifacts.history("cams-train", "I"),
+        "huge": artifacts.folder("evaluate", "WSGCN-I") / "panels" / "x.png",
         "panel": artifacts.folder("evaluate", "WSGCN-I") / "panels" / "x.png",
     }[broken]
     content = {
         "labels": b"[]",
+        "deep": b"[" * 100_000,
         "network": b"[]",
         "losses": b"id,total\nx,1\n",
+        "cut": b"id,total,fg,bg,ent,lap\nx,1,2\n",
+        "curve": b"step,loss,lr\n1,high,0.1\n",
+        "bytes": b"step,loss,lr\n1,\xff,0.1\n",
+        "huge": png_of_size(60_000, 60_000),
         "panel": path.read_bytes()[:60] if path.exists() else b"",
     }
     path.parent.mkdir(parents=True, exist_ok=True)

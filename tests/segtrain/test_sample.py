@@ -69,11 +69,13 @@ def saved(tmp_path):
 
 
 def test_scores_are_read_only_where_confidence_counts(saved, tmp_path):
-    assert saved(0).load(RECORD).tolist() == [[2, 5]]
+    assert saved(0).load(RECORD, 6).tolist() == [[2, 5]]
     with pytest.raises(DataError, match=r"propagate.a\.npz is missing"):
-        saved(0.6).load(RECORD)
+        saved(0.6).load(RECORD, 6)
     save_record(tmp_path / "propagate" / "a.npz", SCORES, "")
-    assert saved(0.6).load(RECORD).tolist() == [[255, 5]]
+    assert saved(0.6).load(RECORD, 6).tolist() == [[255, 5]]
+    with pytest.raises(DataError, match=r"a\.png is no label map .* holds class id 5, .* classes 0 to 4"):
+        saved(0).load(RECORD, 5)
     assert [path.name for path in saved(0.6).files("a")] == ["a.png", "a.npz"]
 
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.conftest import changed
 from wsgcn.errors import DataError, UsageError
@@ -13,7 +14,7 @@ from wsgcn.segtrain.stage import train_segmentation
 from wsgcn.store.checkpoints import save_checkpoint
 from wsgcn.store.files import read_table
 from wsgcn.store.index import load_index, save_index
-from wsgcn.store.label_maps import load_label_map, save_label_map
+from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Scores, save_record
@@ -28,7 +29,7 @@ def artifacts(tmp_path, tiny_voc, tiny_index):
     artifacts = Artifacts(tmp_path / "artifacts")
     save_index(artifacts.index, tiny_index)
     for image in tiny_index.split("train"):
-        labels = load_label_map(tiny_voc / "SegmentationClass" / f"{image.id}.png")
+        labels = np.array(Image.open(tiny_voc / "SegmentationClass" / f"{image.id}.png"))
         labels[:5, :5] = 255
         save_label_map(artifacts.label_map("crf", METHOD, image.id), labels, "made by the test")
     return artifacts

@@ -3,6 +3,7 @@
 import contextlib
 import pickle
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,7 +11,16 @@ import torch
 from torch import nn
 
 from wsgcn.errors import DataError
-from wsgcn.store.checkpoints import load_checkpoint, read_settings, read_state, save_checkpoint
+from wsgcn.store.checkpoints import (
+    load_checkpoint,
+    load_part,
+    read_settings,
+    read_state,
+    read_unfinished,
+    save_checkpoint,
+    save_unfinished,
+)
+from wsgcn.store.seal import write_sealed
 
 SETTINGS = {"backbone": "tiny", "classes": 3, "dilations": [1, 2]}
 
@@ -114,7 +124,7 @@ def test_pickled_object_is_refused_and_never_run(tmp_path, save):
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2), {"network": "cams/I", "state": {}}])
 def test_anything_but_a_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "other.pt"
-    torch.save(content, path)
+    write_sealed(path, lambda file: torch.save(content, file))
     with pytest.raises(DataError, match="holds the network None, not 'cams/I'"):
         read_settings(path, "cams/I")
 
@@ -131,3 +141,72 @@ def test_state_is_read_as_float32_and_counters_stay_whole(tmp_path):
     path = tmp_path / "half.pth"
     torch.save({"weight": torch.ones(2).half(), "count": torch.tensor(3)}, path)
     assert {key: one.dtype for key, one in read_state(path).items()} == {"weight": torch.float32, "count": torch.int64}
+
+
+@pytest.mark.parametrize("value", [0.0, float("inf"), float("nan")])
+def test_weights_that_changed_after_they_were_written_are_noticed(saved, value):
+    path, _ = saved
+    content = torch.load(path, weights_only=True)
+    content["state"]["0.weight"][:] = value
+    torch.save(content, path)  # as another program would
+    with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read as weights \(it lacks the digest"):
+        load_checkpoint(path, "cams/I", SETTINGS, fresh())
+    with pytest.raises(DataError, match="lacks the digest"):
+        load_part(path, "cams/I", "", fresh())
+
+
+def test_a_flipped_bit_is_noticed(saved):
+    path, _ = saved
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 41):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read as weights"):
+            read_settings(path, "cams/I")
+
+
+def test_a_flipped_bit_of_published_weights_is_noticed(tmp_path):
+    path = tmp_path / "published.pth"
+    torch.save({"weight": torch.arange(100.0)}, path)
+    whole = path.read_bytes()
+    place = whole.index(torch.arange(100.0).numpy().tobytes()) + 11
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+    with pytest.raises(DataError, match=r"published\.pth .*does not have its check sum.*: fetch it again"):
+        read_state(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"state": {"weight": torch.tensor([1, torch.inf])}}, "the weights weight are not finite"),
+        ({"state": {f"w{n}": torch.tensor(torch.nan) for n in range(5)}}, "the weights w0, w1, w2, … are not finite"),
+        ({"state": {"weight": 3}}, "not a state_dict"),
+        ({"state": [torch.ones(1)]}, "not a state_dict"),
+        ({"state": {3: torch.ones(1)}}, "not a state_dict"),
+        ({"settings": None}, "its settings are no values by name"),
+        ({"settings": {"classes": torch.ones(1)}}, "its settings are no values by name"),
+    ],
+)
+def test_content_that_is_no_network_is_refused(tmp_path, content, said):
+    path, whole = tmp_path / "a.pt", {"network": "cams/I", "settings": {}, "state": {}}
+    write_sealed(path, lambda file: torch.save(whole | content, file))
+    with pytest.raises(DataError, match=rf"a\.pt cannot be read as weights \(.*{said}"):
+        load_checkpoint(path, "cams/I", {}, fresh())
+
+
+def test_weights_that_unpack_to_too_much_are_refused_before_there_is_room(tmp_path, monkeypatch):
+    monkeypatch.setattr("wsgcn.store.checkpoints.LARGEST", 10**6)
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("archive/data/0", bytes(10**7))
+    with pytest.raises(DataError, match=r"bomb\.pth .*unpacked it has 10000000 bytes"):
+        read_state(path)
+
+
+def test_an_unfinished_training_with_other_weights_begins_anew(tmp_path):
+    path, state = tmp_path / "a", {"step": 3, "weights": torch.ones(4)}
+    save_unfinished(path, state)
+    assert read_unfinished(path)["step"] == 3
+    content = path.read_bytes()
+    place = content.index(torch.ones(4).numpy().tobytes())
+    path.write_bytes(content[:place] + bytes(16) + content[place + 16 :])
+    assert read_unfinished(path) is None

@@ -5,7 +5,17 @@ import functools
 import pytest
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import read_json, read_table, remove_others, write_atomic, write_json, write_table
+from wsgcn.store.files import (
+    read_json,
+    read_mapping,
+    read_numbers,
+    read_table,
+    reading,
+    remove_others,
+    write_atomic,
+    write_json,
+    write_table,
+)
 from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.index import load_index
 from wsgcn.store.label_maps import load_label_map
@@ -110,6 +120,66 @@ def test_missing_file_is_named(tmp_path, read):
         read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_deep_json_is_one_line(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"a\.json is not JSON \(maximum recursion"):
+        read_json(path)
+
+
+@pytest.mark.parametrize("content", ["[1]", "3", "null", '"text"'])
+def test_json_without_names_is_no_mapping(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"a\.json does not hold values by name"):
+        read_mapping(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"step,loss\n1,\xff\n",
+        b"step,loss\n1,0.5,3\n",
+        b"step,loss\n1\n",
+        b'a\n"1' + b"1" * 200_000,
+        b"a\n\0\n\r\r",
+    ],
+    ids=["no UTF-8", "a cell too many", "a cell too few", "an endless cell", "null bytes"],
+)
+def test_a_broken_table_is_named(tmp_path, content):
+    path = tmp_path / "history.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"history\.csv (is no table|has no numbers)") as caught:
+        read_numbers(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_a_table(tmp_path):
+    path = tmp_path / "a.csv"
+    write_table(path, ["id", "total", "fg"], [["a", 1.5, 2], ["b", "inf", 3]])
+    assert read_numbers(path) == {"total": [1.5, float("inf")], "fg": [2, 3]}
+    assert read_numbers(path, ["fg"]) == {"fg": [2, 3]}
+    with pytest.raises(DataError, match=r"a\.csv has no numbers in bg .'bg'.: make it again"):
+        read_numbers(path, ["bg"])
+    write_table(path, ["id", "total"], [])
+    assert read_numbers(path) == {}
+    assert read_numbers(path, ["total"]) == {"total": []}
+
+
+def test_what_a_reader_says_becomes_one_line_that_is_not_too_long(tmp_path):
+    with pytest.raises(DataError) as caught, reading(tmp_path / "a", "is broken", "mend it"):
+        raise ValueError("two\n  lines " + "x" * 5000)
+    assert "a is broken (two lines xxx" in str(caught.value)
+    assert len(str(caught.value)) < 500
+    with (
+        pytest.raises(DataError, match=r"is broken \(KeyError\): mend it"),
+        reading(tmp_path / "a", "is broken", "mend it"),
+    ):
+        raise KeyError
+    with pytest.raises(KeyboardInterrupt), reading(tmp_path / "a", "is broken", "mend it"):
+        raise KeyboardInterrupt
 
 
 def test_remove_others_keeps_what_is_listed(tmp_path):

@@ -35,6 +35,37 @@ def test_index_of_another_version_is_refused(tmp_path, tiny_index, change):
         load_index(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 0},
+        {"width": -3},
+        {"height": "tall"},
+        {"class_ids": [3]},
+        {"class_ids": [0]},
+        {"class_ids": [2, 1]},
+        {"class_ids": [1, 1]},
+        {"class_ids": [[1]]},
+        {"class_ids": "1"},
+        {"id": "../../etc/passwd"},
+        {"id": 3},
+        {"photo": None},
+        {"splits": {"a": 1}},
+        {"shrunk": [0, 4]},
+        {"shrunk": [10**6, 10]},
+        {"shrunk": 5},
+    ],
+)
+def test_an_index_of_what_cannot_be_is_refused(tmp_path, tiny_index, change):
+    path = tmp_path / "index.json"
+    save_index(path, tiny_index)
+    content = read_json(path)
+    content["images"][0] |= change
+    write_json(path, content)
+    with pytest.raises(DataError, match=r"index\.json is not an index of this version \(.*\): run `wsgcn dataset`"):
+        load_index(path)
+
+
 def test_unknown_split_lists_the_known_ones(tiny_index):
     assert [image.id for image in tiny_index.split("val")] == ["v0", "v1", "v2"]
     with pytest.raises(DataError, match=r"'test'.*train, val"):

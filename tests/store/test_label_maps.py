@@ -33,7 +33,7 @@ def test_label_map_of_one_value(tmp_path, shape):
 def test_picture_that_is_no_label_map_is_named(tmp_path, mode):
     path = tmp_path / "a.png"
     Image.new(mode, (4, 3)).save(path)
-    with pytest.raises(DataError, match="not a label map") as caught:
+    with pytest.raises(DataError, match="no label map of its photograph") as caught:
         load_label_map(path)
     assert str(path) in str(caught.value)
     assert read_fingerprint(path) is None

@@ -23,10 +23,10 @@ def test_grey_levels_are_shares_of_255(tmp_path):
     ("picture", "why"),
     [
         (None, "a.png is missing: make it, or set saliency: null where params.yaml has folder: "),
-        (Image.new("RGB", (4, 3)), "a.png is no saliency map .mode RGB, not 8 bits of grey.: save it as a PNG"),
+        (Image.new("RGB", (4, 3)), "a.png is no saliency map .it is in .* mode RGB, not L.: save it as a PNG"),
         (Image.new("P", (4, 3)), "mode P"),
         (Image.new("I;16", (4, 3)), "mode I;16"),
-        (Image.new("L", (3, 4)), "a.png is 3 x 4 pixels, but its photograph is 4 x 3: replace it"),
+        (Image.new("L", (3, 4)), r"a.png is no saliency map \(it is 3 x 4 pixels, but its photograph is 4 x 3\)"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, picture, why):

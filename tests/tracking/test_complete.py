@@ -165,6 +165,37 @@ def test_numbers_are_lost_with_one_line_where_the_store_is_away(project, params,
     assert len(warnings) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("history", b"step,loss,lr\n1,\xff,0.1\n", "is no table"),
+        ("history", b"step,loss,lr\n1.5,2,0.1\n", "is no history of a training"),
+        ("history", b"step,loss,lr\n1,2\n", "is no table"),
+        ("history", b"a,b\n1,2\n", "is no history of a training"),
+        ("losses", b"total\n1\n", "has no losses by photograph"),
+        ("losses", b"id,total\nx,nan\n", "not finite"),
+        ("losses", b"id,total\nx,high\n", "has no numbers in total"),
+        ("scores", b"[" * 100_000, "is not JSON"),
+        ("scores", b"null", "does not hold values by name"),
+    ],
+)
+def test_a_damaged_file_is_a_warning_that_names_it_and_leaves_no_run_behind(
+    client, params, artifacts, method, warnings, name, content, said
+):
+    path = {
+        "history": artifacts.history("segtrain", method.name),
+        "losses": artifacts.losses(method.name),
+        "scores": artifacts.scores("evaluate-labels", method.name),
+    }[name]
+    path.write_bytes(content)
+    complete_run(params, artifacts, method, warnings.append)
+    (told,) = warnings
+    assert said in told
+    assert str(path) in told
+    assert "\n" not in told
+    assert [run.info.status for run in runs(client, params)] in ([], ["FINISHED"])
+
+
 def test_curves_that_changed_make_a_new_run(client, params, artifacts, method, warnings):
     complete_run(params, artifacts, method, warnings.append)
     (old,) = runs(client, params)

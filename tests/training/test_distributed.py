@@ -104,7 +104,7 @@ def test_an_error_in_another_process_is_told_as_here(tiny_params, unequal, monke
     path = unequal.label_map("crf", "WSGCN-I", image.id)
     save_label_map(path, np.full_like(load_label_map(path), 99), "made by the test")
     params = changed(tiny_params, {"runtime.devices": 2, "segtrain.deeplab.steps": 9})
-    with pytest.raises(DataError, match="holds class 99"):
+    with pytest.raises(DataError, match="holds class id 99"):
         chain.run_stage("segtrain", "WSGCN-I", params, unequal)
     assert active_children() == []
 

@@ -173,7 +173,7 @@ def test_wrong_shape_is_named(tmp_path, sizes):
 def test_numbers_that_are_not_finite_are_refused(tmp_path, sizes):
     state = FILES["resnet-50"](sizes)
     state["conv1.weight"] = torch.full_like(state["conv1.weight"], torch.nan)
-    with pytest.raises(DataError, match="numbers that are not finite"):
+    with pytest.raises(DataError, match=r"the weights conv1\.weight are not finite"):
         imported(tmp_path, "resnet-50", state)
 
 
@@ -349,5 +349,5 @@ def test_every_cut_of_a_params_file_is_refused(tmp_path):
     path.write_bytes(b"\0" * 64)
     with pytest.raises(DataError, match="it begins otherwise"):
         read_params(path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"gone\.params is missing"):
         read_params(tmp_path / "gone.params")

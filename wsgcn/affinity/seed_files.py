@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsgcn.errors import DataError
 from wsgcn.ops.resize import downscale_rgb, grid_size, resize_maps, to_class_ids
 from wsgcn.ops.saliency import background_by_saliency
 from wsgcn.runtime.per_image import PerImage
@@ -18,7 +19,7 @@ from wsgcn.store.fingerprints import file_digest, require_fingerprint
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.label_maps import load_label_map, save_label_map
 from wsgcn.store.photos import load_photo
-from wsgcn.store.records import Cams, SeedScores, load_record, save_record
+from wsgcn.store.records import Cams, SeedScores, load_record, load_record_of, save_record
 from wsgcn.store.saliency import load_saliency, saliency_digest
 from wsgcn.vocabulary import BACKGROUND
 
@@ -67,7 +68,8 @@ class FromCams(PerImage[Result]):
 
     def read(self, image: ImageRecord) -> Read:
         """The photograph and its CAMs at the resolution at which the CRF runs."""
-        cams, rgb_u8 = load_record(self.cams(image.id), Cams), load_photo(Path(self.root) / image.photo, image.shrunk)
+        cams = load_record_of(self.cams(image.id), Cams, image)
+        rgb_u8 = load_photo(Path(self.root) / image.photo, image.shrunk)
         size = (rgb_u8.shape[0], rgb_u8.shape[1])
         seeds = self.kind.train.seeds
         grid = grid_size(*size, seeds.stride)
@@ -122,10 +124,12 @@ def load_seeds(
         taught: file of the photograph, rows and columns at which it is seen (None = its own), file of its seeds.
 
     Raises:
-        DataError: a file is missing or broken.
+        DataError: a file is missing or broken, or the two differ in size.
     """
     photo, shrunk, seeds = taught
     rgb_u8 = load_photo(photo, shrunk)
-    if seeds.suffix == MakeSeedScores.suffix:
-        return rgb_u8, load_record(seeds, SeedScores)
-    return rgb_u8, load_label_map(seeds)
+    read = load_record(seeds, SeedScores) if seeds.suffix == MakeSeedScores.suffix else load_label_map(seeds)
+    shape = read.shape if isinstance(read, np.ndarray) else read.low.shape[1:]
+    if shape != rgb_u8.shape[:2]:
+        raise DataError(f"{seeds} has {shape[0]} x {shape[1]} pixels, {photo} another size: run all stages again")
+    return rgb_u8, read

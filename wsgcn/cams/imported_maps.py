@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
 from wsgcn.ops.resize import grid_size, resize_maps
-from wsgcn.store.files import read_json
+from wsgcn.store.files import read_mapping
 from wsgcn.store.index import ImageRecord
 from wsgcn.store.records import Cams, load_record
 
@@ -33,7 +33,7 @@ def require_import(folder: Path, class_names: Sequence[str]) -> None:
     """
     if not (folder / NOTE).is_file():
         raise DataError(f"{folder} holds no whole import: run `wsgcn cams-import` until it has no complaint")
-    if read_json(folder / NOTE).get("classes") != [*class_names]:
+    if read_mapping(folder / NOTE).get("classes") != [*class_names]:
         raise DataError(f"{folder} was imported for other classes: run `wsgcn cams-import` again")
 
 

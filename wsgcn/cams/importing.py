@@ -82,7 +82,9 @@ def _require_own(folder: Path) -> None:
     found = [path for path in folder.iterdir() if path.name != NOTE] if folder.is_dir() else []
     others = [path.name for path in found if path.suffix != ".part" and read_fingerprint(path) is None]
     if others:
-        raise UsageError(f"{folder} holds {others[0]}, which no import wrote: move it away, or give another --name")
+        raise UsageError(
+            f"{folder} holds {others[0]}, which no import wrote, or is damaged: move it away, or give another --name"
+        )
 
 
 @dataclass(frozen=True)

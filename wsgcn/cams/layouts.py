@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
-from wsgcn.store.pickled import LARGEST, read_arrays
-from wsgcn.store.records import BROKEN, open_npz
+from wsgcn.store.files import reading
+from wsgcn.store.npz import read_npz as read_archive
+from wsgcn.store.pickled import read_arrays
 
 _FINEST = ("high_res", "attn_highres")
 """What IRNet and CLIP-ES call the maps of every pixel."""
@@ -91,16 +91,8 @@ def read_npz(path: Path, class_names: Sequence[str]) -> ForeignMaps:
     Raises:
         DataError: the file is missing, broken or too large.
     """
-    try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(one.file_size for one in packed.infolist()) > LARGEST:
-                raise ValueError(f"unpacked it has more than {LARGEST} bytes")
-        with path.open("rb") as file, open_npz(file) as archive:
-            arrays = {name: archive[name] for name in archive}
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read ({error}): write it with numpy.savez") from error
+    with reading(path, "cannot be read", "write it with numpy.savez"), path.open("rb") as file:
+        arrays = read_archive(file)
     if not arrays:
         raise DataError(f"{path} has no array")
     return ForeignMaps(tuple(arrays), _stacked(path, arrays))

@@ -20,7 +20,7 @@ from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.label_maps import save_label_map
 from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
-from wsgcn.store.records import Scores, load_record
+from wsgcn.store.records import Scores, load_record_of
 
 if TYPE_CHECKING:
     from wsgcn.methods import Method
@@ -71,7 +71,8 @@ class RefineScores(PerImage[NDArray[np.uint8]]):
 
     def compute(self, image: ImageRecord) -> NDArray[np.uint8]:
         """``(H, W)`` class ids."""
-        record, rgb_u8 = load_record(self._scores(image), Scores), load_photo(self._photo(image), image.shrunk)
+        record = load_record_of(self._scores(image), Scores, image)
+        rgb_u8 = load_photo(self._photo(image), image.shrunk)
         seen, logarithmic = (rgb_u8.shape[0], rgb_u8.shape[1]), bool(record.logarithmic)
         scores = covering_scores(record.scores, seen, int(record.stride), logarithmic)
         return self.kind.labels(record.class_ids, scores, rgb_u8, logarithmic, image.size if image.shrunk else seen)

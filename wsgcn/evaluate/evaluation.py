@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.errors import DataError, UsageError
-from wsgcn.evaluate.truth import find_masks, load_checked
+from wsgcn.evaluate.truth import find_masks
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord, Index, load_index
+from wsgcn.store.label_maps import load_mask
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo, photo_size
 
@@ -70,11 +71,11 @@ class Evaluation:
         """The ground truth of a photograph, ``(H, W)`` uint8; None where no photograph has any.
 
         Raises:
-            DataError: others have a mask and this one has not, or it does not fit; see :func:`load_checked`.
+            DataError: others have a mask and this one has not, or it does not fit; see :func:`load_mask`.
         """
         if self.masks is None:
             return None
-        return load_checked(self.masks / f"{image.id}.png", image.size, self.classes)
+        return load_mask(self.masks / f"{image.id}.png", image, self.classes)
 
     def photo(self, image: ImageRecord) -> NDArray[np.uint8]:
         """The upright photograph as the stages see it, ``(H, W, 3)`` uint8.

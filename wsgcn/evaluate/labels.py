@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsgcn.errors import DataError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.sweep import Foreground, foregrounds
-from wsgcn.evaluate.truth import load_checked
 from wsgcn.ops.grid import at_cells, covering_scores
 from wsgcn.ops.panels import Tile, draw_panel, find_legend, heat_overlay, label_overlay
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.ops.scores import with_constant
 from wsgcn.store.index import ImageRecord
-from wsgcn.store.records import Cams, Scores, load_record
+from wsgcn.store.label_maps import load_labels_of
+from wsgcn.store.records import Cams, Scores, load_record_of
 from wsgcn.vocabulary import BACKGROUND
-
-Record = TypeVar("Record", Cams, Scores)
 
 
 @dataclass(frozen=True)
@@ -64,28 +60,21 @@ def load_pseudo_labels(evaluation: Evaluation, image: ImageRecord) -> PseudoLabe
     """
     seen, method = image.seen, evaluation.method
     truth = evaluation.truth(image)
-    cams = _load(evaluation, "cams", method.variant.name, image.id, Cams)
-    scores = _load(evaluation, "propagate", method.name, image.id, Scores)
+    artifacts = evaluation.artifacts
+    cams = load_record_of(artifacts.arrays("cams", method.variant.name, image.id), Cams, image)
+    scores = load_record_of(artifacts.arrays("propagate", method.name, image.id), Scores, image)
     stride, logarithmic = int(scores.stride), bool(scores.logarithmic)
     maps, cam_maps = covering_scores(scores.scores, seen, stride, logarithmic), resize_maps(cams.finest, seen)
-    refined = evaluation.artifacts.label_map("crf", method.name, image.id)
+    refined = artifacts.label_map("crf", method.name, image.id)
     background = evaluation.params.evaluate.background_of(method.variant.cams_name)
     steps = {
         "cam": cam_labels(cams, background, image.size),
         "pseudo": upsample_labels(scores.class_ids, maps, image.size, logarithmic),
-        "pseudo_crf": load_checked(refined, image.size, evaluation.classes),
+        "pseudo_crf": load_labels_of(refined, image, evaluation.classes),
     }
     partial = scores.partial_labels if method.propagation.partial_labels_used else None
     found = {} if truth is None else foregrounds(method, cams.class_ids, cam_maps, scores.class_ids, maps)
     return PseudoLabels(truth, steps, partial, cam_maps.max(axis=0), found, stride)
-
-
-def _load(evaluation: Evaluation, stage: str, name: str, image_id: str, kind: type[Record]) -> Record:
-    path, classes = evaluation.artifacts.arrays(stage, name, image_id), evaluation.classes
-    record = load_record(path, kind)
-    if int(record.class_ids.max()) >= classes:
-        raise DataError(f"{path} holds class id {record.class_ids.max()}, but the dataset has {classes} classes")
-    return record
 
 
 def draw_labels(evaluation: Evaluation, image: ImageRecord, labels: PseudoLabels) -> Image.Image:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsgcn.errors import DataError
 from wsgcn.evaluate.confusion import confusion, partial_label_quality
 from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.labels import draw_labels, load_pseudo_labels
@@ -68,15 +67,8 @@ def evaluate_labels(params: Params, artifacts: Artifacts, method: Method, warn: 
 
 
 def _seconds_per_image(evaluation: Evaluation) -> dict[str, float | None]:
-    seconds = {}
-    for stage in ("propagate", "crf"):
-        path = evaluation.artifacts.summary(stage, evaluation.method.name)
-        try:
-            seconds[stage] = seconds_per_image(path)
-        except (AttributeError, TypeError, ValueError) as error:
-            reason = f"{path} is no summary of its stage ({error!r}): delete it and run that stage again"
-            raise DataError(reason) from error
-    return seconds
+    stages = ("propagate", "crf")
+    return {one: seconds_per_image(evaluation.artifacts.summary(one, evaluation.method.name)) for one in stages}
 
 
 def _count_labels(by_photograph: CountsByPhotograph, evaluation: Evaluation, image: ImageRecord, draw: bool) -> Counts:

@@ -12,11 +12,11 @@ from wsgcn.errors import StageError
 from wsgcn.evaluate.evaluation import Evaluation, start_evaluation
 from wsgcn.evaluate.network import FOLDERS, segment_photographs
 from wsgcn.evaluate.results import Counts, count_images, count_pixels, describe, save_panel, step_scores, write_results
-from wsgcn.evaluate.truth import load_checked
 from wsgcn.ops.grid import at_cells
 from wsgcn.ops.panels import draw_panel, find_legend, label_overlay
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.index import ImageRecord
+from wsgcn.store.label_maps import load_labels_of
 from wsgcn.store.learned import measured_networks
 from wsgcn.store.paths import Artifacts
 
@@ -83,7 +83,7 @@ def _segment_and_count(evaluation: Evaluation, images: Sequence[ImageRecord]) ->
 def _count_segmentation(evaluation: Evaluation, image: ImageRecord, draw: bool) -> Counts:
     truth = evaluation.truth(image)
     found = {
-        step: load_checked(evaluation.folder / folder / f"{image.id}.png", image.size, evaluation.classes)
+        step: load_labels_of(evaluation.folder / folder / f"{image.id}.png", image, evaluation.classes)
         for step, folder in zip(STEPS, FOLDERS)
     }
     if draw:

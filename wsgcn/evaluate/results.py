@@ -14,6 +14,7 @@ from wsgcn.ops.panels import choose
 from wsgcn.runtime.workers import EachImage, map_images
 from wsgcn.store.files import write_atomic, write_json, write_table
 from wsgcn.store.index import ImageRecord
+from wsgcn.store.seal import write_sealed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -123,7 +124,7 @@ def write_results(
     folder, artifacts, name = evaluation.folder, evaluation.artifacts, evaluation.method.name
     matrices = {} if evaluation.masks is None else counts
     (folder / "panels").mkdir(parents=True, exist_ok=True)  # DVC wants every output, also an empty one
-    write_atomic(folder / "confusion.npz", lambda file: np.savez_compressed(file, **matrices))  # type: ignore[arg-type]
+    write_sealed(folder / "confusion.npz", lambda file: np.savez_compressed(file, **matrices))  # type: ignore[arg-type]
     write_table(folder / "per_class.csv", PER_CLASS, _per_class_rows(scores, steps))
     write_table(folder / "confusion.csv", CONFUSION, _confusion_rows(evaluation, matrices.get(steps[-1])))
     write_json(artifacts.scores(evaluation.stage, name), scores)

@@ -21,7 +21,7 @@ from wsgcn.ops.panels import Tile, draw_panel, find_legend, heat_overlay, label_
 from wsgcn.ops.resize import resize_maps, upsample_labels
 from wsgcn.store.index import ImageRecord, Index
 from wsgcn.store.paths import Artifacts
-from wsgcn.store.records import Affinity, Cams, Scores, load_record
+from wsgcn.store.records import Affinity, Cams, Scores, load_record_of
 
 if TYPE_CHECKING:
     from wsgcn.methods import Method
@@ -112,11 +112,11 @@ def find_way(evaluation: Evaluation, image: ImageRecord, steps: Sequence[tuple[s
 
 def _heats(evaluation: Evaluation, image: ImageRecord) -> dict[str, NDArray[np.float32]]:
     artifacts, method, size = evaluation.artifacts, evaluation.method, image.seen
-    cams = load_record(artifacts.arrays("cams", method.variant.name, image.id), Cams)
+    cams = load_record_of(artifacts.arrays("cams", method.variant.name, image.id), Cams, image)
     names = [evaluation.index.class_names[one] for one in cams.class_ids]
     heats = {f"CAM: {name}": cam for name, cam in zip(names, resize_maps(cams.finest, size))}
     if method.propagation.reads_affinity:
-        affinity = load_record(artifacts.arrays("affinity", method.variant.name, image.id), Affinity)
+        affinity = load_record_of(artifacts.arrays("affinity", method.variant.name, image.id), Affinity, image)
         if affinity.boundary.any():
             maps = affinity.boundary[None].astype(np.float32)
             grid = Grid((maps.shape[1], maps.shape[2]), size, int(affinity.stride))

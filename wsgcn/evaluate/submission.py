@@ -16,10 +16,10 @@ from PIL import Image
 from wsgcn.errors import DataError, UsageError
 from wsgcn.evaluate.evaluation import Evaluation
 from wsgcn.evaluate.network import find_network, segmenter
-from wsgcn.evaluate.truth import load_checked
 from wsgcn.runtime.per_image import make_files
 from wsgcn.store.files import write_atomic
 from wsgcn.store.index import ImageRecord, load_index
+from wsgcn.store.label_maps import load_labels_of
 from wsgcn.store.paths import Artifacts
 from wsgcn.vocabulary import IGNORE, VOC_CLASSES, palette
 
@@ -93,7 +93,7 @@ def write_archive(archive: Path, competition: str, images: Iterable[ImageRecord]
 
 
 def _checked(path: Path, image: ImageRecord) -> NDArray[np.uint8]:
-    labels = load_checked(path, image.size, len(VOC_CLASSES))
+    labels = load_labels_of(path, image, len(VOC_CLASSES))
     if (labels == IGNORE).any():
         raise DataError(f"{path} leaves pixels without a class: delete it and run this again")
     return labels

@@ -15,9 +15,8 @@ from PIL import Image
 
 from wsgcn.errors import DataError
 from wsgcn.store.index import ImageRecord
-from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.label_maps import load_labels_of
 from wsgcn.store.photos import load_photo, photo_size, photo_turned
-from wsgcn.vocabulary import IGNORE
 
 Contents = Mapping[str, Callable[[], bytes]]
 """By path below the folder, POSIX: what makes the file's content. The names are known before any work is done."""
@@ -59,15 +58,7 @@ class LabelledPhoto:
         Raises:
             DataError: the label map is missing or broken, has another size, or holds an unknown class.
         """
-        labels = load_label_map(self.label_map)
-        self._check_size(self.label_map, labels.shape)
-        largest = int(labels[labels != IGNORE].max(initial=0))
-        if largest >= classes:
-            raise DataError(
-                f"{self.label_map} holds class id {largest}, but the dataset has classes 0 to {classes - 1}: "
-                "delete it and run its stage again"
-            )
-        return labels
+        return load_labels_of(self.label_map, self.record, classes)
 
     def png(self, classes: int) -> bytes:
         """The label map's file, once it is known to be whole; errors are those of :meth:`labels`."""
@@ -80,20 +71,18 @@ class LabelledPhoto:
         Raises:
             DataError: the photograph is missing or broken, or has another size than the index says.
         """
-        self._check_size(self.photo, photo_size(self.photo))
+        height, width = photo_size(self.photo)
+        if (height, width) != self.size:
+            raise DataError(
+                f"{self.photo} is {width} x {height} pixels, but the index says {self.size[1]} x {self.size[0]}: "
+                "run `dvc repro`"
+            )
         content = self.photo.read_bytes()
         if content.startswith(_JPEG) and not photo_turned(self.photo):
             return content
         file = io.BytesIO()
         Image.fromarray(load_photo(self.photo)).save(file, format="JPEG", quality=_QUALITY)
         return file.getvalue()
-
-    def _check_size(self, path: Path, size: tuple[int, ...]) -> None:
-        if size != self.size:
-            raise DataError(
-                f"{path} is {size[1]} x {size[0]} pixels, but the index says {self.size[1]} x {self.size[0]}: "
-                "run `dvc repro`"
-            )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from wsgcn.errors import DataError, UsageError
-from wsgcn.store.files import read_json, write_atomic, write_json
+from wsgcn.store.files import read_json, reading, write_atomic, write_json
 
 LIST = "wsgcn-export.json"
 """File in the folder: ``format``, ``method``, and ``files``, all that is or will be ours."""
@@ -53,11 +53,11 @@ def _read_list(path: Path, form: str, method: str) -> set[str]:
     if not path.exists():
         raise UsageError(f"{path.parent} holds other files: name an empty folder, or a new one")
     content = read_json(path)
-    try:
+    with reading(path, "is no list of an export", "name another folder"):
         made, names = (content["format"], content["method"]), set(content["files"])
+        if any("\0" in name for name in (*made, *names)):
+            raise ValueError("a name with a null byte")
         outside = any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in names)
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path} is no list of an export ({error}): name another folder") from error
     if outside:
         raise DataError(f"{path} names files outside of its folder: name another folder")
     if made != (form, method):

@@ -20,6 +20,7 @@ from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.base import Backbone, on_device
 from wsgcn.nets.build import build_backbone
 from wsgcn.store.checkpoints import load_checkpoint, read_settings
+from wsgcn.store.files import BROKEN
 
 if TYPE_CHECKING:
     from wsgcn.sections import SegMerge
@@ -205,7 +206,7 @@ def load_deeplab(checkpoint: Path, device: torch.device, holds: str = NETWORK) -
     settings = read_settings(checkpoint, holds)
     try:
         network = build_deeplab(settings, None)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (UsageError, *BROKEN) as error:
         raise DataError(f"{checkpoint} was made by another version ({error!r}): train it again") from error
     load_checkpoint(checkpoint, holds, settings, network)
     return on_device(network, device)

@@ -23,7 +23,7 @@ from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, Index, load_index
 from wsgcn.store.paths import Artifacts, in_project
 from wsgcn.store.photos import load_photo
-from wsgcn.store.records import Affinity, Cams, Scores, load_record, save_record
+from wsgcn.store.records import Affinity, Cams, Scores, load_record, load_record_of, save_record
 from wsgcn.store.saliency import load_saliency, saliency_digest
 from wsgcn.vocabulary import BACKGROUND
 
@@ -148,8 +148,9 @@ class MakeScores(PerImage[Scores]):
         Raises:
             DataError: a file is missing or broken.
         """
-        cams = load_record(self._arrays("cams", image), Cams)
-        affinity = load_record(self._arrays("affinity", image), Affinity) if self.kind.reads_affinity else None
+        cams = load_record_of(self._arrays("cams", image), Cams, image)
+        graph = self._arrays("affinity", image)
+        affinity = load_record_of(graph, Affinity, image) if self.kind.reads_affinity else None
         saliency = load_saliency(self.kind.saliency.folder, image) if self.kind.saliency else None
         photo = load_photo(Path(self.root) / image.photo, image.shrunk) if self.kind.reads_photo else None
         height, width = (cams.cams if affinity is None else affinity.weights).shape[1:]

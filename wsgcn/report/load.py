@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsgcn.errors import DataError
 from wsgcn.report.pictures import panel_picture
 from wsgcn.report.results import LABELS_PART, REPORT_PARTS, Confusion, Curve, MethodResult, Part, Picture, network_owner
-from wsgcn.store.files import read_json, read_table
-from wsgcn.store.learned import NETWORKS
+from wsgcn.store.files import read_mapping, read_numbers, read_table, reading
+from wsgcn.store.learned import NETWORKS, check_measurement
 from wsgcn.store.paths import Artifacts
 
 if TYPE_CHECKING:
@@ -47,21 +46,20 @@ def load_result(artifacts: Artifacts, method: Method, parts: Sequence[Part], lef
 
 
 def _read_scores(path: Path) -> dict[str, Any]:
-    scores = read_json(path)
-    if not isinstance(scores, dict):
-        raise DataError(f"{path} does not hold scores by name: delete it and make it again (dvc repro)")
+    """Numbers may be missing, and are then not shown; what they are of must be known."""
+    scores = read_mapping(path)
+    with reading(path, "does not hold the scores of a method", "delete it and make it again (dvc repro)"):
+        if not isinstance(scores.get("dataset", ""), str) or not isinstance(scores.get("classes", []), list):
+            raise ValueError("dataset must be a name, and classes a list of names")
+        for stage in NETWORKS:
+            if stage in scores:
+                check_measurement(scores[stage])
     return scores
 
 
 def _numbers(path: Path, columns: Sequence[str]) -> list[list[float]]:
     """Columns of a table; no rows where it is missing."""
-    rows = read_table(path) if columns and path.exists() else []
-    try:
-        return [[float(row[name]) for row in rows] for name in columns]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path} has no numbers in {', '.join(columns)} ({error}): make it again (dvc repro)"
-        ) from error
+    return [*read_numbers(path, columns).values()] if columns and path.exists() else [[] for _ in columns]
 
 
 def _losses(path: Path, names: Sequence[str]) -> dict[str, list[float]]:
@@ -77,11 +75,10 @@ def _curve(path: Path) -> Curve:
 def _confusion(path: Path) -> Confusion:
     """Of the stage's last step; empty where there was no ground truth."""
     found: dict[str, dict[str, float]] = {}
-    for row in read_table(path) if path.exists() else []:
-        try:
+    rows = read_table(path) if path.exists() else []
+    with reading(path, "holds no confusion matrix", "make it again (dvc repro)"):
+        for row in rows:
             found.setdefault(row["actual"], {})[row["predicted"]] = float(row["share"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} holds no confusion matrix ({error}): make it again (dvc repro)") from error
     return found
 
 

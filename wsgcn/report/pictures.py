@@ -16,8 +16,9 @@ from PIL import Image
 from wsgcn.errors import DataError
 from wsgcn.ops.panels import find_legend, label_overlay
 from wsgcn.report.results import Picture
+from wsgcn.store.files import reading
 from wsgcn.store.index import Index
-from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.label_maps import load_labels_of
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.photos import load_photo
 
@@ -37,11 +38,8 @@ def panel_picture(path: Path, report: Path) -> Picture:
     Raises:
         DataError: the panel is broken.
     """
-    try:
-        with Image.open(path) as panel:
-            rgb = panel.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path} is no whole picture ({error}): make it again (dvc repro)") from error
+    with reading(path, "is no whole picture", "make it again (dvc repro)"), Image.open(path) as panel:
+        rgb = panel.convert("RGB")
     size = _scaled(rgb.size, min(PANEL_SCALE, PANEL_WIDTH / rgb.width))
     link = Path(os.path.relpath(path, report)).as_posix()
     return _picture(rgb.resize(size, Image.Resampling.LANCZOS), rgb.width, link)
@@ -78,17 +76,16 @@ def draw_tiles(artifacts: Artifacts, index: Index, image_id: str, methods: Seque
     photo = Image.fromarray(load_photo(index.photo_path(image)))
     size = _scaled(photo.size, min(1, TILE_SIDE / max(photo.size)))
     rgb_u8 = np.asarray(photo.resize(size, Image.Resampling.LANCZOS))
-    maps = [_labels(artifacts.label_map("crf", name, image_id), photo.size, size) for name in methods]
+    paths = [artifacts.label_map("crf", name, image_id) for name in methods]
+    # Scaled before they are drawn, a large photograph costs no more.
+    maps = [_scaled_labels(load_labels_of(path, image, len(index.class_names)), size) for path in paths]
     drawn = [rgb_u8, *(label_overlay(rgb_u8, labels) for labels in maps)]
     return Tiles([_picture(Image.fromarray(one), size[0]) for one in drawn], find_legend(maps, index.class_names))
 
 
-def _labels(path: Path, photo: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A label map of ``size`` (width, height); scaled before it is drawn, a large photograph costs no more."""
-    labels = Image.fromarray(load_label_map(path))
-    if labels.size != photo:
-        raise DataError(f"{path} is {labels.width} x {labels.height} pixels, its photograph {photo[0]} x {photo[1]}")
-    return np.asarray(labels.resize(size, Image.Resampling.NEAREST))
+def _scaled_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A label map of ``size`` (width, height)."""
+    return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:

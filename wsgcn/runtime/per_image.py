@@ -15,7 +15,7 @@ from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.memory import worker_memory
 from wsgcn.runtime.shard import Shard
 from wsgcn.runtime.workers import Done, Outcome, map_images
-from wsgcn.store.files import read_json, remove_others, write_json
+from wsgcn.store.files import read_mapping, reading, remove_others, write_json
 from wsgcn.store.fingerprints import fingerprint, read_fingerprint
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, largest
@@ -200,5 +200,7 @@ def seconds_per_image(summary: Path) -> float | None:
     Raises:
         DataError: the file is missing or broken.
     """
-    found = read_json(summary).get("seconds_per_image")
-    return None if found is None else float(found)
+    found = read_mapping(summary)
+    with reading(summary, "is no summary of its stage", "delete it and run that stage again"):
+        seconds = found["seconds_per_image"]
+        return None if seconds is None else float(seconds)

@@ -15,9 +15,9 @@ from wsgcn.ops.grid import at_cells, covering_scores
 from wsgcn.ops.resize import enlarge_scores
 from wsgcn.ops.scores import to_probs
 from wsgcn.store.index import ImageRecord, Index
-from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.label_maps import load_labels_of
 from wsgcn.store.photos import load_photo
-from wsgcn.store.records import Scores, load_record
+from wsgcn.store.records import Scores, load_record_of
 from wsgcn.training.augment import ToInput, random_crop, random_view
 from wsgcn.training.tags import multi_hot
 from wsgcn.vocabulary import IGNORE
@@ -42,16 +42,16 @@ class PseudoLabels:
         files = [self.labels / f"{image_id}.png"]
         return [*files, self.scores / f"{image_id}.npz"] if self.min_confidence else files
 
-    def load(self, image: ImageRecord) -> NDArray[np.uint8]:
-        """Class ids of a photograph as it is seen, 255 = unlabelled, also where the label is not confident.
+    def load(self, image: ImageRecord, classes: int) -> NDArray[np.uint8]:
+        """Ids below ``classes`` of a photograph as it is seen, 255 = unlabelled, also where a label is not confident.
 
         Raises:
-            DataError: a file is missing or broken.
+            DataError: a file is missing or broken, or does not fit the photograph.
         """
         path, *scores = self.files(image.id)
-        labels = load_label_map(path)
+        labels = load_labels_of(path, image, classes)
         labels = labels if image.shrunk is None else at_cells(labels, image.shrunk)
-        return confident(labels, load_record(scores[0], Scores), self.min_confidence) if scores else labels
+        return confident(labels, load_record_of(scores[0], Scores, image), self.min_confidence) if scores else labels
 
 
 def confident(labels: NDArray[np.uint8], record: Scores, min_confidence: float) -> NDArray[np.uint8]:
@@ -128,15 +128,8 @@ def labelled_photo(
     Raises:
         DataError: a file is missing or broken, the two differ in size, or a label is of no class.
     """
-    photo, found = load_photo(index.photo_path(image), image.shrunk), labels.load(image)
+    path = index.photo_path(image)
+    photo, found = load_photo(path, image.shrunk), labels.load(image, len(index.class_names))
     if photo.shape[:2] != found.shape:
-        changed = index.photo_path(image)
-        raise DataError(f"{changed} has changed since `wsgcn dataset` read it: run all stages again")
-    _check_ids(found, len(index.class_names), str(labels.files(image.id)[0]))
+        raise DataError(f"{path} has changed since `wsgcn dataset` read it: run all stages again")
     return photo, found
-
-
-def _check_ids(labels: NDArray[np.uint8], classes: int, name: str) -> None:
-    unknown = np.setdiff1d(labels[labels >= classes], [IGNORE])
-    if unknown.size:
-        raise DataError(f"{name} holds class {unknown[0]}, but there are {classes} classes: run `wsgcn crf` again")

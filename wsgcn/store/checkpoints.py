@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
+import os
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import write_atomic
+from wsgcn.store.files import BROKEN, reading
+from wsgcn.store.npz import LARGEST
+from wsgcn.store.seal import check_seal, write_sealed
 
-_BROKEN = (
-    *(OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError),
-    *(struct.error, pickle.UnpicklingError),
-)
-"""What PyTorch's reader raises on damaged files, found by damaging some at random."""
+_UNREADABLE, _AGAIN = "cannot be read as weights", "train or import it again"
+_SETTINGS = (bool, int, float, str, list, tuple, type(None))
+"""What a network's settings are made of."""
 
 
 def save_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: nn.Module) -> None:
@@ -35,7 +35,7 @@ def save_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: 
     plain = torch.contiguous_format
     state = {name: value.detach().cpu().clone(memory_format=plain) for name, value in net.state_dict().items()}
     content = {"network": network, "settings": dict(settings), "state": state}
-    write_atomic(path, lambda file: torch.save(content, file))
+    write_sealed(path, lambda file: torch.save(content, file))
 
 
 def save_unfinished(path: Path, state: Mapping[str, Any]) -> None:
@@ -44,13 +44,13 @@ def save_unfinished(path: Path, state: Mapping[str, Any]) -> None:
     A file that cannot be written costs a killed training time, and this one nothing.
     """
     with suppress(OSError):
-        write_atomic(path, lambda file: torch.save(dict(state), file))
+        write_sealed(path, lambda file: torch.save(dict(state), file))
 
 
 def read_unfinished(path: Path) -> dict[str, Any] | None:
     """What :func:`save_unfinished` kept, None where there is nothing, or nothing whole."""
     try:
-        return dict(_read(path))
+        return dict(_read(path, sealed=True))
     except (DataError, TypeError, ValueError):
         return None
 
@@ -111,11 +111,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         DataError: the file is missing, broken, or holds anything but tensors by name.
     """
-    content = _read(path)
+    content = _read(path, sealed=False)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise DataError(f"{path} is not a state_dict of tensors by parameter name")
+    with reading(path, _UNREADABLE, "fetch it again"):
+        _check_state(content)
     return {str(name): value.float() if value.is_floating_point() else value for name, value in content.items()}
 
 
@@ -135,26 +135,61 @@ def _listed(word: str, names: list[str]) -> str:
 
 
 def _read_checkpoint(path: Path, network: str) -> dict[str, Any]:
-    content = _read(path)
+    content = _read(path, sealed=True)
     whole = isinstance(content, dict) and {"network", "settings", "state"} <= content.keys()
     found = content["network"] if whole else None
     if found != network:
         raise DataError(f"{path} holds the network {found!r}, not {network!r}: train it again or mend the path")
+    with reading(path, _UNREADABLE, _AGAIN):
+        _check_settings(content["settings"])
+        _check_state(content["state"])
     return dict(content)
 
 
-def _read(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise DataError(
-            f"{path} is missing: run the stage or the `wsgcn weights import` that makes it, or mend the path"
-        ) from None
-    except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as weights ({_reason(error)})") from error
+def _read(path: Path, *, sealed: bool) -> Any:
+    missing = "run the stage or the `wsgcn weights import` that makes it, or mend the path"
+    with reading(path, _UNREADABLE, _AGAIN if sealed else "fetch it again", missing):
+        with path.open("rb") as file:
+            if sealed:
+                check_seal(file)
+            else:
+                _check_archive(file)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except BROKEN as error:
+            raise ValueError(_plain(error)) from error
 
 
-def _reason(error: Exception) -> str:
+def _check_archive(file: BinaryIO) -> None:
+    """Refuse a damaged zip archive of others: PyTorch makes room for what it says it holds, and compares no sums."""
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as packed:
+        unpacked, on_disk = sum(one.file_size for one in packed.infolist()), file.seek(0, os.SEEK_END)
+        if unpacked > max(LARGEST, on_disk):
+            raise ValueError(f"unpacked it has {unpacked} bytes, the file {on_disk}")
+        if (damaged := packed.testzip()) is not None:
+            raise ValueError(f"{damaged} in it does not have its check sum")
+
+
+def _check_settings(settings: object) -> None:
+    plain = isinstance(settings, dict) and all(isinstance(one, _SETTINGS) for one in settings.values())
+    if not plain:
+        raise ValueError("its settings are no values by name")
+
+
+def _check_state(state: object) -> None:
+    """Refuse what is no tensors by name, and weights that are not finite: every result of these would be NaN."""
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(one, Tensor) for name, one in state.items()
+    ):
+        raise ValueError("it is not a state_dict of tensors by parameter name")
+    wrong = [name for name, one in state.items() if one.is_floating_point() and not torch.isfinite(one).all()]
+    if wrong:
+        raise ValueError(f"the weights {', '.join(wrong[:3])}{', …' if wrong[3:] else ''} are not finite")
+
+
+def _plain(error: Exception) -> str:
     """What is wrong with a file, without the advice to trust it that PyTorch puts before and behind that."""
     _, _, refused = str(error).partition("WeightsUnpickler error: ")
     lines = (refused or str(error)).strip().splitlines()

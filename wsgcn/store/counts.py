@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import write_atomic
-from wsgcn.store.records import BROKEN, open_npz
+from wsgcn.store.files import MAKE_AGAIN, reading
+from wsgcn.store.npz import read_npz
+from wsgcn.store.seal import check_seal, write_sealed
 
 NAMES = ("ids", "classes")
 """Arrays of names; every other array is a step."""
@@ -37,6 +39,8 @@ class PhotographCounts:
         for step, counts in self.steps.items():
             if counts.shape != expected or counts.dtype != np.int32:
                 raise DataError(f"{step} of shape {counts.shape} and type {counts.dtype}, not {expected} and int32")
+            if counts.min(initial=0) < 0:
+                raise DataError(f"{step} counts less than no pixels")
 
     def fits(self, other: PhotographCounts) -> bool:
         """Whether the other's counts are of the same photographs and classes."""
@@ -46,7 +50,7 @@ class PhotographCounts:
 def save_counts(path: Path, counts: PhotographCounts) -> None:
     """Write ``.npz`` of plain arrays; the same counts give the same bytes."""
     names = dict(zip(NAMES, (np.array(counts.ids, dtype=np.str_), np.array(counts.classes, dtype=np.str_))))
-    write_atomic(path, lambda file: np.savez_compressed(file, **names, **counts.steps))  # type: ignore[arg-type]
+    write_sealed(path, lambda file: np.savez_compressed(file, **names, **counts.steps))  # type: ignore[arg-type]
 
 
 def load_counts(path: Path) -> PhotographCounts:
@@ -55,11 +59,9 @@ def load_counts(path: Path) -> PhotographCounts:
     Raises:
         DataError: the file is missing, broken, or holds something else.
     """
-    try:
-        with path.open("rb") as file, open_npz(file) as arrays:
-            ids, classes = (tuple(arrays[name].tolist()) for name in NAMES)
-            return PhotographCounts(ids, classes, {name: arrays[name] for name in arrays.files if name not in NAMES})
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing: run the stage that makes it (dvc repro)") from None
-    except BROKEN as error:
-        raise DataError(f"{path} is broken ({error}): delete it and run its stage again") from error
+    with reading(path, "is broken", "delete it and run its stage again", MAKE_AGAIN):
+        with path.open("rb") as file:
+            check_seal(file)
+            arrays: dict[str, Any] = read_npz(file)
+        ids, classes = (tuple(arrays.pop(name).tolist()) for name in NAMES)
+        return PhotographCounts(ids, classes, arrays)

@@ -11,8 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from wsgcn.errors import DataError
+from wsgcn.store.files import reading
 from wsgcn.store.label_maps import FINGERPRINT
-from wsgcn.store.records import BROKEN, open_npz
+from wsgcn.store.npz import read_npz
+from wsgcn.store.seal import check_seal
+
+_ADVICE = "delete it and run its stage again"
 
 
 def fingerprint(code: str, settings: object, inputs: Iterable[str]) -> str:
@@ -66,15 +70,15 @@ def tree_digest(path: Path) -> str:
 
 
 def read_fingerprint(path: Path) -> str | None:
-    """The fingerprint that a per-image file carries; None where there is no file or it cannot be read."""
+    """The fingerprint that a per-image file carries; None where there is no file, or it is not as it was written."""
     try:
-        if path.suffix == ".png":
-            with Image.open(path) as image:
-                value = image.info.get(FINGERPRINT)
-                return None if value is None else str(value)
-        with path.open("rb") as file, open_npz(file) as arrays:
-            return str(arrays[FINGERPRINT])
-    except (SyntaxError, *BROKEN):
+        with reading(path, "is broken", _ADVICE), path.open("rb") as file:
+            check_seal(file)
+            if path.suffix != ".png":
+                return str(read_npz(file, [FINGERPRINT])[FINGERPRINT])
+            with Image.open(file) as image:
+                return str(image.info[FINGERPRINT])
+    except DataError:
         return None
 
 
@@ -86,6 +90,6 @@ def require_fingerprint(path: Path) -> str:
     """
     mark = read_fingerprint(path)
     if mark is None:
-        reason = "is broken: delete it and run its stage again" if path.exists() else "is missing: run its stage first"
+        reason = f"is broken: {_ADVICE}" if path.exists() else "is missing: run its stage first"
         raise DataError(f"{path} {reason}")
     return mark

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import read_json, write_json, write_text
+from wsgcn.store.files import read_mapping, write_json, write_text
 from wsgcn.store.fingerprints import file_digest
 
 
@@ -37,9 +37,10 @@ class FinishedWork:
     def note(self, mark: str) -> Note | None:
         """What is noted of the file with this fingerprint; None where there is none."""
         try:
-            return Note(**read_json(self._note_path(mark)))
+            note = Note(**read_mapping(self._note_path(mark)))
         except (DataError, TypeError, OSError):
             return None
+        return note if isinstance(note.digest, str) and isinstance(note.seconds, int | float) else None
 
     def take(self, mark: str, target: Path) -> Note | None:
         """Link the file with this fingerprint to ``target``, which is replaced; None where there is no whole one."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import read_json, write_json
+from wsgcn.store.devkit import is_name
+from wsgcn.store.files import read_json, reading, write_json
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class ImageRecord:
         shrunk: rows and columns to which the stages shrink a large photograph before they look at it; None = it is seen
             as it is.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     id: str
     photo: str
@@ -59,6 +64,8 @@ class Index:
         class_names: names by class id, background first.
         images: every photograph of every split, in order of id.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     name: str
     root: str
@@ -97,15 +104,20 @@ def load_index(path: Path) -> Index:
     """Read the index.
 
     Raises:
-        DataError: it is missing or was written by another version.
+        DataError: it is missing or was written by another version, or what it says cannot be.
     """
     content = read_json(path)
-    try:
-        images = tuple(ImageRecord(**_with_tuples(image)) for image in content["images"])
-        return Index(content["name"], content["root"], tuple(content["class_names"]), images)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not an index of this version ({error}): run `wsgcn dataset`") from error
+    with reading(path, "is not an index of this version", "run `wsgcn dataset`"):
+        index = TypeAdapter(Index).validate_python(content)
+        for image in index.images:
+            _check(image, len(index.class_names))
+    return index
 
 
-def _with_tuples(image: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(one) if isinstance(one, list) else one for name, one in image.items()}
+def _check(image: ImageRecord, classes: int) -> None:
+    if not is_name(image.id):
+        raise ValueError(f"{image.id!r} is no name of a file")
+    if not all(1 <= seen <= own for seen, own in zip(image.seen, image.size)):
+        raise ValueError(f"{image.id} has {image.height} x {image.width} pixels, seen at {list(image.seen)}")
+    if not all(0 < one < classes for one in image.class_ids) or [*image.class_ids] != sorted({*image.class_ids}):
+        raise ValueError(f"{image.id} shows the classes {[*image.class_ids]}")

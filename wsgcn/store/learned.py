@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from wsgcn.errors import DataError
-from wsgcn.store.files import read_json
+from wsgcn.store.files import read_json, reading
 from wsgcn.store.paths import Artifacts
 
 
@@ -37,9 +36,25 @@ def read_learned(artifacts: Artifacts, stage: str, name: str) -> dict[str, Any]:
     """
     path = artifacts.learned(stage, name)
     record = read_json(path) if path.exists() else {}
-    if not isinstance(record, dict) or not (record == {} or {"balanced_accuracy", "chance"} <= record.keys()):
-        raise DataError(f"{path} holds no measurement: run `wsgcn {stage}` again")
+    if record == {}:
+        return {}
+    with reading(path, "holds no measurement", f"run `wsgcn {stage}` again"):
+        check_measurement(record)
     return record
+
+
+def check_measurement(record: Any) -> None:
+    """Refuse what is no measurement of a network.
+
+    Raises:
+        Exception: one of :data:`~wsgcn.store.files.BROKEN`.
+    """
+    shares = [float(record[name]) for name in ("balanced_accuracy", "chance")]
+    counts = [record[name] for name in ("photographs", "kept", "updates")]
+    if not all(0 <= one <= 1 for one in shares) or not all(isinstance(one, int) and one >= 0 for one in counts):
+        raise ValueError("a share that is none, or a count")
+    if not isinstance(record["held_out"], bool):
+        raise ValueError("held_out must be true or false")
 
 
 def measured_networks(artifacts: Artifacts, stages: Iterable[str], name: str) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wsgcn.errors import DataError
+from wsgcn.store.files import reading
 from wsgcn.store.limits import require_allowed, shrunk_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -18,8 +19,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 """Orientations that turn rows into columns."""
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a truncated, damaged or absurdly large picture."""
+_MEND = "replace it or take it from the split list"
 
 
 def load_photo(path: Path, shrunk: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -45,19 +45,15 @@ def load_photo(path: Path, shrunk: tuple[int, int] | None = None) -> NDArray[np.
 
 def _decoded(path: Path, shrunk: tuple[int, int] | None) -> NDArray[np.uint8]:
     """The upright photograph, of its own size or a JPEG of any that is not below ``shrunk``."""
-    try:
+    with reading(path, "is no whole picture", _MEND):
         with Image.open(path) as image:
             if shrunk is not None:
                 image.draft(None, shrunk if _orientation(image) in _SIDEWAYS else shrunk[::-1])
             image.load()
             upright = ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except UNREADABLE as error:
-        raise DataError(f"{path} is no whole picture ({error}): replace it or take it from the split list") from error
-    if upright.mode.startswith("I") or upright.mode == "F":
-        return _from_deep_grey(np.asarray(upright))
-    return np.array(upright.convert("RGB"))
+        if upright.mode.startswith("I") or upright.mode == "F":
+            return _from_deep_grey(np.asarray(upright))
+        return np.array(upright.convert("RGB"))
 
 
 def load_bounded(
@@ -102,13 +98,8 @@ def photo_turned(path: Path) -> bool:
 
 def _header(path: Path) -> tuple[int, int, int]:
     """Width and height as Pillow reports them, and the EXIF orientation that it leaves to us."""
-    try:
-        with Image.open(path) as image:
-            return *image.size, _orientation(image)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except UNREADABLE as error:
-        raise DataError(f"{path} is no picture ({error}): replace it or take it from the split list") from error
+    with reading(path, "is no picture", _MEND), Image.open(path) as image:
+        return *image.size, _orientation(image)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -11,8 +11,6 @@ import io
 import math
 import pickle
 import re
-import struct
-import tokenize
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,20 +20,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsgcn.errors import DataError
+from wsgcn.store.files import BROKEN, reading
+from wsgcn.store.npz import LARGEST
 
 DEEPEST = 4
 """Arrays within each other; none of the layouts has more than one."""
-LARGEST = 2**30
-"""Bytes of a file of maps at most: 500 times those of one class of a photograph of VOC."""
-
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _TYPES = re.compile(r"b1|[iu][1248]|f[248]|O8?")
-_BROKEN = (
-    *(OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, OverflowError, MemoryError),
-    *(AssertionError, SyntaxError, struct.error, tokenize.TokenError, pickle.UnpicklingError),
-)
-"""What Python's, NumPy's and PyTorch's readers raise on damaged files, found by damaging some at random."""
 
 
 def read_arrays(path: Path) -> dict[int | str, NDArray[np.generic]]:
@@ -46,7 +37,7 @@ def read_arrays(path: Path) -> dict[int | str, NDArray[np.generic]]:
 
     Source: the layouts of ``numpy.ndarray.__reduce__`` and of ``torch.Tensor.__reduce_ex__``.
     """
-    try:
+    with reading(path, "cannot be read as a dictionary of arrays", "save it again with numpy.save"):
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
         with path.open("rb") as file:
@@ -56,11 +47,6 @@ def read_arrays(path: Path) -> dict[int | str, NDArray[np.generic]]:
         if not isinstance(found, dict):
             raise ValueError("no dictionary")
         arrays = {key: _content(value) for key, value in found.items() if isinstance(key, int | str)}
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing") from None
-    except _BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} cannot be read as a dictionary of arrays ({reason})") from error
     return {key: value for key, value in arrays.items() if isinstance(value, np.ndarray)}
 
 
@@ -161,7 +147,7 @@ def _storage(content: Any) -> _Sealed:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it cannot read
             storage = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except _BROKEN as error:  # PyTorch's own words advise to trust the file
+    except BROKEN as error:  # PyTorch's own words advise to trust the file
         raise pickle.UnpicklingError("a tensor has something else in the place of numbers; it was not run") from error
     if not isinstance(storage, torch.storage.TypedStorage):
         raise pickle.UnpicklingError("a tensor without numbers")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from wsgcn.errors import DataError
-from wsgcn.store.files import write_atomic
+from wsgcn.store.files import reading
+from wsgcn.store.index import ImageRecord
+from wsgcn.store.npz import read_npz
+from wsgcn.store.seal import check_seal, write_sealed
 from wsgcn.vocabulary import BACKGROUND, IGNORE, LOSS_NAMES
+
+LARGEST_SCORE = 1e12
+"""Far above every score, so that sums of them are finite."""
+ROUNDING = 1e-3
+"""By which a number may leave its range: float16 has three digits."""
 
 
 def _check(condition: bool, message: str) -> None:
@@ -20,15 +27,62 @@ def _check(condition: bool, message: str) -> None:
         raise DataError(message)
 
 
-def _stretched() -> NDArray[np.int64]:
-    return np.array(0)
+def _rules(dtype: DTypeLike, axes: str, low: float = -np.inf, high: float = np.inf) -> dict[str, Any]:
+    """What a field must be: its type, its axes by letter, and the range of its values.
+
+    An axis with the same letter is as long in every field; those of a photograph, ``k h w H W``, have a cell at least.
+    """
+    return {"dtype": np.dtype(dtype), "axes": axes, "low": low, "high": high}
 
 
 def _check_arrays(record: AnyRecord) -> None:
-    """A damaged archive may give bytes or text where an array of numbers belongs."""
+    """Every field against its rules."""
+    lengths: dict[str, int] = {}
     for one in fields(record):
-        value = getattr(record, one.name)
-        _check(isinstance(value, np.ndarray) and value.dtype.kind in "iuf", f"{one.name} that is no array of numbers")
+        value, rules = getattr(record, one.name), one.metadata
+        found = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        wanted = isinstance(value, np.ndarray) and value.dtype == rules["dtype"]
+        _check(wanted and value.ndim == len(rules["axes"]), f"{one.name} is {found}, not {_wanted(rules)}")
+        if value.size == 0 and one.default_factory is not MISSING:
+            continue
+        for axis, length in zip(rules["axes"], value.shape):
+            _check(length == lengths.setdefault(axis, length), f"{one.name} is {found}, which does not fit the others")
+            _check(length > 0 or axis not in "khwHW", f"{one.name} is empty")
+        _check(value.size == 0 or _inside(value, rules), f"{one.name} has values {_outside(rules)}")
+
+
+def _inside(value: NDArray[Any], rules: Any) -> bool:
+    # Both ends of values of which one is not a number are not either. Processors do not know float16.
+    known = value.astype(np.float32) if value.dtype == np.float16 else value
+    ends = np.array([known.min(), known.max()])
+    return bool(np.isfinite(ends).all() and rules["low"] <= ends[0] and ends[1] <= rules["high"])
+
+
+def _wanted(rules: Any) -> str:
+    return f"{rules['dtype']} with axes {', '.join(rules['axes']) or 'none'}"
+
+
+def _outside(rules: Any) -> str:
+    limits = {"below": rules["low"], "above": rules["high"]}
+    named = [f"{word} {limit:g}" for word, limit in limits.items() if np.isfinite(limit)]
+    return " or ".join(["that are not finite", *named])
+
+
+def _check_classes(class_ids: NDArray[np.int64]) -> None:
+    _check(class_ids[0] >= 0 and class_ids[-1] < IGNORE, f"class_ids are {class_ids.tolist()}")
+    _check(bool((np.diff(class_ids) > 0).all()), f"class_ids are {class_ids.tolist()}, not ascending")
+
+
+def _stretched() -> NDArray[np.int64]:
+    return np.array(0, dtype=np.int64)
+
+
+def _none() -> NDArray[np.float32]:
+    return np.empty((0, 0, 0), dtype=np.float32)
+
+
+def _plain() -> NDArray[np.uint8]:
+    return np.zeros((), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -41,15 +95,24 @@ class Cams:
         high_res: ``(K-1, H, W)`` float32, likewise, for whoever needs each pixel; empty where ``cams`` serve.
     """
 
-    class_ids: NDArray[np.int64]
-    cams: NDArray[np.float32]
-    high_res: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), dtype=np.float32))
+    class_ids: NDArray[np.int64] = field(metadata=_rules(np.int64, "k"))
+    cams: NDArray[np.float32] = field(metadata=_rules(np.float32, "khw", 0, 1 + ROUNDING))
+    high_res: NDArray[np.float32] = field(default_factory=_none, metadata=_rules(np.float32, "kHW", 0, 1 + ROUNDING))
 
     def __post_init__(self) -> None:
         _check_arrays(self)
-        _check(self.cams.ndim == 3 and len(self.cams) == len(self.class_ids) > 0, f"cams of shape {self.cams.shape}")
-        _check(bool(np.isfinite(self.cams).all() and np.isfinite(self.high_res).all()), "cams that are not finite")
-        _check(self.finest.ndim == 3 and len(self.finest) == len(self.cams), f"high_res of {self.high_res.shape}")
+        _check_classes(self.class_ids)
+        _check(int(self.class_ids[0]) != BACKGROUND, "cams of the background")
+
+    def check_photograph(self, image: ImageRecord) -> None:
+        """Refuse maps of other classes than the photograph shows, or of pixels of another one.
+
+        Raises:
+            DataError: they are.
+        """
+        _check_shown(self.class_ids.tolist(), image)
+        if self.high_res.size:
+            _check_grid(self.high_res.shape[1:], 1, image)
 
     @property
     def finest(self) -> NDArray[np.float32]:
@@ -71,19 +134,26 @@ class Affinity:
             photograph.
     """
 
-    offsets: NDArray[np.int64]
-    weights: NDArray[np.float16]
-    boundary: NDArray[np.float16]
-    features: NDArray[np.float16]
-    stride: NDArray[np.int64] = field(default_factory=_stretched)
+    offsets: NDArray[np.int64] = field(metadata=_rules(np.int64, "op", -IGNORE, IGNORE))
+    weights: NDArray[np.float16] = field(metadata=_rules(np.float16, "ohw", 0, 1 + ROUNDING))
+    boundary: NDArray[np.float16] = field(metadata=_rules(np.float16, "hw", 0, 1 + ROUNDING))
+    features: NDArray[np.float16] = field(metadata=_rules(np.float16, "fhw"))
+    stride: NDArray[np.int64] = field(default_factory=_stretched, metadata=_rules(np.int64, "", 0))
 
     def __post_init__(self) -> None:
         _check_arrays(self)
-        _check(self.offsets.shape == (len(self.weights), 2), f"offsets of shape {self.offsets.shape}")
-        _check(self.weights.shape[1:] == self.features.shape[1:], f"features of shape {self.features.shape}")
-        _check(self.weights.shape[1:] == self.boundary.shape, f"boundary of shape {self.boundary.shape}")
-        for name in ("weights", "boundary", "features"):
-            _check(bool(np.isfinite(getattr(self, name)).all()), f"{name} that are not finite")
+        _check(self.offsets.shape[1] == 2, f"offsets of shape {self.offsets.shape}")
+        pairs = {(dy, dx) if (dy, dx) > (0, 0) else (-dy, -dx) for dy, dx in self.offsets.tolist()}
+        _check(bool((self.offsets[:, 0] >= 0).all()), "offsets with a negative dy")
+        _check(len(pairs - {(0, 0)}) == len(self.offsets), "offsets that have a pair of cells twice, or a cell itself")
+
+    def check_photograph(self, image: ImageRecord) -> None:
+        """Refuse a grid of whole cells that is that of another photograph.
+
+        Raises:
+            DataError: it is.
+        """
+        _check_grid(self.weights.shape[1:], int(self.stride), image)
 
 
 @dataclass(frozen=True)
@@ -101,19 +171,28 @@ class Scores:
         stride: int64 scalar, as in :class:`Affinity`.
     """
 
-    class_ids: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    partial_labels: NDArray[np.uint8]
-    losses: NDArray[np.float32]
-    logarithmic: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((), np.uint8))
-    stride: NDArray[np.int64] = field(default_factory=_stretched)
+    class_ids: NDArray[np.int64] = field(metadata=_rules(np.int64, "k"))
+    scores: NDArray[np.float32] = field(metadata=_rules(np.float32, "khw", 0, LARGEST_SCORE))
+    partial_labels: NDArray[np.uint8] = field(metadata=_rules(np.uint8, "hw"))
+    losses: NDArray[np.float32] = field(metadata=_rules(np.float32, "sl"))
+    logarithmic: NDArray[np.uint8] = field(default_factory=_plain, metadata=_rules(np.uint8, "", 0, 1))
+    stride: NDArray[np.int64] = field(default_factory=_stretched, metadata=_rules(np.int64, "", 0))
 
     def __post_init__(self) -> None:
         _check_arrays(self)
-        _check(self.scores.ndim == 3 and len(self.scores) == len(self.class_ids), f"scores of {self.scores.shape}")
+        _check_classes(self.class_ids)
         _check(int(self.class_ids[0]) == BACKGROUND, "no background in front")
-        _check(bool(np.isfinite(self.scores).all()), "scores that are not finite")
-        _check(self.logarithmic.shape == (), f"logarithmic of shape {self.logarithmic.shape}")
+        others = np.setdiff1d(self.partial_labels, [*self.class_ids, IGNORE])
+        _check(others.size == 0, f"partial_labels of the classes {others.tolist()}, which scores do not have")
+
+    def check_photograph(self, image: ImageRecord) -> None:
+        """Refuse scores of other classes than the photograph shows, or on the grid of another one.
+
+        Raises:
+            DataError: they are.
+        """
+        _check_shown(self.class_ids[1:].tolist(), image)
+        _check_grid(self.scores.shape[1:], int(self.stride), image)
 
     @classmethod
     def not_learned(cls, class_ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Scores:
@@ -132,31 +211,32 @@ class SeedScores:
         high: ``(K, H, W)`` float16, with a strong background: it finds background.
     """
 
-    class_ids: NDArray[np.int64]
-    low: NDArray[np.float16]
-    high: NDArray[np.float16]
+    class_ids: NDArray[np.int64] = field(metadata=_rules(np.int64, "k"))
+    low: NDArray[np.float16] = field(metadata=_rules(np.float16, "kHW", 0, 1 + ROUNDING))
+    high: NDArray[np.float16] = field(metadata=_rules(np.float16, "kHW", 0, 1 + ROUNDING))
 
     def __post_init__(self) -> None:
         _check_arrays(self)
-        for maps in (self.low, self.high):
-            _check(maps.ndim == 3 and len(maps) == len(self.class_ids), f"scores of {maps.shape}")
-            _check(bool(np.isfinite(maps).all()), "scores that are not finite")
+        _check_classes(self.class_ids)
+        _check(int(self.class_ids[0]) == BACKGROUND, "no background in front")
 
 
 AnyRecord: TypeAlias = Cams | Affinity | Scores | SeedScores
 
-BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, DataError)
-"""What NumPy, zipfile and the records raise for a broken ``.npz``; RuntimeError: flags unknown to zipfile."""
+
+def _check_shown(class_ids: list[int], image: ImageRecord) -> None:
+    _check(class_ids == [*image.class_ids], f"it is of classes {class_ids}, the index says {[*image.class_ids]}")
 
 
-def open_npz(file: BinaryIO) -> np.lib.npyio.NpzFile:
-    """The arrays of an open ``.npz`` file, never unpickled."""
-    arrays = np.load(file, allow_pickle=False)  # given a path, NumPy would leave a broken file open
-    _check(isinstance(arrays, np.lib.npyio.NpzFile), "no archive of arrays")
-    return arrays
+def _check_grid(cells: tuple[int, ...], stride: int, image: ImageRecord) -> None:
+    """A grid of whole cells covers the photograph as it is seen, and no more than that asks for."""
+    size = image.seen
+    fits = not stride or cells == tuple(-(-side // stride) for side in size)
+    _check(fits, f"{cells[0]} x {cells[1]} cells of {stride} pixels, the index says {size[0]} x {size[1]} pixels")
 
 
 Record = TypeVar("Record", Cams, Affinity, Scores, SeedScores)
+PhotographRecord = TypeVar("PhotographRecord", Cams, Affinity, Scores)
 
 
 def _has_default(record: AnyRecord, one: Field[Any]) -> bool:
@@ -166,20 +246,30 @@ def _has_default(record: AnyRecord, one: Field[Any]) -> bool:
 def save_record(path: Path, record: AnyRecord, fingerprint: str) -> None:
     """Write the arrays of a record as ``.npz`` with the fingerprint of what made them; a default is left out."""
     arrays = {one.name: getattr(record, one.name) for one in fields(record) if not _has_default(record, one)}
-    write_atomic(path, lambda file: np.savez(file, **arrays, fingerprint=np.array(fingerprint)))
+    write_sealed(path, lambda file: np.savez(file, **arrays, fingerprint=np.array(fingerprint)))
 
 
 def load_record(path: Path, kind: type[Record]) -> Record:
     """Read a record.
 
     Raises:
-        DataError: the file is missing, broken, or holds something else.
+        DataError: the file is missing, broken, was changed after it was written, or holds something else.
     """
-    try:
-        with path.open("rb") as file, open_npz(file) as arrays:
-            needed = {one.name for one in fields(kind) if one.default_factory is MISSING}
-            return kind(**{name: arrays[name] for name in needed | set(arrays.files) - {"fingerprint"}})
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing: run the stage that makes it") from None
-    except BROKEN as error:
-        raise DataError(f"{path} is broken ({error}): delete it and run its stage again") from error
+    with reading(path, "is broken", "delete it and run its stage again", "run the stage that makes it"):
+        with path.open("rb") as file:
+            check_seal(file)
+            arrays: dict[str, Any] = read_npz(file)
+        needed = {one.name for one in fields(kind) if one.default_factory is MISSING}
+        return kind(**{name: arrays[name] for name in needed | set(arrays) - {"fingerprint"}})
+
+
+def load_record_of(path: Path, kind: type[PhotographRecord], image: ImageRecord) -> PhotographRecord:
+    """Read what a stage made of a photograph.
+
+    Raises:
+        DataError: as :func:`load_record`, or the record does not fit what the index says of the photograph.
+    """
+    record = load_record(path, kind)
+    with reading(path, "is of something else", "run its stage again"):
+        record.check_photograph(image)
+    return record

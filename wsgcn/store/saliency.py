@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsgcn.errors import DataError
+from wsgcn.store.files import reading
 from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.index import ImageRecord
+from wsgcn.store.label_maps import read_map
 from wsgcn.store.paths import in_project
-from wsgcn.store.photos import UNREADABLE
 
 
 def saliency_file(folder: str, image: ImageRecord) -> Path:
@@ -28,7 +29,7 @@ def saliency_digest(folder: str, image: ImageRecord) -> str:
     """
     path = saliency_file(folder, image)
     if not path.exists():
-        raise _missing(path, folder)
+        raise DataError(f"{path} is missing: {_missing(folder)}")
     return file_digest(path)
 
 
@@ -46,21 +47,12 @@ def load_saliency(folder: str, image: ImageRecord) -> NDArray[np.float32]:
         DataError: the file is missing or broken, is no 8-bit grey, or has another size than its photograph.
     """
     path = saliency_file(folder, image)
-    try:
-        with Image.open(path) as png:
-            if png.mode != "L":
-                raise DataError(f"mode {png.mode}, not 8 bits of grey")
-            width, height = png.size
-            grey = np.array(png if image.shrunk is None else png.resize(image.shrunk[::-1], reducing_gap=3.0))
-    except FileNotFoundError:
-        raise _missing(path, folder) from None
-    except (*UNREADABLE, DataError) as error:
-        raise DataError(f"{path} is no saliency map ({error}): save it as a PNG of 8-bit grey") from error
-    if (height, width) != image.size:
-        found = f"{width} x {height} pixels"
-        raise DataError(f"{path} is {found}, but its photograph is {image.width} x {image.height}: replace it")
+    with reading(path, "is no saliency map", "save it as a PNG of 8-bit grey, as large as it", _missing(folder)):
+        grey = read_map(path, ["L"], image.size)
+    if image.shrunk is not None:
+        grey = np.array(Image.fromarray(grey).resize(image.shrunk[::-1], reducing_gap=3.0))
     return np.asarray(grey / 255, dtype=np.float32)
 
 
-def _missing(path: Path, folder: str) -> DataError:
-    return DataError(f"{path} is missing: make it, or set saliency: null where params.yaml has folder: {folder}")
+def _missing(folder: str) -> str:
+    return f"make it, or set saliency: null where params.yaml has folder: {folder}"

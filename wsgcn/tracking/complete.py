@@ -64,7 +64,7 @@ def complete_run(
                 warn(_of_others(artifacts, method, STAGES[part]))
         own = {part: files for part, files in found.items() if part not in others}
         if own:
-            _complete(Run(params, method), params, artifacts, method, own)
+            _complete(params, artifacts, method, own)
     except DataError as error:
         warn(f"the MLflow run of {method.name} is incomplete: {error}")
     except troubles() as error:
@@ -104,22 +104,25 @@ def _present(files: Mapping[str, Path], method: Method, warn: Warn) -> dict[str,
     return {name: path for name, path in files.items() if path.is_file()}
 
 
-def _complete(
-    run: Run, params: Params, artifacts: Artifacts, method: Method, found: Mapping[str, Mapping[str, Path]]
-) -> None:
+def _complete(params: Params, artifacts: Artifacts, method: Method, found: Mapping[str, Mapping[str, Path]]) -> None:
     """Log the files of every part, unless the run says that it holds these very files."""
     digests = {part: digest_of(files) for part, files in found.items()}
+    # Everything is read before there is a run: a damaged file must not leave one behind that seems to go on.
+    points = [point for files in found.values() for point in curves(files, method)]
+    scores = {part: numbers_in(files) for part, files in found.items()}
+    run = Run(params, method)
     if digests.items() <= _recorded(run).items():
         run.finish()
         return
     run.describe("RUNNING")
     # All curves before anything else: one that differs makes a new run, which then lacks every part.
-    run.add([point for files in found.values() for point in curves(files, method)], whole=True)
+    run.add(points, whole=True)
     if artifacts.index.is_file():
         log_dataset(run, artifacts.index)
     for part, files in found.items():
         if _recorded(run).get(part) != digests[part]:
             with patient():
+                run.replace(scores[part])
                 _log_part(run, params, method, files)
             recorded = _recorded(run) | {part: digests[part]}
             run.client.set_tag(run.id, RECORDED, " ".join(f"{name}={digest}" for name, digest in recorded.items()))
@@ -127,7 +130,6 @@ def _complete(
 
 
 def _log_part(run: Run, params: Params, method: Method, files: Mapping[str, Path]) -> None:
-    run.replace(numbers_in(files))
     _log_files(run, {name: path for name, path in files.items() if name != CHECKPOINT})
     if LOSSES in files and loss_columns(files[LOSSES]):
         _log_losses(run, files[LOSSES])

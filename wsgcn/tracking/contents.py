@@ -13,7 +13,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgcn import __version__
-from wsgcn.store.files import read_json, read_table
+from wsgcn.errors import DataError
+from wsgcn.store.files import read_mapping, read_numbers, read_table, reading, shortened
 from wsgcn.store.fingerprints import file_digest
 from wsgcn.store.paths import Artifacts
 from wsgcn.tracking.parameters import MAX_NAME, flatten
@@ -31,6 +32,9 @@ CHECKPOINT, LOSSES = "model", "tables/losses.csv"
 CAMS_HISTORY, AFFINITY_HISTORY, HISTORY = (f"tables/{name}history.csv" for name in ("cams_", "affinity_", ""))
 SCORES = {part: f"scores/{part}.json" for part in PARTS}
 """Names of the files that are logged in a way of their own, or also as curves and numbers."""
+
+LAST_STEP, LARGEST_LOSS = 2**53, 3.4e38
+"""What a whole number among floats, and a float32, is at most."""
 
 PREFIXES = {CAMS_HISTORY: "cams", AFFINITY_HISTORY: "affinity", HISTORY: "seg"}
 """How the names of each training's curves begin: ``cams_loss``."""
@@ -125,31 +129,70 @@ def curves(files: Mapping[str, Path], method: Method) -> list[Point]:
     """
     now = milliseconds()
     points = [
-        Point(f"{prefix}_{name}", int(row["step"]), float(value), now)
+        Point(f"{prefix}_{name}", step, value, now)
         for file, prefix in PREFIXES.items()
         if file in files
-        for row in read_table(files[file])
-        for name, value in row.items()
-        if name != "step"
+        for name, step, value in _curve(files[file])
     ]
     losses = loss_columns(files[LOSSES]) if LOSSES in files else {}
     return points + [Point(f"{method.propagation.kind}_{name}", 0, fmean(one), now) for name, one in losses.items()]
 
 
+def _curve(file: Path) -> list[tuple[str, int, float]]:
+    """The points of a training's history: name of the column, step and value.
+
+    Raises:
+        DataError: the file is broken, or a step is no whole number.
+    """
+    columns = read_numbers(file)
+    with reading(file, "is no history of a training", "make it again (dvc repro)"):
+        steps = columns.pop("step", [])
+        if any(not step.is_integer() or abs(step) > LAST_STEP for step in steps):
+            raise ValueError("a step that is no count of updates")
+        return [
+            (name, int(step), one) for name, values in columns.items() for step, one in zip(steps, values, strict=True)
+        ]
+
+
 def loss_columns(file: Path) -> dict[str, list[float]]:
-    """The losses of every photograph, in the order of the file, by the name of the loss; none where it has no rows."""
+    """The losses of every photograph, in the order of the file, by the name of the loss; none where it has no rows.
+
+    Raises:
+        DataError: the file is broken or names no photographs, or a loss is no number that float32 has.
+    """
+    columns = read_numbers(file)
+    if columns:
+        loss_ids(file)
+    for name, values in columns.items():
+        if not all(abs(value) <= LARGEST_LOSS for value in values):
+            raise DataError(f"{file} has losses in {shortened(name)} that are not finite: make it again (dvc repro)")
+    return columns
+
+
+def loss_ids(file: Path) -> list[str]:
+    """The photographs of :func:`loss_columns`.
+
+    Raises:
+        DataError: the file is broken or names none.
+    """
     rows = read_table(file)
-    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ()) if name != "id"}
+    with reading(file, "has no losses by photograph", "make it again (dvc repro)"):
+        return [row["id"] for row in rows]
 
 
 def numbers_in(files: Mapping[str, Path]) -> dict[str, float]:
     """Every number of the scores that are among a part's files.
 
     Raises:
-        DataError: a file is not JSON.
+        DataError: a file does not hold scores by name.
     """
-    scores = [read_json(files[name]) for name in SCORES.values() if name in files]
-    return {name: value for one in scores for name, value in numbers(one).items()}
+    found: dict[str, float] = {}
+    for name in SCORES.values():
+        if name in files:
+            scores = read_mapping(files[name])
+            with reading(files[name], "holds what is no score", "make it again (dvc repro)"):
+                found |= numbers(scores)
+    return found
 
 
 def numbers(scores: Mapping[str, Any]) -> dict[str, float]:

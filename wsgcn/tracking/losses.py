@@ -9,8 +9,8 @@ from statistics import fmean
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wsgcn.store.files import read_table, write_atomic, write_json
-from wsgcn.tracking.contents import loss_columns
+from wsgcn.store.files import write_atomic, write_json
+from wsgcn.tracking.contents import loss_columns, loss_ids
 
 TABLE, PICTURE = "losses.json", "losses.png"
 """Names of the two files."""
@@ -28,8 +28,7 @@ def write_losses(file: Path, folder: Path) -> None:
         folder: gets :data:`TABLE` and :data:`PICTURE`.
     """
     columns = loss_columns(file)
-    ids = [row["id"] for row in read_table(file)]
-    rows = [[*row] for row in zip(ids, *columns.values(), strict=True)]
+    rows = [[*row] for row in zip(loss_ids(file), *columns.values(), strict=True)]
     write_json(folder / TABLE, {"columns": ["id", *columns], "data": rows})
     picture = draw_histograms(columns)
     write_atomic(folder / PICTURE, lambda written: picture.save(written, format="PNG"))

@@ -52,7 +52,7 @@ def fetch_model(address: str, tracking_uri: str | None, folder: Path) -> tuple[P
         return found / flavour["data"], settings
     except troubles() as error:
         raise DataError(f"{address} cannot be taken from {uri} ({_one_line(error)}): see `mlflow ui`") from error
-    except (KeyError, TypeError, yaml.YAMLError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{address} is no model of wsgcn ({_one_line(error)}): name another one") from error
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.published import State
 from wsgcn.store.checkpoints import fill, read_state, save_checkpoint
-from wsgcn.store.files import write_atomic
+from wsgcn.store.files import reading, write_atomic
 from wsgcn.weights.layout import Layout
 from wsgcn.weights.layouts import LAYOUTS
 from wsgcn.weights.mxnet import read_params
@@ -35,7 +35,10 @@ def import_published(published: Path, name: str, out: Path, *, overwrite: bool =
     """
     layout = LAYOUTS[name]
     net = layout.build()
-    fill(net, layout.convert(_read(published)), f"{published} does not hold {name}")
+    state = _read(published)
+    with reading(published, f"does not hold {name}", "name the file that does"):
+        converted = layout.convert(state)
+    fill(net, converted, f"{published} does not hold {name}")
     if not all(torch.isfinite(one).all() for one in net.state_dict().values()):
         raise DataError(f"{published} holds numbers that are not finite: fetch it again")
     if overwrite or not out.exists():

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsgcn.errors import DataError
+from wsgcn.store.files import reading
 
 _LIST = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -26,14 +26,8 @@ def read_params(path: Path) -> dict[str, Tensor]:
 
     Source: the layout that MXNet's ``NDArray::Save`` writes, in its first form and its versions 1 to 3; little-endian.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return _Reader(content).named_arrays()
-    except (struct.error, ValueError, LookupError) as error:
-        raise DataError(f"{path} is no whole MXNet file of parameters ({error})") from error
+    with reading(path, "is no whole MXNet file of parameters", "fetch it again", "mend the path"):
+        return _Reader(path.read_bytes()).named_arrays()
 
 
 class _Reader:
