@@ -50,7 +50,7 @@ def explain(problem: Any) -> str:
     if kind == "value_error":
         return f"{where}: {context['error']}".removeprefix(": ")
     if kind == RANGE:
-        return f"{where}: must be {context['range']}, not {reprlib.repr(given)}"
+        return f"{where}: must be {context['range']}, not {_shown(given)}"
     must = f"must {_MUST[kind]}" if kind in _MUST else problem["msg"].replace("Input should", "must")
     return f"{where}: {must}, not {_shown(given)}".removeprefix(": ")
 
