@@ -140,8 +140,9 @@ def test_confidence_needs_the_scores_and_makes_another_network(tiny_params, arti
     sure = changed(tiny_params, {"segtrain.deeplab.min_confidence": 0.6})
     refused(sure, artifacts, r"propagate.WSGCN-I.t\d\.npz is missing")
     for image in load_index(artifacts.index).split("train"):
-        halves = np.ones((2, image.height, image.width), np.float32)
-        save_record(artifacts.arrays("propagate", METHOD, image.id), Scores.not_learned(np.array([0, 1]), halves), "")
+        halves = np.ones((1 + len(image.class_ids), image.height, image.width), np.float32)
+        scores = Scores.not_learned(np.array([0, *image.class_ids]), halves)
+        save_record(artifacts.arrays("propagate", METHOD, image.id), scores, "")
     assert [metrics["seg_loss"] for _, metrics in train(sure, artifacts)] == [0.0]  # no class has more than half
     monkeypatch.setattr("wsgcn.segtrain.stage.train", None)  # a second training would fail
     assert train(sure, artifacts) == []
@@ -206,7 +207,7 @@ def test_unknown_class_is_named(tiny_params, artifacts, tiny_index):
     for image in tiny_index.split("train"):
         labels = np.full((image.height, image.width), 7, np.uint8)
         save_label_map(artifacts.label_map("crf", METHOD, image.id), labels, "")
-    refused(tiny_params, artifacts, r"t\d\.png holds class 7, but there are 3 classes")
+    refused(tiny_params, artifacts, r"t\d\.png .*it holds class id 7, but the dataset has classes 0 to 2")
 
 
 def test_broken_photo_is_named(tiny_params, artifacts, tiny_voc):
