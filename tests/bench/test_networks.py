@@ -227,7 +227,7 @@ def test_a_short_training_and_its_parts_can_be_called(what, tiny_params, photo, 
 
 
 def test_every_network_is_a_row_with_the_parts_of_an_update(tiny_params, made, monkeypatch):
-    costs = iter([Cost(0.5, 200, 100), Cost(2, 200, 100), Cost(24, 300, 100), Cost(0.25, 200, 100)])
+    costs = iter([Cost(0.5, 0.5, 200, 100), Cost(2, 2, 200, 100), Cost(24, 24, 300, 100), Cost(0.25, 0.25, 200, 100)])
     monkeypatch.setattr(run, "measure", lambda *some, **more: next(costs))
     monkeypatch.chdir(made.root.parent)
     work = plan(tiny_params, [], 1, False, 0, tiny_params.method("PSA"), None, True)

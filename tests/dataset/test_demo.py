@@ -19,7 +19,7 @@ from wsgcn.dataset.figures import DEMO as FIGURES
 from wsgcn.dataset.paint import DemoPicture, Look, draw_picture
 from wsgcn.errors import UsageError
 from wsgcn.params import load_params
-from wsgcn.store.label_maps import load_label_map
+from wsgcn.store.label_maps import load_mask
 from wsgcn.store.photos import load_photo
 from wsgcn.vocabulary import IGNORE, palette
 
@@ -107,7 +107,7 @@ def test_files_say_what_was_drawn(tmp_path: Path) -> None:
         assert image.class_ids == tuple(sorted(set(picture.class_ids)))
         assert (image.height, image.width) == (60, 80)
         path = tmp_path / "SegmentationClass" / f"{image.id}.png"
-        np.testing.assert_array_equal(load_label_map(path), picture.mask)
+        np.testing.assert_array_equal(load_mask(path, image, len(CLASSES)), picture.mask)
         loss = load_photo(index.photo_path(image)).astype(float) - picture.rgb_u8
         assert np.abs(loss).mean() < 12  # JPEG at quality 90, grain and thin lines
 
