@@ -15,8 +15,9 @@ from wsgcn.cams.sub_category_fit import SubCategoryLoss, SubCategorySample, phot
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.base import to_input
 from wsgcn.store.checkpoints import read_settings
-from wsgcn.store.files import read_json, read_table
+from wsgcn.store.files import read_table
 from wsgcn.store.fingerprints import DigestedFile
+from wsgcn.store.learned import read_learned
 from wsgcn.store.photos import load_photo
 from wsgcn.store.records import Cams, load_record
 from wsgcn.training import loop
@@ -133,7 +134,7 @@ def test_rounds_leave_one_classifier_and_one_history(params, fresh):
     assert rates[3] < rates[8]
     losses = [float(row["loss"]) for row in rows]
     assert min(losses[4:]) > 2 * max(losses[:4])  # the sub-categories' loss counts five times
-    learned = read_json(fresh.learned("cams-train", "I"))
+    learned = read_learned(fresh, "cams-train", "I")  # which refuses what is no measurement
     assert (learned["updates"], learned["kept"]) == (9, 9)  # as the curve counts
 
 

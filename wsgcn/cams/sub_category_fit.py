@@ -128,7 +128,7 @@ def fit_rounds(source: SubCategory, job: TrainingJob, unfinished: Path) -> tuple
         explored = _explored(source, job, done, explored)
     net, trained = _fit_round(source, job, len(source.train.rounds), explored.found, unfinished)
     before = {"updates": len(explored.history), "kept": len(explored.history)}
-    learned = {name: number + before.get(name, 0) for name, number in trained.learned.items()}
+    learned = {name: one + before[name] if name in before else one for name, one in trained.learned.items()}
     return net, Trained(_joined(explored.history, trained.history), learned)
 
 
