@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from tests.chain import shrunk
 from tests.conftest import ROOT
 
 AUTHOR = ("-c", "user.name=test", "-c", "user.email=test@localhost")
@@ -84,3 +85,11 @@ def dvc(package: Path, folder: Path, *words: str) -> str:
 def repro(package: Path, folder: Path, *targets: str) -> set[str]:
     """The stages that ``dvc repro`` ran, of all or for some targets."""
     return set(re.findall(r"Running stage '([^']+)'", dvc(package, folder, "repro", *targets)))
+
+
+def small_demo(folder: Path) -> dict[str, Any]:
+    """Make a project of the demo in a git repository of its own, and return its parameters in small, to be written."""
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    wsgcn(ROOT, folder.parent, "init", folder.name, "--preset", "demo")
+    return shrunk(yaml.safe_load((folder / "params.yaml").read_text()))

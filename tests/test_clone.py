@@ -10,7 +10,7 @@ import yaml
 
 from tests import chain
 from tests.conftest import ROOT
-from tests.projects import dvc, git, repro, write_yaml, wsgcn
+from tests.projects import dvc, git, repro, small_demo, write_yaml
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +19,7 @@ pytestmark = pytest.mark.slow
 def project(tmp_path_factory) -> Path:
     """A small demo that was run once, committed and pushed."""
     folder = tmp_path_factory.mktemp("clone") / "project"
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    wsgcn(ROOT, folder.parent, "init", folder.name, "--preset", "demo")
-    content = chain.shrunk(_params(folder))
+    content = small_demo(folder)
     content["runtime"]["workers"] = 2
     write_yaml(folder, content)
     dvc(ROOT, folder, "remote", "add", "--default", "storage", "../storage")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests import chain
 from tests.conftest import ROOT, real_content
-from tests.projects import dvc, git, repro, write_yaml, wsgcn
+from tests.projects import dvc, git, repro, small_demo, write_yaml, wsgcn
 from wsgcn.preset import pipeline_text
 from wsgcn.tracking.connection import connect
 
@@ -30,10 +30,7 @@ def runs(folder: Path, store: str = "mlflow.db") -> dict[str, str]:
 def project(tmp_path_factory) -> Path:
     """A small demo of the two walks that was run once and committed."""
     folder = tmp_path_factory.mktemp("experiments") / "project"
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    wsgcn(ROOT, folder.parent, "init", folder.name, "--preset", "demo")
-    content = chain.shrunk(yaml.safe_load((folder / "params.yaml").read_text()))
+    content = small_demo(folder)
     content["methods"] = {name: content["methods"][name] for name in ("IRNet", "PSA")}
     write_yaml(folder, content)
     repro(ROOT, folder)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests import chain, servers
-from tests.conftest import ROOT, real_content
-from tests.projects import dvc, git, repro, write_yaml, wsgcn
+from tests import servers
+from tests.conftest import ROOT
+from tests.projects import dvc, git, repro, small_demo, write_yaml, wsgcn
 from tests.tracking.conftest import runs
 from wsgcn.params import load_params
 from wsgcn.tracking.connection import connect
@@ -29,10 +29,7 @@ PAGE = "artifacts/report/report.md"
 def project(tmp_path_factory) -> Path:
     """A small demo of one method that was run once and committed."""
     folder = tmp_path_factory.mktemp("first") / "project"
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    wsgcn(ROOT, folder.parent, "init", folder.name, "--preset", "demo")
-    content = chain.shrunk(real_content())
+    content = small_demo(folder)
     content["variants"] = {"I": content["variants"]["I"]}
     content["methods"] = {METHOD: content["methods"][METHOD]}
     write_yaml(folder, content)

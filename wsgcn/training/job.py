@@ -49,11 +49,6 @@ class TrainingJob:
     section: str
     label: str
 
-    @property
-    def photos(self) -> dict[str, Path]:
-        """The photographs' files by image id."""
-        return {image.id: self.index.photo_path(image) for image in self.images}
-
     def fingerprint(self, settings: Mapping[str, Any], files: Iterable[Path], marks: Iterable[str] = ()) -> str:
         """What makes the network.
 
@@ -65,7 +60,7 @@ class TrainingJob:
         precision = pick_precision(self.runtime.precision, self.runtime.device)
         runtime = {"seed": self.runtime.seed, "devices": self.runtime.devices, "precision": precision}
         shown = [[image.id, image.class_ids, *([image.shrunk] if image.shrunk else [])] for image in self.images]
-        digests = [file_digest(path) for path in (*files, *self.photos.values())]
+        digests = [file_digest(path) for path in (*files, *map(self.index.photo_path, self.images))]
         return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])
 
     def train_once(self, mark: str, learn: Callable[[Path], None]) -> None:
