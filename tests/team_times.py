@@ -76,7 +76,9 @@ def main() -> None:
         for name, uri in _stores(stack, Path(folder)):
             names.append(name)
             connect(uri)
-            for what, work in _works(changed(params, {"tracking.uri": uri}), Path(folder) / name):
+            for what, work in _works(
+                changed(params, {"tracking.uri": uri, "tracking.experiment": name}), Path(folder) / name
+            ):
                 start = time.perf_counter()
                 work()
                 rows.setdefault(what, []).append(f"{time.perf_counter() - start:.1f}")

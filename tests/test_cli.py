@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -544,12 +546,39 @@ def test_error_of_a_stage_is_shown_as_it_is(here, monkeypatch, capsys, error, co
     assert shown == (code, "", f"error: {error}\n")
 
 
-def test_interrupt_ends_without_a_traceback(here):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_without_a_traceback(here, number):
     code = (
-        "import sys\nfrom wsgcn.cli import main\nfrom wsgcn.crf import stage\n"
-        "def interrupted(*given):\n raise KeyboardInterrupt\n"
+        "import signal, sys\nfrom wsgcn.cli import main\nfrom wsgcn.crf import stage\n"
+        f"def interrupted(*given):\n signal.raise_signal({int(number)})\n"
         "stage.write_pseudo_labels = interrupted\nsys.argv = ['wsgcn', 'crf', '--variant', 'I']\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 130
+    assert done.returncode == 128 + number
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device: make room and run it again"),
+        (OSError(errno.EACCES, "Permission denied", "a.png"), "Permission denied: a.png: let this user write there"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_one_line(here, capsys, monkeypatch, error, shown):
+    def fail(*given):
+        raise error
+
+    monkeypatch.setattr("wsgcn.crf.stage.write_pseudo_labels", fail)
+    code, _, said = run_main(monkeypatch, capsys, "crf", "--variant", "I")
+    assert code == 1
+    assert said.startswith(f"error: {shown}")
+
+
+def test_another_error_of_a_file_is_a_mistake_of_ours(here, monkeypatch, capsys):
+    def fail(*given):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "a.png")
+
+    monkeypatch.setattr("wsgcn.crf.stage.write_pseudo_labels", fail)
+    with pytest.raises(FileNotFoundError):
+        run_main(monkeypatch, capsys, "crf", "--variant", "I")

@@ -22,7 +22,7 @@ from wsgcn.errors import StageError, UsageError
 from wsgcn.params import parse_params
 from wsgcn.runtime import node
 from wsgcn.runtime.cluster import Cluster, _Chunks
-from wsgcn.runtime.node import ImageDone, Project, do_chunk
+from wsgcn.runtime.node import STOP, ImageDone, Project, do_chunk
 from wsgcn.runtime.workers import Done
 from wsgcn.store.fingerprints import DigestedFile
 from wsgcn.store.finished import FinishedWork
@@ -184,7 +184,7 @@ class Here:
     exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
 
     def __init__(self, error=None):
-        self.error, self.running, self.most, self.sizes, self.cancelled = error, [], 0, [], []
+        self.error, self.running, self.most, self.sizes = error, [], 0, []
 
     def cluster_resources(self):
         return {"CPU": 2.0}
@@ -210,9 +210,6 @@ class Here:
             raise self.error
         return ref()
 
-    def cancel(self, ref):
-        self.cancelled.append(ref)
-
 
 def chunks_of(make, ray, workers=0):
     project = Project.here(Path("mark"))
@@ -227,7 +224,7 @@ def test_chunks_are_handed_out_a_few_at_a_time(make, workers, most):
     assert sorted(outcomes) == [image.id for image in IMAGES]
     assert ray.sizes == [3] * 13 + [1]  # 8 for each of 2 cores, at least
     assert ray.most == most
-    assert ray.cancelled == []
+    assert Path("mark").read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -239,11 +236,25 @@ def test_chunks_are_handed_out_a_few_at_a_time(make, workers, most):
         (RayError("the node died"), UsageError, r"i\d\d to i\d\d could not be done on any machine \(RayError\)"),
     ],
 )
-def test_what_ends_a_chunk_ends_the_stage_and_cancels_the_others(make, error, kind, message):
+def test_what_ends_a_chunk_ends_the_stage_and_stops_the_others(make, error, kind, message):
     ray = Here(error)
     with pytest.raises(kind, match=message):
         dict(chunks_of(make, ray).outcomes())
-    assert len(ray.cancelled) == 4
+    assert Path("mark").read_text() == STOP
+
+
+def test_a_machine_that_is_to_stop_begins_no_other_image(make):
+    mark = Path("mark")
+    mark.touch()
+    project = Project.here(mark)
+
+    class Stopping(type(make)):
+        def __call__(self, images):
+            project.stop()
+            return super().__call__(images)
+
+    assert len(in_chunk(Stopping(**vars(make)), project)) == 1
+    assert in_chunk(make, project) == []
 
 
 # ---------------------------------------------------------------- a cluster of two machines

@@ -1,6 +1,7 @@
 """Checkpoints: round trip, and a clear refusal of everything else."""
 
 import contextlib
+import os
 import pickle
 import warnings
 import zipfile
@@ -19,6 +20,7 @@ from wsgcn.store.checkpoints import (
     read_unfinished,
     save_checkpoint,
     save_unfinished,
+    write_tensors,
 )
 from wsgcn.store.seal import write_sealed
 
@@ -200,6 +202,12 @@ def test_weights_that_unpack_to_too_much_are_refused_before_there_is_room(tmp_pa
         packed.writestr("archive/data/0", bytes(10**7))
     with pytest.raises(DataError, match=r"bomb\.pth .*unpacked it has 10000000 bytes"):
         read_state(path)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_called_that():
+    with open("/dev/full", "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        write_tensors({"a": torch.zeros(3)}, file)
 
 
 def test_an_unfinished_training_with_other_weights_begins_anew(tmp_path):

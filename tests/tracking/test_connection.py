@@ -1,5 +1,6 @@
 """MLflow is never in the way: a store that is away is one warning, and a command prints nothing of MLflow's."""
 
+import errno
 import json
 import os
 import shutil
@@ -40,6 +41,17 @@ def test_store_that_is_no_database_is_one_warning(project, params, artifacts, wa
     params = changed(params, {"tracking.uri": f"sqlite:///{project / 'broken.db'}"})
     complete_run(params, artifacts, params.method("WSGCN-I"), warnings.append)
     assert len(warnings) == 1
+
+
+def test_a_full_disk_leaves_no_half_store(project, monkeypatch):
+    def half(source, target):
+        target.write_bytes(source.read_bytes()[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", half)
+    with pytest.raises(OSError, match="No space left"):
+        connect(f"sqlite:///{project / 'full.db'}")
+    assert [*project.glob("*full.db*")] == []
 
 
 def test_bench_is_a_run_of_its_own(client, params, warnings):

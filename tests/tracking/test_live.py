@@ -52,16 +52,17 @@ def test_means_of_the_photographs_so_far_replace_each_other(client, params, meth
     assert sorted(history(client, run, "live_gcn_total")) == [(0, 1.0), (0, 1.5)]
 
 
-def test_failing_stage_keeps_its_points(client, params, method, warnings):
+@pytest.mark.parametrize(("error", "status"), [(KeyError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_stage_that_does_not_end_keeps_its_points(client, params, method, warnings, error, status):
     def stage():
         with live(params, method, warnings.append) as log:
             log({"seg_loss": 1.5}, 10)
-            raise KeyError
+            raise error
 
-    with pytest.raises(KeyError):
+    with pytest.raises(error):
         stage()
     (run,) = runs(client, params)
-    assert run.info.status == "FAILED"
+    assert run.info.status == status
     assert history(client, run, "seg_loss") == [(10, 1.5)]
 
 

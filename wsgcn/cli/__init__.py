@@ -5,9 +5,12 @@ Nothing here imports torch or mlflow before a stage needs them, so that ``wsgcn 
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +24,14 @@ from wsgcn.runtime.progress import QUIET, is_set
 
 VERBOSE = "WSGCN_VERBOSE"
 """Environment variable that works as option ``-v``, for commands that DVC starts."""
+
+MACHINE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "let this user write there"),
+    **dict.fromkeys((errno.EIO, errno.ESTALE), "see whether the disk or the shared folder works"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "let this user open more files (ulimit -n)"),
+}
+"""What to do about an error of the machine that can come from any file; other OSErrors are mistakes of ours."""
 
 app = typer.Typer(
     name="wsgcn",
@@ -58,11 +69,31 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error that a user can cause is one line, without a traceback."""
+    """Run the command line; an error that a user or the machine can cause is one line, without a traceback."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except WsgcnError as error:
-        if is_set(VERBOSE):
-            Console(stderr=True).print_exception()
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        _show(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        advice = MACHINE.get(error.errno or 0)
+        if advice is None:
+            raise
+        _show(f"{error.strerror}{_where(error)}: {advice} and run it again, what is done stays done")
+        sys.exit(1)
+
+
+def _where(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
+
+
+def _show(line: str) -> None:
+    if is_set(VERBOSE):
+        Console(stderr=True).print_exception()
+    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(line)}")
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """End as an interrupt does, so that MLflow hears of it; batch systems send SIGTERM before they kill."""
+    sys.exit(128 + number)

@@ -28,6 +28,7 @@ from wsgcn.nets.base import Backbone
 from wsgcn.nets.build import build_backbone
 from wsgcn.runtime.seeds import seeded
 from wsgcn.sections import AdamW, NetworkTraining
+from wsgcn.store.checkpoints import write_tensors
 from wsgcn.store.files import write_atomic
 from wsgcn.training.augment import ToInput, random_crop
 from wsgcn.training.descent import TrainingLoss
@@ -126,7 +127,7 @@ def write_weights(path: Path, backbone: Backbone) -> None:
         for name, value in backbone.state_dict().items()
         if value.is_floating_point()
     }
-    write_atomic(path, lambda file: torch.save(state, file))
+    write_atomic(path, lambda file: write_tensors(state, file))
 
 
 def main(

@@ -126,7 +126,7 @@ class _Chunks:
 
     def __init__(self, ray: Any, cluster: Cluster, make: PerImage[Any], project: Project, groups: Groups):
         size = max(1, min(CHUNK, math.ceil(len(groups) / (CHUNKS_A_CORE * _cores(ray)))))
-        self._ray, self._limit, self._make = ray, cluster.workers, make
+        self._ray, self._limit, self._make, self._project = ray, cluster.workers, make, project
         self._given = ray.put((make, project))  # once, not with each chunk
         self._waiting = deque(groups[start : start + size] for start in range(0, len(groups), size))
         self._running: dict[Any, Groups] = {}
@@ -144,9 +144,8 @@ class _Chunks:
                     yield image.id, done.received(self._make, image)
                 del self._running[ready]
         finally:
-            for one in self._running:  # it may be amid a file, which it then removes
-                self._ray.cancel(one)
-            if self._running:
+            if self._running:  # Ray's own `cancel` ends this process where a machine was lost at the same moment
+                self._project.stop()
                 self._ray.wait([*self._running], num_returns=len(self._running), timeout=SECONDS_TO_STOP)
 
     def _hand_out(self) -> None:

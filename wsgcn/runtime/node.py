@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wsgcn.runtime.per_image import PerImage
     from wsgcn.store.index import ImageRecord
 
+STOP = "stop"
+"""Content of the mark once the work is to stop."""
 COMPUTES = ("numpy", "pillow", "pydensecrf2", "scipy", "torch")
 """Packages whose version may change a bit of a result."""
 
@@ -34,7 +36,7 @@ class Project:
 
     Attributes:
         folder: absolute.
-        mark: path in it of a file that exists as long as the work goes on.
+        mark: path in it of a file that exists as long as the work goes on; empty until it is to stop.
         program: digest of the program.
     """
 
@@ -64,6 +66,14 @@ class Project:
                 "to this place and run `dvc pull` there"
             )
         os.chdir(self.folder)
+
+    def stop(self) -> None:
+        """Let every machine that sees the mark stop after the image that it is doing."""
+        self.mark.write_text(STOP)
+
+    def stopped(self) -> bool:
+        """Whether the machine that hands out the work wants no more of it."""
+        return self.mark.read_text() == STOP
 
 
 @dataclass(frozen=True)
@@ -110,8 +120,12 @@ def do_chunk(given: tuple[PerImage[Any], Project], groups: Sequence[Sequence[Ima
     shared = project.mark.exists()
     if not shared:
         _require_same_files(make)
+    done: list[tuple[ImageRecord, Outcome]] = []
     with threads(1):
-        done = [(image, outcome) for group in groups for image, outcome in zip(group, make(group), strict=True)]
+        for group in groups:
+            if shared and project.stopped():
+                break
+            done += zip(group, make(group), strict=True)
     if shared:
         return [ImageDone(outcome) for _, outcome in done]
     return [_with_file(make, image, outcome) for image, outcome in done]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Mapping
@@ -35,7 +36,20 @@ def save_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: 
     plain = torch.contiguous_format
     state = {name: value.detach().cpu().clone(memory_format=plain) for name, value in net.state_dict().items()}
     content = {"network": network, "settings": dict(settings), "state": state}
-    write_sealed(path, lambda file: torch.save(content, file))
+    write_sealed(path, lambda file: write_tensors(content, file))
+
+
+def write_tensors(content: object, file: BinaryIO) -> None:
+    """Write what PyTorch can save.
+
+    By way of memory: on a full disk PyTorch's own writer raises a RuntimeError that hides the reason.
+
+    Raises:
+        OSError: there is no room.
+    """
+    written = io.BytesIO()
+    torch.save(content, written)
+    file.write(written.getbuffer())
 
 
 def save_unfinished(path: Path, state: Mapping[str, Any]) -> None:
@@ -44,7 +58,7 @@ def save_unfinished(path: Path, state: Mapping[str, Any]) -> None:
     A file that cannot be written costs a killed training time, and this one nothing.
     """
     with suppress(OSError):
-        write_sealed(path, lambda file: torch.save(dict(state), file))
+        write_sealed(path, lambda file: write_tensors(dict(state), file))
 
 
 def read_unfinished(path: Path) -> dict[str, Any] | None:

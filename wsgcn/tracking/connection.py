@@ -45,7 +45,7 @@ def connect(uri: str) -> Any:
     os.environ.update(
         MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"
     )
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default is seven tries in minutes
     os.environ.setdefault(TIMEOUT, "10")
     # Not catch_warnings: it swaps state of the whole process, and this may run beside a stage, in a thread.
@@ -53,7 +53,7 @@ def connect(uri: str) -> Any:
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors reach us: it would show them, too
     file = database_of(uri)
     if file is None:
         return MlflowClient(uri)
@@ -158,11 +158,12 @@ def _put(made: Path, path: Path) -> None:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         shutil.copyfile(made, beside)
-        os.link(beside, path)  # a rename would replace the other's, and lose the runs in it
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        os.replace(beside, path)
+        try:
+            os.link(beside, path)  # a rename would replace the other's, and lose the runs in it
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 

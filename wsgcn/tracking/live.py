@@ -62,10 +62,13 @@ def live_means(params: Params, method: Method, warn: Warn) -> Iterator[LogMetric
 @contextmanager
 def _sending(sender: _Sender, params: Params, warn: Warn) -> Iterator[LogMetrics]:
     sender.start()
-    status = "FAILED"
+    status = "KILLED"  # what MLflow calls a run that a person, or a batch system, has ended
     try:
         yield sender.log
         status = "FINISHED"
+    except Exception:
+        status = "FAILED"
+        raise
     finally:
         sender.finish(status)
         if sender.trouble:

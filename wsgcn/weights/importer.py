@@ -11,7 +11,7 @@ from torch import nn
 
 from wsgcn.errors import DataError, UsageError
 from wsgcn.nets.published import State
-from wsgcn.store.checkpoints import fill, read_state, save_checkpoint
+from wsgcn.store.checkpoints import fill, read_state, save_checkpoint, write_tensors
 from wsgcn.store.files import reading, write_atomic
 from wsgcn.weights.layout import Layout
 from wsgcn.weights.layouts import LAYOUTS
@@ -56,7 +56,7 @@ def _read(published: Path) -> State:
 
 def _save(layout: Layout, net: nn.Module, out: Path) -> None:
     if layout.checkpoint is None:
-        write_atomic(out, lambda file: torch.save(net.state_dict(), file))
+        write_atomic(out, lambda file: write_tensors(net.state_dict(), file))
     else:
         save_checkpoint(out, *layout.checkpoint, net)
 
