@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from wsgcn.errors import DataError, UsageError
+from wsgcn.nets.build import network_memory
 from wsgcn.nets.deeplab import DeepLabV2, load_deeplab, predict_probs
 from wsgcn.nets.prediction import labels_of, processes_on
 from wsgcn.ops.grid import at_cells
@@ -196,8 +197,9 @@ def predict_photographs(
     code = code_version(__name__, type(loaded.backbone).__module__)
     work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
     groups = [[photo] for photo in photos]
-    bounds = (model.max_megapixels, model.work_megapixels)
-    count = processes_on(name, workers, worker_memory(*(MEGA * (one or 0) for one in bounds)))
+    pixels, seen = (MEGA * (one or 0) for one in (model.max_megapixels, model.work_megapixels))
+    memory = network_memory(loaded.backbone.name, max(model.scales), model.checkpoint)
+    count = processes_on(name, workers, worker_memory(pixels, seen, memory))
     map_images(work, groups, stage="predict", label="predict", workers=count, preload=__name__)
     return len(photos)
 

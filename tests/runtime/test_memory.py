@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from wsgcn.runtime import memory
-from wsgcn.runtime.memory import free_memory, worker_memory
+from wsgcn.runtime.memory import NetworkMemory, free_memory, worker_memory
 
 RESIDENT = """
 import resource, sys, torch
@@ -58,3 +58,9 @@ def test_this_machine_has_memory():
 def test_a_worker_takes_more_for_larger_photographs():
     small, seen, large = (worker_memory(pixels, seen) for pixels, seen in ((1e5, 1e5), (1e6, 1e6), (64e6, 1e6)))
     assert 0.3e9 < small < seen < large <= 2.2e9
+
+
+def test_a_worker_takes_more_for_a_large_network():
+    demo, wide = (worker_memory(1e6, 1e6, NetworkMemory(weights, pixel)) for weights, pixel in ((1e6, 320), (4e8, 4e3)))
+    assert demo < 1.5e9
+    assert wide - demo > 4.4e9

@@ -1,7 +1,5 @@
 """A disk that is full or cannot be written to: one line that says so, nothing half written, and all is well later.
 
-    pytest -n 0 -m slow tests/torture/test_full_disk.py -s
-
 The project lies on a small tmpfs, which only root may mount; elsewhere the tests are skipped.
 """
 
@@ -11,7 +9,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,12 +66,13 @@ def fill(folder: Path, room: int) -> Path:
 
 
 @pytest.mark.parametrize("stage", COMMANDS)
-def test_a_full_disk(snapshots, disk, stage):
+def test_a_full_disk(snapshots, disk, tally, stage):
     put_back(snapshots, stage)
     before = used(disk)
     snapshots.resume(stage)
     needed, draws, hits = used(disk) - before, random.Random(f"17 {stage}"), 0
     for _ in range(FILLS):
+        tally.tried(row := f"full disk, {stage}")
         put_back(snapshots, stage)
         filler = fill(disk, int(needed * draws.random()))
         code, text = run(stage, disk)
@@ -85,11 +83,12 @@ def test_a_full_disk(snapshots, disk, stage):
         assert leftovers(disk) == []
         filler.unlink()
         snapshots.resume(stage)
-    sys.stdout.write(f"| full disk, {stage} | {FILLS} | {hits} |\n")
+        tally.holds(row, note=f"{hits} of them without room for all")
 
 
 @pytest.mark.parametrize("stage", COMMANDS)
-def test_a_read_only_folder(snapshots, disk, stage):
+def test_a_read_only_folder(snapshots, disk, tally, stage):
+    tally.tried(row := f"read-only folder, {stage}")
     put_back(snapshots, stage)
     remount = ["mount", "-o", "remount,{mode}", str(disk)]
     subprocess.run([word.format(mode="ro") for word in remount], check=True)
@@ -101,4 +100,4 @@ def test_a_read_only_folder(snapshots, disk, stage):
     assert not tracebacks(text), text
     assert "Read-only file system" in text, text
     snapshots.resume(stage)
-    sys.stdout.write(f"| read-only folder, {stage} | 1 | 1 |\n")
+    tally.holds(row)

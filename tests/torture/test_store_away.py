@@ -71,7 +71,8 @@ def arrived(params, step):
 # ---------------------------------------------------------------- a tracking server
 
 
-def test_a_server_that_comes_back_gets_every_point(server, tiny_params, artifacts, monkeypatch):
+def test_a_server_that_comes_back_gets_every_point(server, tiny_params, artifacts, monkeypatch, tally):
+    tally.tried(row := "tracking server killed in the middle of a stage, and back in it")
     params = logged_to(tiny_params, server.url, "back")
 
     def stage(warn):
@@ -90,9 +91,11 @@ def test_a_server_that_comes_back_gets_every_point(server, tiny_params, artifact
     (run,) = runs(client, params)
     assert sorted(history(client, run, "seg_loss")) == [(0, 0.0), (1, 1.0), (2, 2.0)]
     assert run.info.status == "FINISHED"
+    tally.holds(row)
 
 
-def test_a_server_that_stays_away_costs_one_line_a_command(server, tiny_params, artifacts, monkeypatch):
+def test_a_server_that_stays_away_costs_one_line_a_command(server, tiny_params, artifacts, monkeypatch, tally):
+    tally.tried(row := "tracking server killed in the middle of a stage, and back after it")
     params = logged_to(tiny_params, server.url, "away")
 
     def stage(warn):
@@ -115,14 +118,16 @@ def test_a_server_that_stays_away_costs_one_line_a_command(server, tiny_params, 
     (run,) = runs(client, params)
     check_complete(client, run)
     assert set(files(client, run)) >= WANTED
+    tally.holds(row)
 
 
-def test_a_server_killed_at_any_moment_of_completing(server, tiny_params, artifacts, monkeypatch):
+def test_a_server_killed_at_any_moment_of_completing(server, tiny_params, artifacts, monkeypatch, tally):
     client = connection.connect(server.url)
     start = time.monotonic()
     completed(logged_to(tiny_params, server.url, "undisturbed"), artifacts, pytest.fail)
     length, moments = time.monotonic() - start, random.Random(17)
     for number in range(KILLS):
+        tally.tried(row := "tracking server killed while a run is completed")
         params = logged_to(tiny_params, server.url, f"killed {number}")
         killer = threading.Timer(moments.uniform(0, length), server.kill)
         killer.start()
@@ -133,13 +138,15 @@ def test_a_server_killed_at_any_moment_of_completing(server, tiny_params, artifa
         (run,) = runs(client, params)
         check_complete(client, run)
         assert set(files(client, run)) >= WANTED
+        tally.holds(row)
 
 
 # ---------------------------------------------------------------- a locked SQLite file
 
 
 @pytest.mark.parametrize("seconds", [2, None], ids=["for two seconds", "to the end"])
-def test_a_locked_store(tmp_path, tiny_params, artifacts, monkeypatch, seconds):
+def test_a_locked_store(tmp_path, tiny_params, artifacts, monkeypatch, tally, seconds):
+    tally.tried(row := f"SQLite store locked {'for two seconds' if seconds else 'by another program all the time'}")
     file = tmp_path / "mlflow.db"
     params = logged_to(tiny_params, f"sqlite:///{file}")
     connection.connect(params.tracking.uri)
@@ -158,3 +165,4 @@ def test_a_locked_store(tmp_path, tiny_params, artifacts, monkeypatch, seconds):
     client = connection.connect(params.tracking.uri)
     (run,) = runs(client, params)
     check_complete(client, run)
+    tally.holds(row)

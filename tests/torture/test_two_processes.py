@@ -1,17 +1,13 @@
-"""Two processes do the same stage of one project at once: both end well, and leave what one alone leaves.
-
-pytest -n 0 -m slow tests/torture/test_two_processes.py -s
-"""
+"""Two processes do the same stage of one project at once: both end well, and leave what one alone leaves."""
 
 from __future__ import annotations
 
 import random
-import sys
 import time
 
 import pytest
 
-from tests.torture.stages import COMMANDS, Started, tracebacks
+from tests.torture.stages import COMMANDS, Started, tracebacks, words
 
 pytestmark = pytest.mark.slow
 
@@ -22,11 +18,12 @@ def warned(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", COMMANDS)
-def test_two_processes_do_a_stage(snapshots, stage):
+def test_two_processes_do_a_stage(snapshots, tally, stage):
+    tally.tried(row := f"two processes at once, {stage}")
     snapshots.restore(stage)
     both = []
     for _ in range(2):
-        both.append(Started.of(stage, snapshots.project))
+        both.append(Started.of(words(stage), snapshots.project))
         time.sleep(random.Random(stage).uniform(0, 1))
     ends = [started.ended() for started in both]
     assert [code for code, _ in ends] == [0, 0], ends
@@ -35,4 +32,4 @@ def test_two_processes_do_a_stage(snapshots, stage):
     # so short a training is warned of, by one process too
     assert not warned(text) - warned(snapshots.said[stage]), text
     snapshots.check(stage)
-    sys.stdout.write(f"| two processes, {stage} | 1 | 1 |\n")
+    tally.holds(row)

@@ -54,6 +54,14 @@ def test_a_full_disk_leaves_no_half_store(project, monkeypatch):
     assert [*project.glob("*full.db*")] == []
 
 
+def test_an_interrupt_is_none_of_the_stores(params, warnings, monkeypatch):
+    """It may come amid the import of MLflow, of which nothing can then be asked."""
+    monkeypatch.setattr(connection, "troubles", lambda: pytest.fail("asked"))
+    with pytest.raises(SystemExit), connection.giving_up(params, warnings.append):
+        raise SystemExit(143)
+    assert warnings == []
+
+
 def test_bench_is_a_run_of_its_own(client, params, warnings):
     log_bench(params, {"crf 94x125": {"seconds": 0.5, "what": "crf"}}, warnings.append)
     (run,) = runs(client, params)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class AffinityKind(TrainedKind):
     """How the cells of a photograph are related: a sparse graph, and features of its nodes."""
 
+    @property
+    def backbone(self) -> str | None:
+        """Name of the backbone of its network; None = it has none."""
+        return None
+
     def learn(
         self, job: TrainingJob, variant: str, cams: Callable[[str], Path], seeds: Path, start: DigestedFile
     ) -> None:

@@ -72,6 +72,11 @@ class LearnedAffinity(AffinityKind):
     train: AffinityTraining
     infer: AffinityInference
 
+    @property
+    def backbone(self) -> str:
+        """The network's."""
+        return self.train.backbone
+
     def modules(self) -> tuple[str, ...]:
         """The kind's file and the backbone's."""
         return (*super().modules(), backbone_module(self.train.backbone))

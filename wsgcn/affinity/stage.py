@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.affinity.base import AffinityKind
+from wsgcn.nets.build import network_memory
 from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
@@ -75,6 +76,7 @@ def write_affinity(params: Params, artifacts: Artifacts, variant: Variant, shard
         summary=artifacts.summary("affinity", variant.name),
         shard=shard,
         cluster=Cluster.of(params.runtime, str(device)),
+        network=network_memory(variant.affinity.backbone, 1, make.network.path),
     )
 
 

@@ -42,6 +42,11 @@ class CamSource(TrainedKind):
         """Name of the backbone that it trains, from which other networks may start (``weights: cams``); None = none."""
         return None
 
+    @property
+    def largest_scale(self) -> float:
+        """Of a photograph, at which its network sees it."""
+        return 1
+
     def learn(self, job: TrainingJob, after: Path) -> None:
         """Train, and write the job's checkpoint and history; here nothing is trained and the history is empty.
 

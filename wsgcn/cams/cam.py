@@ -62,9 +62,9 @@ def activations(net: CamNet, views: Iterable[Tensor], class_ids: Sequence[int]) 
     merged = []
     with torch.inference_mode():
         for view in views:
-            maps = net.activation_maps(torch.cat([view, view.flip(3)]))  # (2, C-1, h', w')
             wanted = torch.tensor([class_id - 1 for class_id in class_ids], device=view.device)
-            merged.append((maps[:1] + maps[1:].flip(3))[:, wanted])
+            maps = net.activation_maps(view)[:, wanted]  # (1, K-1, h', w'); both at once would take twice the memory
+            merged.append(maps + net.activation_maps(view.flip(3))[:, wanted].flip(3))
     return merged
 
 

@@ -73,6 +73,11 @@ class LearnedCams(CamSource):
         """The classifier's."""
         return self.train.backbone
 
+    @property
+    def largest_scale(self) -> float:
+        """Of those whose maps are merged."""
+        return max(self.infer.scales)
+
     def modules(self) -> tuple[str, ...]:
         """The kind's and the backbone's."""
         return (*super().modules(), backbone_module(self.train.backbone))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from wsgcn.cams.album import Album
 from wsgcn.cams.base import CamSource, SeenFile
+from wsgcn.nets.build import network_memory
 from wsgcn.runtime.cluster import Cluster
 from wsgcn.runtime.devices import pick_device
 from wsgcn.runtime.per_image import PerImage, make_files
@@ -73,6 +74,7 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant, shard: Sh
         summary=artifacts.summary("cams", variant.name),
         shard=shard,
         cluster=Cluster.of(params.runtime, str(device)),
+        network=network_memory(variant.cams.backbone, variant.cams.largest_scale, make.network.path),
     )
 
 

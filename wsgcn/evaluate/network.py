@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wsgcn.errors import WsgcnError
 from wsgcn.evaluate.evaluation import Evaluation
+from wsgcn.nets.build import network_memory
 from wsgcn.nets.deeplab import load_deeplab, predict_probs
 from wsgcn.nets.prediction import labels_of, processes_on
 from wsgcn.runtime.devices import pick_device
@@ -75,8 +76,9 @@ def find_network(evaluation: Evaluation, images: Iterable[ImageRecord]) -> tuple
     runtime = evaluation.params.runtime
     device = str(pick_device(runtime.device))
     network = NetworkKey(DigestedFile(checkpoint, file_digest(checkpoint)), device)
-    _load(network)  # a broken checkpoint is one error, not one for each photograph
-    return network, processes_on(device, runtime.workers, worker_memory(*largest(images)))
+    backbone = _load(network).backbone  # a broken checkpoint is one error, not one for each photograph
+    memory = network_memory(backbone.name, max(evaluation.params.evaluate.seg_scales), checkpoint)
+    return network, processes_on(device, runtime.workers, worker_memory(*largest(images), memory))
 
 
 @lru_cache(maxsize=1)

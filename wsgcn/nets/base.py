@@ -35,6 +35,8 @@ class Backbone(nn.Module):
         output_strides: the values that ``output_stride`` may have.
         mean: of red, green and blue in [0, 1], taken from the photograph.
         std: of red, green and blue, the photograph less its mean is divided by.
+        pixel_bytes: that a forward pass takes at most for each pixel of its input, which tests/nets/test_memory.py
+            measures; here a ResNet's.
         importers: for each kind of published file that holds its weights, what gives them our names.
         channels: features of a cell of each of the five maps.
         strides: pixels a cell of each of the five maps.
@@ -47,6 +49,7 @@ class Backbone(nn.Module):
     output_strides: ClassVar[tuple[int, ...]] = (8, 16, 32)
     mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
     std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+    pixel_bytes: ClassVar[int] = 600
     importers: ClassVar[Mapping[str, Converter]] = {}
     channels: list[int]
     strides: list[int]

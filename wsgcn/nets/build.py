@@ -8,6 +8,7 @@ from typing import cast
 
 from wsgcn.nets.base import Backbone
 from wsgcn.nets.published import without_classifier
+from wsgcn.runtime.memory import NO_NETWORK, NetworkMemory
 from wsgcn.store.checkpoints import fill, read_state
 
 
@@ -22,6 +23,19 @@ def backbone_class(name: str) -> type[Backbone]:
     registry = importlib.import_module("wsgcn.nets.registry")
     module, _, attribute = registry.find_backbone(name).place.partition(":")
     return cast("type[Backbone]", getattr(importlib.import_module(module), attribute))
+
+
+def network_memory(backbone: str | None, largest_scale: float, checkpoint: Path) -> NetworkMemory:
+    """What a network takes in each process that runs it.
+
+    Args:
+        backbone: its name, None where there is no network.
+        largest_scale: at which it sees photographs.
+        checkpoint: file of its weights.
+    """
+    if backbone is None:
+        return NO_NETWORK
+    return NetworkMemory(checkpoint.stat().st_size, backbone_class(backbone).pixel_bytes * largest_scale**2)
 
 
 def build_backbone(name: str, output_stride: int, weights: str | None) -> Backbone:

@@ -84,6 +84,7 @@ class MobileNetV2(Backbone):
     """MobileNetV2 without its classifier; later blocks dilate instead of striding."""
 
     name = "mobilenet-v2"
+    pixel_bytes = 300
     importers = {"mobilenet-v2": without_classifier}  # noqa: RUF012 - a constant of the architecture
 
     def __init__(self, output_stride: int):

@@ -32,7 +32,7 @@ class BasicBlock(nn.Module):
         """``(B, channels_in, h, w)`` to ``(B, width, h / stride, w / stride)``."""
         out = self.relu(conv_norm(self.conv1, self.bn1, x))
         out = conv_norm(self.conv2, self.bn2, out)
-        out = out + (x if self.downsample is None else self.downsample(x))
+        out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)
 
 
@@ -57,7 +57,7 @@ class Bottleneck(nn.Module):
         out = self.relu(conv_norm(self.conv1, self.bn1, x))
         out = self.relu(conv_norm(self.conv2, self.bn2, out))
         out = conv_norm(self.conv3, self.bn3, out)
-        out = out + (x if self.downsample is None else self.downsample(x))
+        out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)
 
 

@@ -34,10 +34,11 @@ class WideBlock(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, channels_in, h, w)`` to the block's output and its input behind batch norm and ReLU."""
-        active = torch.relu(self.bn_branch2a(x))
-        out = torch.relu(conv_norm(self.conv_branch2a, self.bn_branch2b1, active))
+        active = torch.relu_(self.bn_branch2a(x))
+        out = torch.relu_(conv_norm(self.conv_branch2a, self.bn_branch2b1, active))
         out = self.conv_branch2b1(out)
-        return out + (x if self.conv_branch1 is None else self.conv_branch1(active)), active
+        out += x if self.conv_branch1 is None else self.conv_branch1(active)
+        return out, active
 
 
 class WideBottleneck(nn.Module):
@@ -57,10 +58,12 @@ class WideBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, channels_in, h, w)`` to the block's output and its input behind batch norm and ReLU."""
-        active = torch.relu(self.bn_branch2a(x))
-        out = self.dropout(torch.relu(conv_norm(self.conv_branch2a, self.bn_branch2b1, active)))
-        out = self.dropout(torch.relu(conv_norm(self.conv_branch2b1, self.bn_branch2b2, out)))
-        return self.conv_branch2b2(out) + self.conv_branch1(active), active
+        active = torch.relu_(self.bn_branch2a(x))
+        out = self.dropout(torch.relu_(conv_norm(self.conv_branch2a, self.bn_branch2b1, active)))
+        out = self.dropout(torch.relu_(conv_norm(self.conv_branch2b1, self.bn_branch2b2, out)))
+        out = self.conv_branch2b2(out)
+        out += self.conv_branch1(active)
+        return out, active
 
 
 _MXNET_KINDS = {
@@ -102,6 +105,7 @@ class ResNet38(Backbone):
 
     name = "resnet-38"
     output_strides = (8,)
+    pixel_bytes = 1100
     importers = {"resnet-38": from_mxnet}  # noqa: RUF012 - a constant of the architecture
     stem: ClassVar[int] = 64
     wide: ClassVar[tuple[tuple[int, int, int], ...]] = ((3, 128, 128), (3, 256, 256), (6, 512, 512), (3, 512, 1024))
@@ -133,7 +137,7 @@ class ResNet38(Backbone):
                 x, active = block(x)
                 if number > 0 and position == 0:  # what this stage begins with is what the one before ends with
                     maps.append(active)
-        return [*maps, torch.relu(self.bn7(x))]
+        return [*maps, torch.relu_(self.bn7(x))]
 
     def stages(self) -> list[list[nn.Module]]:
         """The blocks behind each map; the first convolution belongs to the first."""

@@ -11,4 +11,5 @@ class ResNetSmall(ResNet):
     name = "resnet-small"
     block = BasicBlock
     blocks = (1, 1, 1, 1)
+    pixel_bytes = 70
     width = 16

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 GB = 10**9
-WORKER, SEEN, LABELLED = 350_000_000, 1000, 12
-"""Bytes of a worker: for itself, for a pixel that networks and CRFs see, for a pixel of the photograph and its labels;
-docs/stages/dataset.md has the measurements."""
+WORKER, SEEN, LABELLED = 350_000_000, 700, 12
+"""Bytes of a worker: for itself, for a pixel that the stages see, for a pixel of the photograph and its labels; a
+network's come on top. docs/stages/dataset.md has the measurements."""
+COPIES = 2
+"""Of a network's weights, while it is loaded."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Names of two settings in glibc's ``malloc.h``."""
@@ -33,14 +36,30 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def worker_memory(pixels: float, seen: float) -> int:
+class NetworkMemory(NamedTuple):
+    """Bytes of a network.
+
+    Attributes:
+        weights: of its parameters.
+        pixel: that its forward pass takes for each pixel that the stages see.
+    """
+
+    weights: int = 0
+    pixel: float = 0
+
+
+NO_NETWORK = NetworkMemory()
+
+
+def worker_memory(pixels: float, seen: float, network: NetworkMemory = NO_NETWORK) -> int:
     """Bytes that a worker process of a per-image stage takes at most.
 
     Args:
         pixels: of the largest photograph.
-        seen: of the largest one as networks and CRFs see it.
+        seen: of the largest one as the stages see it.
+        network: what sees it; empty for a stage without one.
     """
-    return int(WORKER + SEEN * seen + LABELLED * pixels)
+    return int(WORKER + COPIES * network.weights + (SEEN + network.pixel) * seen + LABELLED * pixels)
 
 
 def free_memory() -> int:

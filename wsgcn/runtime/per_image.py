@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from wsgcn.errors import WsgcnError
 from wsgcn.runtime.cluster import Cluster
-from wsgcn.runtime.memory import worker_memory
+from wsgcn.runtime.memory import NO_NETWORK, NetworkMemory, worker_memory
 from wsgcn.runtime.shard import Shard
 from wsgcn.runtime.workers import Done, Outcome, map_images
 from wsgcn.store.files import read_mapping, reading, remove_others, write_json
@@ -147,6 +147,7 @@ def make_files(
     finished: Callable[[str], None] | None = None,
     shard: Shard | None = None,
     cluster: Cluster | None = None,
+    network: NetworkMemory = NO_NETWORK,
 ) -> None:
     """A per-image stage as a whole: leftovers go, missing files are made, a summary says how long an image took.
 
@@ -164,6 +165,7 @@ def make_files(
         finished: called in this process with the id of each image that succeeded.
         shard: the part of the images that is done; None = all.
         cluster: what does the work instead of processes of this machine.
+        network: what a network takes in each process.
 
     Raises:
         StageError: some images failed.
@@ -181,7 +183,7 @@ def make_files(
             stage=stage,
             label=label,
             workers=workers,
-            memory=worker_memory(*largest(images)),
+            memory=worker_memory(*largest(images), network),
             preload=type(make).__module__,
             finished=finished,
         )

@@ -14,6 +14,7 @@ from wsgcn.runtime.progress import LogMetrics
 from wsgcn.runtime.seeds import seeded
 from wsgcn.sections import step_count
 from wsgcn.stages import stage_code
+from wsgcn.store.files import HISTORY, read_numbers
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord, load_index
 from wsgcn.store.paths import in_project
@@ -89,7 +90,8 @@ def train_segmentation(params: Params, artifacts: Artifacts, method: Method, log
     taught = [path for image in job.images for path in labels.files(image.id)] if labels is not None else []
     numbers = {"name": NETWORK, "structure": structure, **settings.fingerprinted()}
     mark = job.fingerprint(numbers, [*files, *taught])
-    job.train_once(mark, learn)
+    if not job.train_once(mark, learn):
+        _show_again(job.history, log)
 
 
 def network_structure(params: SegmentationTraining, classes: int) -> dict[str, Any]:
@@ -151,6 +153,13 @@ def _check_labels(images: Iterable[ImageRecord], artifacts: Artifacts, method: M
 def _new_network(structure: Mapping[str, Any], params: SegmentationTraining, run_seed: int) -> DeepLabV2:
     with seeded(run_seed, NETWORK):
         return build_deeplab(structure, None if params.weights == "cams" else params.weights)
+
+
+def _show_again(history: Path, log: LogMetrics) -> None:
+    """Give the curve of a finished network to MLflow, which takes what a kill may have kept from it."""
+    rows = read_numbers(history, HISTORY)
+    for step, loss, lr in zip(*(rows[name] for name in HISTORY), strict=True):
+        log({"seg_loss": loss, "seg_lr": lr}, int(step))
 
 
 class _History:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgcn import __version__
 from wsgcn.runtime.progress import Warn
-from wsgcn.tracking.connection import connect, experiment_id, give_up, troubles
+from wsgcn.tracking.connection import connect, experiment_id, giving_up
 from wsgcn.tracking.contents import git_tags, milliseconds, numbers
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def log_bench(params: Params, measured: Mapping[str, Mapping[str, Any]], warn: W
         measured: numbers by row and column.
         warn: told if the store is away.
     """
-    try:
+    with giving_up(params, warn):
         from mlflow.entities import Metric
 
         client, now = connect(params.tracking.uri), milliseconds()
@@ -32,5 +32,3 @@ def log_bench(params: Params, measured: Mapping[str, Mapping[str, Any]], warn: W
         metrics = [Metric(name, value, now, 0) for name, value in numbers(measured).items()]
         client.log_batch(run.info.run_id, metrics=metrics)
         client.set_terminated(run.info.run_id)
-    except troubles() as error:
-        give_up(params, error, warn)

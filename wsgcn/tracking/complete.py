@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wsgcn.errors import DataError
 from wsgcn.runtime.progress import Warn
 from wsgcn.store.paths import Artifacts
-from wsgcn.tracking.connection import give_up, is_away, patient, troubles
+from wsgcn.tracking.connection import giving_up, is_away, patient
 from wsgcn.tracking.contents import (
     CHECKPOINT,
     LOSSES,
@@ -58,17 +58,16 @@ def complete_run(
     found = {part: files for part, files in found.items() if files}
     others: tuple[str, ...] = ()
     try:
-        if found and parts is None:
-            others = parts_of_others(params, method, {part: digest_of(files) for part, files in found.items()})
-            for part in others:
-                warn(_of_others(artifacts, method, STAGES[part]))
-        own = {part: files for part, files in found.items() if part not in others}
-        if own:
-            _complete(params, artifacts, method, own)
+        with giving_up(params, warn):
+            if found and parts is None:
+                others = parts_of_others(params, method, {part: digest_of(files) for part, files in found.items()})
+                for part in others:
+                    warn(_of_others(artifacts, method, STAGES[part]))
+            own = {part: files for part, files in found.items() if part not in others}
+            if own:
+                _complete(params, artifacts, method, own)
     except DataError as error:
         warn(f"the MLflow run of {method.name} is incomplete: {error}")
-    except troubles() as error:
-        give_up(params, error, warn)
     return tuple(STAGES[part] for part in others)
 
 
@@ -83,10 +82,8 @@ def add_numbers(params: Params, method: Method, numbers: Mapping[str, float], wa
     """
     if is_away(params) or not numbers:
         return
-    try:
+    with giving_up(params, warn):
         Run(params, method).replace(numbers)
-    except troubles() as error:
-        give_up(params, error, warn)
 
 
 def _of_others(artifacts: Artifacts, method: Method, stage: str) -> str:

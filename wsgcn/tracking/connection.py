@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,9 +177,28 @@ def troubles() -> tuple[type[Exception], ...]:
     return MlflowException, CommandError, SQLAlchemyError, OSError
 
 
+@contextmanager
+def troubles_go_to(handle: Callable[[Exception], object]) -> Iterator[None]:
+    """Hand what a store raises to a function.
+
+    The kinds are not asked for by an ``except``, which would do so at an interrupt, too, amid the import of MLflow.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, troubles()):
+            raise
+        handle(error)
+
+
 def is_away(params: Params) -> bool:
     """Whether the store has failed in this process already."""
     return params.tracking.uri in _away
+
+
+def giving_up(params: Params, warn: Warn) -> AbstractContextManager[None]:
+    """Where the store turns out to be away, :func:`give_up`, and go on."""
+    return troubles_go_to(lambda error: give_up(params, error, warn))
 
 
 def give_up(params: Params, error: Exception, warn: Warn) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgcn.runtime.progress import Warn
-from wsgcn.tracking.connection import connect, experiment_id, give_up, is_away, troubles
+from wsgcn.tracking.connection import connect, experiment_id, giving_up, is_away
 from wsgcn.tracking.parameters import flat_params, without
 from wsgcn.tracking.recorded import RECORDED
 from wsgcn.tracking.run import SUPERSEDED
@@ -39,13 +39,11 @@ def finished_runs(params: Params, warn: Warn) -> list[FinishedRun]:
     """
     if is_away(params):
         return []
-    try:
+    runs: list[Any] = []
+    with giving_up(params, warn):
         client = connect(params.tracking.uri)
         experiment = experiment_id(client, params.tracking.experiment)
         runs = client.search_runs([experiment], f"tags.{RECORDED} != ''", max_results=1000)
-    except troubles() as error:
-        give_up(params, error, warn)
-        return []
     return [
         FinishedRun(run.data.tags["method"], run.data.params, run.data.metrics)
         for run in runs

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from wsgcn.errors import DataError
-from wsgcn.tracking.connection import connect, database_of, troubles
+from wsgcn.tracking.connection import connect, database_of, troubles_go_to
 
 ADDRESSES = ("runs:/", "models:/")
 """How MLflow's addresses of models begin."""
@@ -38,11 +38,16 @@ def fetch_model(address: str, tracking_uri: str | None, folder: Path) -> tuple[P
     file = database_of(uri)
     if file is not None and not file.is_file():
         raise DataError(f"{address} is in no store: there is no {file}")
-    try:
+
+    def away(error: Exception) -> NoReturn:
+        raise DataError(f"{address} cannot be taken from {uri} ({_one_line(error)}): see `mlflow ui`") from error
+
+    with troubles_go_to(away):
         store = connect(uri).tracking_uri
         from mlflow.artifacts import download_artifacts
 
         found = Path(download_artifacts(address, dst_path=str(folder), tracking_uri=store, registry_uri=store))
+    try:
         flavour = yaml.safe_load((found / "MLmodel").read_text())["flavors"]["python_function"]
         if flavour["loader_module"] != _LOADER:
             raise DataError(f"{address} is a model of {flavour['loader_module']}, not of wsgcn: name another one")
@@ -50,9 +55,7 @@ def fetch_model(address: str, tracking_uri: str | None, folder: Path) -> tuple[P
         if not {*SETTINGS} <= {*settings}:
             raise DataError(f"{address} was logged by an older version, without its classes: run `wsgcn report` anew")
         return found / flavour["data"], settings
-    except troubles() as error:
-        raise DataError(f"{address} cannot be taken from {uri} ({_one_line(error)}): see `mlflow ui`") from error
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{address} is no model of wsgcn ({_one_line(error)}): name another one") from error
 
 

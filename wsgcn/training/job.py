@@ -63,12 +63,15 @@ class TrainingJob:
         digests = [file_digest(path) for path in (*files, *map(self.index.photo_path, self.images))]
         return fingerprint(self.code, {"training": settings, "runtime": runtime, "images": shown}, [*digests, *marks])
 
-    def train_once(self, mark: str, learn: Callable[[Path], None]) -> None:
+    def train_once(self, mark: str, learn: Callable[[Path], None]) -> bool:
         """Link network, curve and numbers if they were finished earlier; else learn, and keep them.
 
         Args:
             mark: fingerprint of the network.
             learn: trains, and writes all three; it is given the file in which the training is kept meanwhile.
+
+        Returns:
+            Whether it learned now.
         """
         kept = {
             f"{mark}-history": self.history,
@@ -76,13 +79,14 @@ class TrainingJob:
             f"{mark}-network": self.checkpoint,
         }
         if all(self.finished.take(name, path) for name, path in kept.items()):
-            return
+            return False
         unfinished = self.finished.unfinished(mark)
         learn(unfinished)
         for name, path in kept.items():
             self.finished.keep(name, path, 0)
         unfinished.unlink(missing_ok=True)
         self.finished.shrink(self.runtime.store_gb)
+        return True
 
     def save(
         self,
