@@ -562,7 +562,10 @@ def test_interrupt_ends_without_a_traceback(here, number):
     ("error", "shown"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device: make room and run it again"),
-        (OSError(errno.EACCES, "Permission denied", "a.png"), "Permission denied: a.png: let this user write there"),
+        (
+            OSError(errno.EACCES, "Permission denied", "a.png"),
+            "Permission denied: a.png: let this user read and write there",
+        ),
     ],
 )
 def test_what_the_machine_cannot_do_is_one_line(here, capsys, monkeypatch, error, shown):

@@ -197,8 +197,9 @@ def predict_photographs(
     code = code_version(__name__, type(loaded.backbone).__module__)
     work = EachImage(PredictPhoto(model, network, name, code, folder, probabilities))
     groups = [[photo] for photo in photos]
-    pixels, seen = (MEGA * (one or 0) for one in (model.max_megapixels, model.work_megapixels))
-    memory = network_memory(loaded.backbone.name, max(model.scales), model.checkpoint)
+    pixels = MEGA * (model.max_megapixels or 0)
+    seen = MEGA * model.work_megapixels if model.work_megapixels else pixels
+    memory = network_memory(loaded.backbone.name, max(model.scales), model.checkpoint, name)
     count = processes_on(name, workers, worker_memory(pixels, seen, memory))
     map_images(work, groups, stage="predict", label="predict", workers=count, preload=__name__)
     return len(photos)

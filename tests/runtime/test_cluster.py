@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
 
@@ -232,6 +233,7 @@ def test_chunks_are_handed_out_a_few_at_a_time(make, workers, most):
     [
         (RayTaskError(UsageError("x has no folder")), UsageError, "^x has no folder$"),
         (RayTaskError(ModuleNotFoundError("No module named 'wsgcn'")), UsageError, "has no wsgcn: install"),
+        (RayTaskError(OSError(28, "No space left on device")), OSError, "No space left on device"),
         (RayTaskError(KeyError("a bug")), RayTaskError, "a bug"),
         (RayError("the node died"), UsageError, r"i\d\d to i\d\d could not be done on any machine \(RayError\)"),
     ],
@@ -255,6 +257,18 @@ def test_a_machine_that_is_to_stop_begins_no_other_image(make):
 
     assert len(in_chunk(Stopping(**vars(make)), project)) == 1
     assert in_chunk(make, project) == []
+
+
+def test_a_mark_that_another_command_removes_stops_nothing(make):
+    mark = Path("mark")
+    mark.touch()
+
+    class Removing(type(make)):
+        def __call__(self, images):
+            mark.unlink(missing_ok=True)
+            return super().__call__(images)
+
+    assert [one.outcome for one in in_chunk(Removing(**vars(make)), Project.here(mark))] == [Done(ANY), Done(ANY)]
 
 
 # ---------------------------------------------------------------- a cluster of two machines
@@ -300,9 +314,10 @@ def test_two_machines_make_the_same_files_and_name_what_failed(make, machines, t
     (make.root / "i08.txt").unlink()
     with pytest.raises(StageError) as by_processes:
         run(alone, IMAGES)
-    done: list[str] = []
+    done, ours = [], signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with pytest.raises(StageError) as on_ray:
         run(replace(make, seconds=0.05), IMAGES, cluster=cluster_of(machines), finished=done.append)
+    assert signal.signal(signal.SIGTERM, ours) is signal.SIG_IGN
     assert on_ray.value.failures == by_processes.value.failures
     assert str(on_ray.value) == str(by_processes.value)
     assert contents(make.folder) == contents(alone.folder)

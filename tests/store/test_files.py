@@ -1,5 +1,6 @@
 """Whole files: complete or absent, and named when missing or broken."""
 
+import errno
 import functools
 
 import pytest
@@ -67,6 +68,15 @@ def test_a_file_that_another_process_sweeps_away_is_written_again(tmp_path):
     assert path.read_bytes() == b"content"
     assert len(written) == 2
     assert [one.name for one in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path):
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomic(tmp_path / "a", full)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
 
 
 def test_a_file_that_a_writer_does_not_find_is_its_error(tmp_path):

@@ -281,6 +281,24 @@ def test_a_run_that_a_kill_left_open_is_closed(client, params, artifacts, method
     check_complete(client, runs(client, params)[0])
 
 
+def test_an_interrupt_closes_the_run_until_it_is_completed(client, params, artifacts, method, warnings, monkeypatch):
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsgcn.tracking.complete._log_part", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    assert run.info.status == "KILLED"
+    complete_run(params, artifacts, method, warnings.append)
+    client.set_terminated(run.info.run_id, "FAILED")  # by a stage that was run again
+    complete_run(params, artifacts, method, warnings.append)
+    (run,) = runs(client, params)
+    check_complete(client, run)
+    assert warnings == []
+
+
 def test_two_processes_that_begin_together_share_a_run(client, params, method, monkeypatch):
     first, find = Run(params, method), Run._find
     looks = iter([lambda run: None, find])  # the second looks before the first has made it, and once more afterwards

@@ -38,6 +38,11 @@ def test_predict_and_the_served_model_label_alike(params, address, tmp_path, mon
     assert (load_label_map(tmp_path / "out" / "labels" / "photo.png") == served).all()
 
 
+def test_a_store_with_a_broken_address_is_one_line(tmp_path):
+    with pytest.raises(DataError, match="runs:/1/model"):
+        fetch_model("runs:/1/model", "http://[bad", tmp_path)
+
+
 def test_what_is_no_model_of_ours_is_one_line(client, params, address, tmp_path):
     for wrong in ("runs:/0123456789abcdef0123456789abcdef/model", "models:/none/1", "runs:/x"):
         with pytest.raises(DataError, match="cannot be taken from") as caught:

@@ -76,7 +76,7 @@ def write_affinity(params: Params, artifacts: Artifacts, variant: Variant, shard
         summary=artifacts.summary("affinity", variant.name),
         shard=shard,
         cluster=Cluster.of(params.runtime, str(device)),
-        network=network_memory(variant.affinity.backbone, 1, make.network.path),
+        network=network_memory(variant.affinity.backbone, 1, make.network.path, make.device),
     )
 
 

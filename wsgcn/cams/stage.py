@@ -74,7 +74,7 @@ def write_cams(params: Params, artifacts: Artifacts, variant: Variant, shard: Sh
         summary=artifacts.summary("cams", variant.name),
         shard=shard,
         cluster=Cluster.of(params.runtime, str(device)),
-        network=network_memory(variant.cams.backbone, variant.cams.largest_scale, make.network.path),
+        network=network_memory(variant.cams.backbone, variant.cams.largest_scale, make.network.path, make.device),
     )
 
 

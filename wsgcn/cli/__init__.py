@@ -27,7 +27,7 @@ VERBOSE = "WSGCN_VERBOSE"
 
 MACHINE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "let this user write there"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "let this user read and write there"),
     **dict.fromkeys((errno.EIO, errno.ESTALE), "see whether the disk or the shared folder works"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "let this user open more files (ulimit -n)"),
 }

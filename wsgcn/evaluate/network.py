@@ -77,7 +77,7 @@ def find_network(evaluation: Evaluation, images: Iterable[ImageRecord]) -> tuple
     device = str(pick_device(runtime.device))
     network = NetworkKey(DigestedFile(checkpoint, file_digest(checkpoint)), device)
     backbone = _load(network).backbone  # a broken checkpoint is one error, not one for each photograph
-    memory = network_memory(backbone.name, max(evaluation.params.evaluate.seg_scales), checkpoint)
+    memory = network_memory(backbone.name, max(evaluation.params.evaluate.seg_scales), checkpoint, device)
     return network, processes_on(device, runtime.workers, worker_memory(*largest(images), memory))
 
 

@@ -25,15 +25,16 @@ def backbone_class(name: str) -> type[Backbone]:
     return cast("type[Backbone]", getattr(importlib.import_module(module), attribute))
 
 
-def network_memory(backbone: str | None, largest_scale: float, checkpoint: Path) -> NetworkMemory:
-    """What a network takes in each process that runs it.
+def network_memory(backbone: str | None, largest_scale: float, checkpoint: Path, device: str) -> NetworkMemory:
+    """What a network takes of the machine's memory in each process that runs it.
 
     Args:
         backbone: its name, None where there is no network.
         largest_scale: at which it sees photographs.
-        checkpoint: file of its weights.
+        checkpoint: file of its weights, which is there.
+        device: its name; an accelerator has a memory of its own.
     """
-    if backbone is None:
+    if backbone is None or device != "cpu":
         return NO_NETWORK
     return NetworkMemory(checkpoint.stat().st_size, backbone_class(backbone).pixel_bytes * largest_scale**2)
 

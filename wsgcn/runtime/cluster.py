@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import secrets
+import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -92,10 +93,12 @@ class Cluster:
         except ImportError:
             raise UsageError("runtime.engine ray needs Ray: pip install 'wsgcn[ray]'") from None
         self._require_reachable()
+        terminate = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"Ray cannot use runtime.address {self.address}: {_first_line(error)}") from error
+        signal.signal(signal.SIGTERM, terminate)  # in whose place Ray puts its own
         try:
             self._require_resources(ray.cluster_resources())
             yield ray
@@ -145,7 +148,8 @@ class _Chunks:
                 del self._running[ready]
         finally:
             if self._running:  # Ray's own `cancel` ends this process where a machine was lost at the same moment
-                self._project.stop()
+                with suppress(OSError):
+                    self._project.stop()
                 self._ray.wait([*self._running], num_returns=len(self._running), timeout=SECONDS_TO_STOP)
 
     def _hand_out(self) -> None:
@@ -162,7 +166,7 @@ class _Chunks:
         try:
             return self._ray.get(ready)
         except errors.RayTaskError as error:
-            if isinstance(error.cause, WsgcnError):
+            if isinstance(error.cause, WsgcnError | OSError):
                 raise error.cause from None
             if "No module named 'wsgcn" in str(error):
                 raise UsageError("a machine of the Ray cluster has no wsgcn: install the same on all") from error

@@ -72,8 +72,14 @@ class Project:
         self.mark.write_text(STOP)
 
     def stopped(self) -> bool:
-        """Whether the machine that hands out the work wants no more of it."""
-        return self.mark.read_text() == STOP
+        """Whether the machine that hands out the work wants no more of it.
+
+        Another command that begins the same stage removes the mark among the leftovers of a kill; that stops nothing.
+        """
+        try:
+            return self.mark.read_text() == STOP
+        except FileNotFoundError:
+            return False
 
 
 @dataclass(frozen=True)

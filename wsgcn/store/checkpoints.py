@@ -42,7 +42,8 @@ def save_checkpoint(path: Path, network: str, settings: Mapping[str, Any], net: 
 def write_tensors(content: object, file: BinaryIO) -> None:
     """Write what PyTorch can save.
 
-    By way of memory: on a full disk PyTorch's own writer raises a RuntimeError that hides the reason.
+    By way of memory, which holds the file once more meanwhile: on a full disk PyTorch's own writer raises a
+    RuntimeError that hides the reason.
 
     Raises:
         OSError: there is no room.

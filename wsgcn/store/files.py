@@ -97,6 +97,8 @@ def _renamed(path: Path, write: Callable[[BinaryIO], object]) -> bool:
         if os.path.exists(temporary):  # it is another file that was not found
             raise
         return False
+    except OSError as error:  # a full disk is said without a name
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
     return True

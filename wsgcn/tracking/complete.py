@@ -111,19 +111,18 @@ def _complete(params: Params, artifacts: Artifacts, method: Method, found: Mappi
     if digests.items() <= _recorded(run).items():
         run.finish()
         return
-    run.describe("RUNNING")
-    # All curves before anything else: one that differs makes a new run, which then lacks every part.
-    run.add(points, whole=True)
-    if artifacts.index.is_file():
-        log_dataset(run, artifacts.index)
-    for part, files in found.items():
-        if _recorded(run).get(part) != digests[part]:
-            with patient():
-                run.replace(scores[part])
-                _log_part(run, params, method, files)
-            recorded = _recorded(run) | {part: digests[part]}
-            run.client.set_tag(run.id, RECORDED, " ".join(f"{name}={digest}" for name, digest in recorded.items()))
-    run.finish()
+    with run.opened():
+        # All curves before anything else: one that differs makes a new run, which then lacks every part.
+        run.add(points, whole=True)
+        if artifacts.index.is_file():
+            log_dataset(run, artifacts.index)
+        for part, files in found.items():
+            if _recorded(run).get(part) != digests[part]:
+                with patient():
+                    run.replace(scores[part])
+                    _log_part(run, params, method, files)
+                recorded = _recorded(run) | {part: digests[part]}
+                run.client.set_tag(run.id, RECORDED, " ".join(f"{name}={digest}" for name, digest in recorded.items()))
 
 
 def _log_part(run: Run, params: Params, method: Method, files: Mapping[str, Path]) -> None:

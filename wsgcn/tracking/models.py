@@ -42,12 +42,12 @@ def fetch_model(address: str, tracking_uri: str | None, folder: Path) -> tuple[P
     def away(error: Exception) -> NoReturn:
         raise DataError(f"{address} cannot be taken from {uri} ({_one_line(error)}): see `mlflow ui`") from error
 
-    with troubles_go_to(away):
-        store = connect(uri).tracking_uri
-        from mlflow.artifacts import download_artifacts
-
-        found = Path(download_artifacts(address, dst_path=str(folder), tracking_uri=store, registry_uri=store))
     try:
+        with troubles_go_to(away):
+            store = connect(uri).tracking_uri
+            from mlflow.artifacts import download_artifacts
+
+            found = Path(download_artifacts(address, dst_path=str(folder), tracking_uri=store, registry_uri=store))
         flavour = yaml.safe_load((found / "MLmodel").read_text())["flavors"]["python_function"]
         if flavour["loader_module"] != _LOADER:
             raise DataError(f"{address} is a model of {flavour['loader_module']}, not of wsgcn: name another one")

@@ -7,11 +7,12 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsgcn import __version__
-from wsgcn.tracking.connection import connect, experiment_id
+from wsgcn.tracking.connection import connect, experiment_id, troubles
 from wsgcn.tracking.contents import Point, git_tags, milliseconds, run_name
 from wsgcn.tracking.parameters import flat_params
 
@@ -96,9 +97,23 @@ class Run:
         for some in _parts(lacking, MAX_PARAMS):
             self.client.log_batch(self.id, params=some)
 
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Describe the run and complete it in the block; an interrupt closes it as killed, as a stage's own would."""
+        self.describe("RUNNING")
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            with suppress(*troubles()):
+                self.client.set_terminated(self.id, "KILLED")
+            raise
+        self.finish()
+
     def finish(self) -> None:
-        """Close the run, also one that a kill or an outage has left open."""
-        if self.client.get_run(self.id).info.status == "RUNNING":
+        """Close the run, also one that a kill, an interrupt or an outage has left otherwise."""
+        if self.client.get_run(self.id).info.status != "FINISHED":
             self.client.set_terminated(self.id)
 
     def tag(self, name: str) -> str | None:

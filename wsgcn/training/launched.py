@@ -7,6 +7,7 @@ trainings, and they do their part of its batches. So files, records and progress
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -106,6 +107,8 @@ def trained_together(runtime: Runtime) -> Iterator[bool]:
         yield True
         fabric.broadcast(None)
         return
+    # This process waits in a library that would not hear of it otherwise, and has no run in MLflow to close.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while (training := fabric.broadcast(None)) is not None:
         take_part(fabric, training)
     yield False
