@@ -16,15 +16,15 @@ pytestmark = pytest.mark.slow
 KILLS = 20
 """A stage, in turn of the group, the parent and one worker."""
 TARGETS = ("group", "parent", "worker")
-STARTING = 0.3
-"""Part of a command's time in which Python only imports: signals come after it."""
+STARTING, ENDING = 0.3, 0.8
+"""Parts of a command's time: before the first Python only imports, and after the second it may have ended already."""
 
 
 def strike(snapshots: Snapshots, stage: str, number: int, target: str, draws: random.Random) -> tuple[bool, int, str]:
     """Send a signal to a stage at a drawn moment: whether it came in time, the exit status, what was said."""
     snapshots.restore(stage)
     started = Started.of(words(stage), snapshots.project)
-    time.sleep(snapshots.seconds[stage] * draws.uniform(STARTING, 1))
+    time.sleep(snapshots.seconds[stage] * draws.uniform(STARTING, ENDING))
     in_time = started.send(number, target)
     return in_time, *started.ended()
 
@@ -67,9 +67,10 @@ def test_dvc_repro_goes_on(snapshots, tally, number):
     tally.tried(row := f"{number.name}, `dvc repro`")
     for _ in range(2):
         started = Started.of(repro, snapshots.project)
-        time.sleep(length * draws.uniform(0.1, 0.6))
-        assert started.send(number, "group")
-        started.ended()
+        time.sleep(length * draws.uniform(0.1, 0.4))
+        in_time = started.send(number, "group")
+        _, text = started.ended()
+        assert in_time, text
     code, text = Started.of(repro, snapshots.project).ended()
     assert code == 0, text
     assert without_code(made(snapshots.project)) == without_code(made(snapshots.after("crf")))
