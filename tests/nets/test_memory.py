@@ -37,6 +37,6 @@ def test_a_forward_pass_takes_what_its_backbone_says(name):
 
 def test_a_larger_scale_takes_its_square(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"x" * 100)
-    assert network_memory("resnet-38", 2, tmp_path / "checkpoint.pt", "cpu") == NetworkMemory(100, 4400)
+    assert network_memory("resnet-38", 2, tmp_path / "checkpoint.pt", "cpu") == NetworkMemory(100, 6000)
     assert network_memory("resnet-38", 2, tmp_path / "checkpoint.pt", "cuda:0") == NO_NETWORK
     assert network_memory(None, 1, tmp_path / "none", "cpu") == NO_NETWORK

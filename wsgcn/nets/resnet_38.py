@@ -105,7 +105,7 @@ class ResNet38(Backbone):
 
     name = "resnet-38"
     output_strides = (8,)
-    pixel_bytes = 1100
+    pixel_bytes = 1500
     importers = {"resnet-38": from_mxnet}  # noqa: RUF012 - a constant of the architecture
     stem: ClassVar[int] = 64
     wide: ClassVar[tuple[tuple[int, int, int], ...]] = ((3, 128, 128), (3, 256, 256), (6, 512, 512), (3, 512, 1024))
