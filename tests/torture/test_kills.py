@@ -18,44 +18,48 @@ KILLS = 20
 TARGETS = ("group", "parent", "worker")
 STARTING, ENDING = 0.3, 0.8
 """Parts of a command's time: before the first Python only imports, and after the second it may have ended already."""
+EARLIER = 0.7
+"""Part of a moment at which it is tried again where the command had ended: the machine may be faster than before."""
 
 
-def strike(snapshots: Snapshots, stage: str, number: int, target: str, draws: random.Random) -> tuple[bool, int, str]:
-    """Send a signal to a stage at a drawn moment: whether it came in time, the exit status, what was said."""
-    snapshots.restore(stage)
-    started = Started.of(words(stage), snapshots.project)
-    time.sleep(snapshots.seconds[stage] * draws.uniform(STARTING, ENDING))
-    in_time = started.send(number, target)
-    return in_time, *started.ended()
+def strike(snapshots: Snapshots, stage: str, number: int, target: str, draws: random.Random) -> tuple[int, str]:
+    """Send a signal to a stage at a drawn moment, while it lives: exit status, and what was said."""
+    moment = snapshots.seconds[stage] * draws.uniform(STARTING, ENDING)
+    while True:
+        snapshots.restore(stage)
+        started = Started.of(words(stage), snapshots.project)
+        time.sleep(moment)
+        in_time = started.send(number, target)
+        ended = started.ended()
+        if in_time:
+            return ended
+        moment *= EARLIER
 
 
 @pytest.mark.parametrize("stage", COMMANDS)
 def test_kills(snapshots, tally, stage):
-    draws, hits, row = random.Random(f"17 {stage}"), 0, f"`kill -9`, {stage}"
+    draws = random.Random(f"17 {stage}")
     for number in range(KILLS):
-        tally.tried(row)
-        in_time, code, text = strike(snapshots, stage, signal.SIGKILL, TARGETS[number % len(TARGETS)], draws)
-        assert code in ((0, -signal.SIGKILL, 2) if in_time else (0,)), text
+        tally.tried(row := f"`kill -9`, {stage}")
+        code, text = strike(snapshots, stage, signal.SIGKILL, TARGETS[number % len(TARGETS)], draws)
+        assert code in (0, -signal.SIGKILL, 2), text  # a worker may have had nothing more to do
         assert not tracebacks(text), text
         snapshots.resume(stage)
-        hits += in_time
-        tally.holds(row, note=f"{hits} before it had ended")
-    assert hits > KILLS // 2
+        tally.holds(row)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize("stage", COMMANDS)
 def test_interrupts(snapshots, tally, stage, number):
-    draws, hits, row = random.Random(f"17 {stage}"), 0, f"{number.name}, {stage}"
+    draws = random.Random(f"17 {stage}")
     for target in ("group", "parent"):
-        tally.tried(row)
-        in_time, code, text = strike(snapshots, stage, number, target, draws)
-        assert code in (0, 128 + number, -number), text  # the last where Python itself had ended
+        tally.tried(row := f"{number.name}, {stage}")
+        code, text = strike(snapshots, stage, number, target, draws)
+        assert code in (0, 128 + number, -number), text  # all was done already, or Python itself had ended
         assert not tracebacks(text), text
         assert "RUNNING" not in [run["status"] for run in record(snapshots.project)]
         snapshots.resume(stage)
-        hits += in_time
-        tally.holds(row, note=f"{hits} before it had ended")
+        tally.holds(row)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -69,8 +73,9 @@ def test_dvc_repro_goes_on(snapshots, tally, number):
         started = Started.of(repro, snapshots.project)
         time.sleep(length * draws.uniform(0.1, 0.4))
         in_time = started.send(number, "group")
-        _, text = started.ended()
+        code, text = started.ended()
         assert in_time, text
+        assert code != 0, text
     code, text = Started.of(repro, snapshots.project).ended()
     assert code == 0, text
     assert without_code(made(snapshots.project)) == without_code(made(snapshots.after("crf")))
