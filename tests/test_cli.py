@@ -550,6 +550,7 @@ def test_error_of_a_stage_is_shown_as_it_is(here, monkeypatch, capsys, error, co
 def test_interrupt_ends_without_a_traceback(here, number):
     code = (
         "import signal, sys\nfrom wsgcn.cli import main\nfrom wsgcn.crf import stage\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a job in a shell's background ignores
         f"def interrupted(*given):\n signal.raise_signal({int(number)})\n"
         "stage.write_pseudo_labels = interrupted\nsys.argv = ['wsgcn', 'crf', '--variant', 'I']\nmain()"
     )

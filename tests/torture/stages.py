@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ class Started:
         """Start it in a project."""
         said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         options = {"cwd": project, "env": environment(ROOT), "text": True, "start_new_session": True}
+        options["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # ignored in a shell's background
         return cls(subprocess.Popen(command, **said, **options))
 
     def members(self) -> list[psutil.Process]:
