@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from multiprocessing import forkserver
+import signal
+from multiprocessing import forkserver, resource_tracker
 
 from wsgcn.runtime.memory import free_memory
 
@@ -38,4 +39,10 @@ def start_fork_server(module: str, workers: int) -> None:
     """
     if worker_count(workers) > 1:
         multiprocessing.get_context("forkserver").set_forkserver_preload([module])
-        forkserver.ensure_running()
+        # Ctrl-C is the parent's to handle: the server inherits that it hears of none, amid its imports too.
+        resource_tracker.ensure_running()  # which would let the signal through again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
