@@ -18,9 +18,8 @@ from typing import Any
 
 import psutil
 
-from tests import chain
-from tests.conftest import ROOT, real_content
-from tests.projects import environment, write_yaml, wsgcn
+from tests.conftest import ROOT
+from tests.projects import environment, small_demo, write_yaml
 
 METHOD = "WSGCN-I"
 COMMANDS = {
@@ -40,9 +39,8 @@ GONE_WITHIN = 60.0
 
 def small_project(folder: Path) -> Path:
     """A demo of a few photographs, whose stages take two workers."""
-    content = chain.shrunk(real_content())
+    content = small_demo(folder)
     content["runtime"]["workers"] = 2
-    wsgcn(ROOT, folder.parent, "init", folder.name, "--preset", "demo")
     write_yaml(folder, content)
     return folder
 

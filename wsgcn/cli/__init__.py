@@ -80,12 +80,9 @@ def main() -> None:
         advice = MACHINE.get(error.errno or 0)
         if advice is None:
             raise
-        _show(f"{error.strerror}{_where(error)}: {advice} and run it again, what is done stays done")
+        where = f": {error.filename}" if error.filename else ""
+        _show(f"{error.strerror}{where}: {advice} and run it again, what is done stays done")
         sys.exit(1)
-
-
-def _where(error: OSError) -> str:
-    return f": {error.filename}" if error.filename else ""
 
 
 def _show(line: str) -> None:

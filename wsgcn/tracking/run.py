@@ -103,9 +103,7 @@ class Run:
         self.describe("RUNNING")
         try:
             yield
-        except Exception:
-            raise
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):
             with suppress(*troubles()):
                 self.client.set_terminated(self.id, "KILLED")
             raise
