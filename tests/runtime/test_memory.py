@@ -1,5 +1,6 @@
 """Memory: how much is free, how much a worker takes, and that what was freed is there for the next array."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,11 @@ from wsgcn.runtime.memory import NetworkMemory, free_memory, worker_memory
 
 RESIDENT = """
 import resource, sys, torch
-from wsgcn.runtime.memory import keep_freed_memory
-if sys.argv[1] == "keep":
-    keep_freed_memory()
+from wsgcn.runtime.memory import A_PHOTOGRAPHS, keep_freed_memory
+if sys.argv[1] != "give back":
+    keep_freed_memory(A_PHOTOGRAPHS if sys.argv[1] == "keep small" else None)
 def use():
-    torch.ones(25_000_000).sum()
+    torch.ones(int(sys.argv[2])).sum()
 for _ in range(10):  # it takes some arrays until each finds room
     use()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -27,12 +28,37 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="counts Linux's page faults")
-def test_a_second_array_takes_the_pages_of_the_first():
-    faults = {
-        how: int(subprocess.run([sys.executable, "-c", RESIDENT, how], capture_output=True, check=True).stdout)
-        for how in ("keep", "give back")
-    }
-    assert faults["keep"] < faults["give back"] / 100
+@pytest.mark.parametrize(
+    ("how", "numbers", "kept"),
+    [
+        *(("keep", 6_000_000, True), ("keep", 25_000_000, True)),
+        *(("keep small", 6_000_000, True), ("keep small", 25_000_000, False)),
+        ("give back", 25_000_000, False),
+    ],
+)
+def test_a_second_array_takes_the_pages_of_the_first(how, numbers, kept):
+    command = [sys.executable, "-c", RESIDENT, how, str(numbers)]
+    faults = int(subprocess.run(command, capture_output=True, check=True).stdout)
+    pages = 5 * 4 * numbers / resource.getpagesize()
+    assert faults < pages / 100 if kept else faults > pages / 2
+
+
+GIVEN_BACK = """
+import psutil, torch
+from wsgcn.runtime.memory import A_PHOTOGRAPHS, give_back_freed_memory, keep_freed_memory
+keep_freed_memory(A_PHOTOGRAPHS)
+arrays = [torch.ones(250_000) for _ in range(200)]
+del arrays[:-1]  # the last one is above the others, where nothing would give them back by itself
+before = psutil.Process().memory_info().rss
+give_back_freed_memory()
+print(before - psutil.Process().memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux's C library gives it back")
+def test_what_was_freed_is_given_back():
+    freed = int(subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, check=True).stdout)
+    assert freed > 0.9 * 199 * 1_000_000
 
 
 def _group(folder: Path, limit: str, taken: int, inactive: int) -> None:

@@ -14,8 +14,11 @@ network's come on top. docs/stages/dataset.md has the measurements."""
 COPIES = 2
 """Of a network's weights, while it is loaded."""
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Names of two settings in glibc's ``malloc.h``."""
+A_PHOTOGRAPHS = 32 * 2**20
+"""Bytes of an array that a worker keeps; glibc allows no larger bound."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+"""Names of settings in glibc's ``malloc.h``."""
 
 _GROUPS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
@@ -24,16 +27,31 @@ _GROUPS = (
 """Where Linux says what a container may take, and what it has taken; the first as of today, the second as before."""
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(up_to: int | None = None) -> None:
     """Let this process keep what it frees, for its next arrays, where the C library is glibc; elsewhere do nothing.
 
-    glibc gives every large array back to the system, which then clears each page of the next one: on a CPU half of the
-    time of a network's forward pass.
+    glibc gives every large array back to the system, which then clears each page of the next one: on a CPU up to half
+    of the time of a network's forward pass. What is kept seldom fits the next array, though: of a large photograph
+    that costs twice the memory.
+
+    Args:
+        up_to: bytes of an array, at most :data:`A_PHOTOGRAPHS`, above which it is given back; None = keep all.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if mallopt is None:
+        return
+    mallopt(_M_TRIM_THRESHOLD, -1)
+    if up_to is None:
         mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, -1)
+    else:
+        mallopt(_M_MMAP_THRESHOLD, up_to)
+
+
+def give_back_freed_memory() -> None:
+    """Give back what this process has freed and kept until now, where the C library is glibc; elsewhere do nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class NetworkMemory(NamedTuple):

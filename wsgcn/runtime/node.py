@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgcn.errors import DataError, UsageError, WsgcnError
 from wsgcn.runtime.devices import threads
-from wsgcn.runtime.memory import keep_freed_memory
+from wsgcn.runtime.memory import A_PHOTOGRAPHS, keep_freed_memory
 from wsgcn.runtime.workers import Done, Outcome
 from wsgcn.store.code import PACKAGE
 from wsgcn.store.files import write_atomic
@@ -122,7 +122,7 @@ def do_chunk(given: tuple[PerImage[Any], Project], groups: Sequence[Sequence[Ima
     """
     make, project = given
     project.enter()
-    keep_freed_memory()
+    keep_freed_memory(A_PHOTOGRAPHS)
     shared = project.mark.exists()
     if not shared:
         _require_same_files(make)

@@ -21,7 +21,7 @@ import torch
 from wsgcn.errors import StageError, UsageError, WsgcnError
 from wsgcn.runtime.cores import start_fork_server, worker_count
 from wsgcn.runtime.devices import threads
-from wsgcn.runtime.memory import GB, keep_freed_memory
+from wsgcn.runtime.memory import A_PHOTOGRAPHS, GB, keep_freed_memory
 from wsgcn.runtime.progress import progress_bar
 
 
@@ -151,7 +151,7 @@ def _outcomes(
     work: Work[Image], groups: Sequence[Sequence[Image]], workers: int, preload: str | None
 ) -> Generator[tuple[str, Outcome]]:
     if workers <= 1:
-        keep_freed_memory()
+        keep_freed_memory(A_PHOTOGRAPHS)
         with threads(1):
             for group in groups:
                 yield from _do(work, group)
@@ -180,7 +180,7 @@ def _do(work: Work[Image], group: Sequence[Image]) -> list[tuple[str, Outcome]]:
 def _start_worker() -> None:
     """One thread a worker, no worker survives its parent, and Ctrl-C is the parent's to handle."""
     torch.set_num_threads(1)
-    keep_freed_memory()
+    keep_freed_memory(A_PHOTOGRAPHS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
