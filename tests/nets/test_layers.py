@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from wsgcn.nets.base import freeze_norms
 from wsgcn.nets.build import build_backbone
-from wsgcn.nets.layers import ConvNorms, conv_norm
+from wsgcn.nets.layers import ConvNorms, conv_norm, norm_relu
 from wsgcn.nets.mobilenet_v2 import Depthwise
 from wsgcn.nets.registry import BACKBONES
 
@@ -59,6 +59,21 @@ def test_layers_without_a_norm_go_as_they_are(pair):
     assert next(iter(layers.state_dict())) == "0.weight"
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_norm_writes_into_what_nothing_needs_any_more(pair, frozen, keep, gradient):
+    norm = pair[1].train(not frozen)
+    x = torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    given, expected = x.clone(), torch.relu(norm(x))
+    with torch.set_grad_enabled(gradient):
+        out = norm_relu(norm, given, keep=keep)
+    torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
+    written = frozen and not keep and not gradient
+    assert (out.data_ptr() == given.data_ptr()) is written
+    assert torch.equal(given, x) is not written
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_gives_the_maps_of_its_single_layers(name, sizes, monkeypatch):
     """With running statistics of a batch: new ones, mean 0 and variance 1, would hide what is missing."""
@@ -70,7 +85,11 @@ def test_every_backbone_gives_the_maps_of_its_single_layers(name, sizes, monkeyp
         norm.running_var.uniform_(0.5, 2, generator=generator)
     net.eval()
     x = torch.randn(1, 3, 33, 41, dtype=torch.float64)
-    folded = net(x)
+    given, folded = x.clone(), net(x)
+    with torch.inference_mode():  # where maps are written into
+        torch.testing.assert_close(net(given), folded, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(net.last_map(given), folded[-1], rtol=1e-9, atol=1e-9)
+    assert torch.equal(given, x)
     for module in ("resnet", "resnet_38", "layers"):
         monkeypatch.setattr(f"wsgcn.nets.{module}.conv_norm", lambda convolution, norm, x: norm(convolution(x)))
     for ours, expected in zip(folded, net(x), strict=True):

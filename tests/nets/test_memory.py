@@ -15,6 +15,8 @@ PROGRAM = """
 import resource, sys, torch
 from wsgcn.nets.base import on_device
 from wsgcn.nets.build import backbone_class
+from wsgcn.runtime.memory import A_PHOTOGRAPHS, keep_freed_memory
+keep_freed_memory(A_PHOTOGRAPHS)
 torch.set_num_threads(1)
 backbone = backbone_class(sys.argv[1])
 net = on_device(backbone(backbone.output_strides[0]).eval(), "cpu")
@@ -37,6 +39,6 @@ def test_a_forward_pass_takes_what_its_backbone_says(name):
 
 def test_a_larger_scale_takes_its_square(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"x" * 100)
-    assert network_memory("resnet-38", 2, tmp_path / "checkpoint.pt", "cpu") == NetworkMemory(100, 6000)
+    assert network_memory("resnet-38", 2, tmp_path / "checkpoint.pt", "cpu") == NetworkMemory(100, 3600)
     assert network_memory("resnet-38", 2, tmp_path / "checkpoint.pt", "cuda:0") == NO_NETWORK
     assert network_memory(None, 1, tmp_path / "none", "cpu") == NO_NETWORK

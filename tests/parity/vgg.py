@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone
@@ -17,6 +19,6 @@ class PublicBackbone(Backbone):
         self.channels, self.strides = [channels] * 5, [8] * 5
         self.parts = nn.Sequential(*parts)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
         """Five times the last map."""
-        return [self.parts(x)] * 5
+        yield from [self.parts(x)] * 5

@@ -33,7 +33,7 @@ class CoAttentionNet(CamNet):
 
     def features(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, D, h, w)``."""
-        return self.dropout(self.backbone(x)[-1])
+        return self.dropout(self.backbone.last_map(x))
 
     def attended(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """What each of two photographs finds of itself in the other: for each cell a mean of the other's features.

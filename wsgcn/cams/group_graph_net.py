@@ -76,7 +76,7 @@ class GroupGraphNet(CamNet):
 
     def class_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)``, of which a class's logit is the mean."""
-        return self.classifier(self.dropout(self.backbone(x)[-1]))
+        return self.classifier(self.dropout(self.backbone.last_map(x)))
 
     def told(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps of the photographs of a group, ``(B, C-1, h, w)`` of any sizes, after the rounds of the graph."""

@@ -20,9 +20,9 @@ class MaskNet(CamNet):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits, one for each foreground class."""
-        logits = self.classifier(self.dropout(self.backbone(x)[-1]))
+        logits = self.classifier(self.dropout(self.backbone.last_map(x)))
         return mask_scores(with_background_logit(logits), self.focal_power, self.focal_shift)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` masks in [0, 1], to 1 with the background."""
-        return with_background_logit(self.classifier(self.backbone(x)[-1])).softmax(dim=1)[:, 1:]
+        return with_background_logit(self.classifier(self.backbone.last_map(x))).softmax(dim=1)[:, 1:]

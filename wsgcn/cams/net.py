@@ -47,11 +47,11 @@ class CamNet(nn.Module):
 
     def pooled(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to the mean features of their last map, ``(B, F, 1, 1)``."""
-        return self.dropout(self.backbone(x)[-1]).mean(dim=(2, 3), keepdim=True)
+        return self.dropout(self.backbone.last_map(x)).mean(dim=(2, 3), keepdim=True)
 
     def activation_maps(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1, h, w)`` maps ≥ 0, not normalised."""
-        return torch.relu(self.classifier(self.backbone(x)[-1]))
+        return torch.relu(self.classifier(self.backbone.last_map(x)))
 
 
 def build_cam_net(

@@ -91,7 +91,7 @@ class SeamNet(CamNet):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C-1)`` logits: the means of the maps at their size."""
-        cams = self.classifier(self.dropout(self.backbone(x)[-1]))
+        cams = self.classifier(self.dropout(self.backbone.last_map(x)))
         return corner_to_corner(cams.float(), x.shape[2:]).mean(dim=(2, 3))
 
     def maps(self, x: Tensor) -> SeamMaps:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from wsgcn.errors import UsageError
 from wsgcn.nets.published import Converter
+from wsgcn.runtime.memory import give_back_freed_memory
 
 if TYPE_CHECKING:
     from wsgcn.sections import FreezeNorm
@@ -24,7 +26,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Backbone(nn.Module):
     """A network without its classifier, giving five maps of features, from fine to coarse.
 
-    A subclass sets ``name``, ``channels`` and ``strides``, and defines :meth:`forward` and :meth:`stages`; its entry in
+    A subclass sets ``name``, ``channels`` and ``strides``, and defines :meth:`maps` and :meth:`stages`; its entry in
     :data:`wsgcn.nets.registry.BACKBONES` lets ``params.yaml`` name it.
 
     Args:
@@ -60,9 +62,20 @@ class Backbone(nn.Module):
             known = _listed(self.output_strides)
             raise UsageError(f"{self.name} has output stride {known}, not {output_stride}: set output_stride: {known}")
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """``(B, 3, H, W)`` normalised photographs to five maps ``(B, channels[i], H / strides[i], W / strides[i])``."""
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """``(B, 3, H, W)`` normalised photographs to five maps ``(B, channels[i], H / strides[i], W / strides[i])``.
+
+        One after the other, each as soon as it is made, and without another reference to it than what follows needs.
+        """
         raise NotImplementedError
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """The five :meth:`maps`."""
+        return list(self.maps(x))
+
+    def last_map(self, x: Tensor) -> Tensor:
+        """The coarsest of the :meth:`maps`; without a gradient none of the others takes memory beside it."""
+        return next(islice(self.maps(x), len(self.channels) - 1, None))
 
     def stages(self) -> list[list[nn.Module]]:
         """What lies between two maps, in five lists; together they hold every parameter once."""
@@ -107,8 +120,13 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def on_device(net: Network, device: torch.device | str) -> Network:
-    """A network on a device, with a cell's channels side by side: so processors and GPUs convolve faster."""
-    return net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """A network on a device, with a cell's channels side by side: so processors and GPUs convolve faster.
+
+    The copies of its weights from which it was made are given back.
+    """
+    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    give_back_freed_memory()
+    return net
 
 
 def norms(net: nn.Module) -> Iterable[nn.BatchNorm2d]:

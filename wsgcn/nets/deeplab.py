@@ -96,7 +96,7 @@ class DeepLabV2(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """``(B, 3, H, W)`` normalised photographs to ``(B, C, h, w)`` logits at the backbone's output stride."""
-        return cast("Tensor", self.aspp(self.backbone(photos)[-1]))
+        return cast("Tensor", self.aspp(self.backbone.last_map(photos)))
 
 
 def multi_scale_logits(network: nn.Module, photos: Tensor, scales: Sequence[float]) -> list[Tensor]:

@@ -5,6 +5,7 @@ Source: Yu, Koltun, Funkhouser, "Dilated Residual Networks" (CVPR 2017), and the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -57,13 +58,12 @@ class DrnD105(Backbone):
         self.channels = [widths[0], widths[1], widths[2], widths[4], self.head]
         self.strides = [2, 4, 8, 8, 8]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
         """``(B, 3, H, W)`` normalised photographs to five maps at strides 2, 4, 8, 8 and 8."""
-        maps = []
-        for level in self._levels():
+        for number, level in enumerate(self._levels()):
             x = level(x)
-            maps.append(x)
-        return [maps[number] for number in _MAPS]
+            if number in _MAPS:
+                yield x
 
     def stages(self) -> list[list[nn.Module]]:
         """The levels behind each map."""

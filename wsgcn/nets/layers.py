@@ -19,12 +19,34 @@ def conv_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor
         norm: of its channels.
         x: ``(B, channels_in, h, w)``.
     """
-    if norm.training or norm.running_mean is None or norm.running_var is None:
+    if norm.training:
         out: Tensor = norm(convolution(x))
         return out
-    factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    shift = norm.bias - norm.running_mean * factor
+    factor, shift = _factor_and_shift(norm)
     return convolution._conv_forward(x, convolution.weight * factor[:, None, None, None], shift)
+
+
+def _factor_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a norm in evaluation multiplies each channel by, and adds to it."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    return factor, norm.bias - norm.running_mean * factor
+
+
+def norm_relu(norm: nn.BatchNorm2d, x: Tensor, *, keep: bool) -> Tensor:
+    """``relu(norm(x))``, written into ``x`` where that does not change what is learned.
+
+    Args:
+        norm: batch norm of the channels of ``x``.
+        x: ``(B, channels, h, w)``.
+        keep: it is needed afterwards.
+    """
+    if keep or torch.is_grad_enabled() or norm.training:
+        return torch.relu_(norm(x))
+    factor, shift = _factor_and_shift(norm)
+    torch.addcmul(shift[:, None, None], x, factor[:, None, None], out=x)
+    return torch.relu_(x)
 
 
 class ConvNorms(nn.Sequential):

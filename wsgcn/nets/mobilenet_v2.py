@@ -6,6 +6,8 @@ torchvision (``mobilenet_v2-….pth``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -84,7 +86,7 @@ class MobileNetV2(Backbone):
     """MobileNetV2 without its classifier; later blocks dilate instead of striding."""
 
     name = "mobilenet-v2"
-    pixel_bytes = 300
+    pixel_bytes = 400
     importers = {"mobilenet-v2": without_classifier}  # noqa: RUF012 - a constant of the architecture
 
     def __init__(self, output_stride: int):
@@ -110,14 +112,12 @@ class MobileNetV2(Backbone):
         self.channels = [16, 24, 32, 96, 1280]
         self.strides = [min(one, output_stride) for one in (2, 4, 8, 16, 32)]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
         """``(B, 3, H, W)`` normalised photographs to five maps; the first three at strides 2, 4 and 8."""
-        maps = []
         for position, layer in enumerate(self.features):
             x = layer(x)
             if position in _TAPS:
-                maps.append(x)
-        return maps
+                yield x
 
     def stages(self) -> list[list[nn.Module]]:
         """The layers behind each map."""

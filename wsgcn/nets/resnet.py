@@ -6,6 +6,7 @@ torchvision do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -110,14 +111,13 @@ class ResNet(Backbone):
             self.channels.append(channels)
             self.strides.append(stride)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
         """``(B, 3, H, W)`` normalised photographs to five maps, the first two (stem and first stage) at stride 4."""
         x = self.maxpool(self.relu(conv_norm(self.conv1, self.bn1, x)))
-        maps = [x]
+        yield x
         for layer in self._layers():
             x = layer(x)
-            maps.append(x)
-        return maps
+            yield x
 
     def stages(self) -> list[list[nn.Module]]:
         """The stem, and each residual stage."""

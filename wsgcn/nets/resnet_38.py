@@ -7,13 +7,14 @@ public code of PSA (Ahn and Kwak, CVPR 2018) for the dilations; ImageNet weights
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from wsgcn.nets.base import Backbone
-from wsgcn.nets.layers import conv_norm
+from wsgcn.nets.layers import conv_norm, norm_relu
 from wsgcn.nets.published import State
 
 _STRIDES_AND_DILATIONS = ((2, 1), (2, 1), (2, 1), (1, 2))
@@ -33,8 +34,8 @@ class WideBlock(nn.Module):
         self.conv_branch1 = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False) if reshapes else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, channels_in, h, w)`` to the block's output and its input behind batch norm and ReLU."""
-        active = torch.relu_(self.bn_branch2a(x))
+        """``(B, channels_in, h, w)``, which may be written into, to the output and the input behind norm and ReLU."""
+        active = norm_relu(self.bn_branch2a, x, keep=self.conv_branch1 is None)
         out = torch.relu_(conv_norm(self.conv_branch2a, self.bn_branch2b1, active))
         out = self.conv_branch2b1(out)
         out += x if self.conv_branch1 is None else self.conv_branch1(active)
@@ -57,8 +58,8 @@ class WideBottleneck(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, channels_in, h, w)`` to the block's output and its input behind batch norm and ReLU."""
-        active = torch.relu_(self.bn_branch2a(x))
+        """``(B, channels_in, h, w)``, which may be written into, to the output and the input behind norm and ReLU."""
+        active = norm_relu(self.bn_branch2a, x, keep=False)
         out = self.dropout(torch.relu_(conv_norm(self.conv_branch2a, self.bn_branch2b1, active)))
         out = self.dropout(torch.relu_(conv_norm(self.conv_branch2b1, self.bn_branch2b2, out)))
         out = self.conv_branch2b2(out)
@@ -105,7 +106,7 @@ class ResNet38(Backbone):
 
     name = "resnet-38"
     output_strides = (8,)
-    pixel_bytes = 1500
+    pixel_bytes = 900
     importers = {"resnet-38": from_mxnet}  # noqa: RUF012 - a constant of the architecture
     stem: ClassVar[int] = 64
     wide: ClassVar[tuple[tuple[int, int, int], ...]] = ((3, 128, 128), (3, 256, 256), (6, 512, 512), (3, 512, 1024))
@@ -128,16 +129,16 @@ class ResNet38(Backbone):
         self.channels = [*(channels_out for *_, channels_out in self.wide), self.deep[1]]
         self.strides = [2, 4, 8, 8, 8]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
         """``(B, 3, H, W)`` normalised photographs to five maps at strides 2, 4, 8, 8 and 8."""
-        maps = []
         x = self.conv1a(x)
         for number, blocks in enumerate(self._blocks()):
             for position, block in enumerate(blocks):
                 x, active = block(x)
                 if number > 0 and position == 0:  # what this stage begins with is what the one before ends with
-                    maps.append(active)
-        return [*maps, torch.relu_(self.bn7(x))]
+                    yield active
+                del active
+        yield norm_relu(self.bn7, x, keep=False)
 
     def stages(self) -> list[list[nn.Module]]:
         """The blocks behind each map; the first convolution belongs to the first."""

@@ -56,7 +56,7 @@ class RrmLoss(NetworkLoss):
 
     def forward(self, photos: Tensor, labels: Tensor, inside: Tensor, shown: Tensor) -> Tensor:
         """Loss of a batch of :class:`~wsgcn.segtrain.sample.TaggedSample`."""
-        features = self.network.backbone(photos)[-1]
+        features = self.network.backbone.last_map(photos)
         logits = resized(self.network.aspp(features).float(), photos.shape[-2:])
         classes = self.classifier(self.dropout(features).mean(dim=(2, 3), keepdim=True)).flatten(1)
         targets = self._targets(features, photos, labels, inside, shown)
@@ -69,7 +69,7 @@ class RrmLoss(NetworkLoss):
     def counts(self, batch: Sequence[Tensor]) -> Tensor:
         """Those of the network by the labels that teach it."""
         photos, labels, inside, shown = batch
-        features = self.network.backbone(photos)[-1]
+        features = self.network.backbone.last_map(photos)
         return label_counts(self.network.aspp(features), self._targets(features, photos, labels, inside, shown))
 
     def _targets(self, features: Tensor, photos: Tensor, labels: Tensor, inside: Tensor, shown: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class RrmLoss(NetworkLoss):
         """``(B, C-1, h, w)`` maps ≥ 0 of crops, the mean over the scales; the features are those of scale 1."""
         total = torch.zeros((), device=photos.device)
         for scale in self.params.reliable.scales:
-            seen = features if scale == 1 else self.network.backbone(_rescaled(photos, scale))[-1]
+            seen = features if scale == 1 else self.network.backbone.last_map(_rescaled(photos, scale))
             total = total + resized(torch.relu(self.classifier(seen)).float(), features.shape[-2:])
         size = grid_size(photos.shape[2], photos.shape[3], self.params.reliable.stride)
         return resized(total / len(self.params.reliable.scales), size)
