@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,8 +17,9 @@ from unittest.mock import ANY
 
 import pytest
 
+from tests import chain
 from tests.chain import contents
-from tests.conftest import ROOT, real_content
+from tests.conftest import ROOT, changed, real_content
 from tests.runtime.test_per_image import Fill, run
 from wsgcn.errors import StageError, UsageError
 from wsgcn.params import parse_params
@@ -28,6 +30,7 @@ from wsgcn.runtime.workers import Done
 from wsgcn.store.fingerprints import DigestedFile
 from wsgcn.store.finished import FinishedWork
 from wsgcn.store.index import ImageRecord
+from wsgcn.store.paths import Artifacts
 
 IMAGES = [ImageRecord(f"i{number:02d}", f"i{number:02d}.txt", 2, 3, (1,), ("train",)) for number in range(40)]
 RUNTIME = parse_params(real_content(), "params.yaml").runtime
@@ -190,11 +193,19 @@ class Here:
     def cluster_resources(self):
         return {"CPU": 2.0}
 
+    def nodes(self):
+        lost = {"Alive": False, "Resources": {"memory": 9e9}}
+        return [{"Alive": True, "Resources": {"memory": memory}} for memory in (1e9, 2e9)] + [lost]
+
     def put(self, value):
         return value
 
     def remote(self, work):
-        return SimpleNamespace(options=lambda **wanted: SimpleNamespace(remote=partial(self._start, work)))
+        return SimpleNamespace(options=partial(self._options, work))
+
+    def _options(self, work, **wanted):
+        self.wanted = wanted
+        return SimpleNamespace(remote=partial(self._start, work))
 
     def _start(self, work, given, chunk):
         self.sizes.append(len(chunk))
@@ -212,10 +223,10 @@ class Here:
         return ref()
 
 
-def chunks_of(make, ray, workers=0):
+def chunks_of(make, ray, workers=0, memory=0):
     project = Project.here(Path("mark"))
     Path("mark").touch()
-    return _Chunks(ray, Cluster("auto", workers, gpu=False), make, project, [[image] for image in IMAGES])
+    return _Chunks(ray, Cluster("auto", workers, gpu=False), make, project, [[image] for image in IMAGES], memory)
 
 
 @pytest.mark.parametrize(("workers", "most"), [(0, 4), (1, 1), (3, 3)])
@@ -226,6 +237,13 @@ def test_chunks_are_handed_out_a_few_at_a_time(make, workers, most):
     assert ray.sizes == [3] * 13 + [1]  # 8 for each of 2 cores, at least
     assert ray.most == most
     assert Path("mark").read_text() == ""
+
+
+@pytest.mark.parametrize(("memory", "wanted"), [(5 * 10**8, 5 * 10**8), (5 * 10**9, 2 * 10**9)])
+def test_a_process_takes_a_core_and_its_memory_or_all_that_a_machine_has(make, memory, wanted):
+    ray = Here()
+    chunks_of(make, ray, memory=memory)
+    assert (ray.wanted["num_cpus"], ray.wanted["num_gpus"], ray.wanted["memory"]) == (1, 0, wanted)
 
 
 @pytest.mark.parametrize(
@@ -359,3 +377,27 @@ def test_the_work_of_a_machine_that_is_lost_is_done_again(make, machines, tmp_pa
     run(replace(make, seconds=0.3), IMAGES, cluster=cluster_of(machines), finished=lose_one)
     assert lost
     assert contents(make.folder) == contents(alone.folder)
+
+
+@pytest.mark.slow
+def test_every_stage_makes_the_same_files_also_where_a_machine_is_lost(machines, tiny_params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    by_processes, on_ray = Artifacts(tmp_path / "by_processes"), Artifacts(tmp_path / "on_ray")
+    chain.run_stages(chain.UP_TO_CRF, tiny_params, by_processes, "WSGCN-I")
+    ray = {"runtime.engine": "ray", "runtime.address": machines.address, "runtime.store": str(tmp_path / "another")}
+    propagated = on_ray.folder("propagate", "WSGCN-I")
+
+    def lose_one():
+        while not list(propagated.glob("*.npz")):
+            time.sleep(0.01)
+        machines.remove_node(next(iter(machines.worker_nodes)), allow_graceful=False)
+
+    losing = threading.Thread(target=lose_one, daemon=True)
+    losing.start()
+    chain.run_stages(chain.UP_TO_CRF, changed(tiny_params, ray), on_ray, "WSGCN-I")
+    losing.join(60)
+    assert not machines.worker_nodes
+    for stage, name in (("cams", "I"), ("affinity", "I"), ("propagate", "WSGCN-I"), ("crf", "WSGCN-I")):
+        assert contents(on_ray.folder(stage, name)) == contents(by_processes.folder(stage, name))
+        assert len(contents(on_ray.folder(stage, name))) == 6
+    assert on_ray.losses("WSGCN-I").read_bytes() == by_processes.losses("WSGCN-I").read_bytes()

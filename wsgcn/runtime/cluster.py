@@ -68,7 +68,14 @@ class Cluster:
         return cls(runtime.address, runtime.workers, device != "cpu")
 
     def map_images(
-        self, make: PerImage[Any], groups: Groups, *, stage: str, label: str, finished: Callable[[str], None] | None
+        self,
+        make: PerImage[Any],
+        groups: Groups,
+        *,
+        stage: str,
+        label: str,
+        memory: int,
+        finished: Callable[[str], None] | None,
     ) -> dict[str, float]:
         """Do every image, on all machines; arguments and result are those of :func:`~wsgcn.runtime.workers.map_images`.
 
@@ -80,7 +87,7 @@ class Cluster:
         if total == 0:
             return {}
         with self._connected() as ray, _project(make) as project:
-            work = _Chunks(ray, self, make, project, groups)
+            work = _Chunks(ray, self, make, project, groups, memory)
             manner = f"Ray, {_cores(ray)} cores of {sum(node['Alive'] for node in ray.nodes())} machines"
             with closing(work.outcomes()) as outcomes:
                 return collect(outcomes, stage=stage, label=label, total=total, manner=manner, finished=finished)
@@ -127,14 +134,18 @@ class Cluster:
 class _Chunks:
     """The chunks of a stage: handed out a few at a time, heard of as they are done."""
 
-    def __init__(self, ray: Any, cluster: Cluster, make: PerImage[Any], project: Project, groups: Groups):
+    def __init__(self, ray: Any, cluster: Cluster, make: PerImage[Any], project: Project, groups: Groups, memory: int):
         size = max(1, min(CHUNK, math.ceil(len(groups) / (CHUNKS_A_CORE * _cores(ray)))))
         self._ray, self._limit, self._make, self._project = ray, cluster.workers, make, project
         self._given = ray.put((make, project))  # once, not with each chunk
         self._waiting = deque(groups[start : start + size] for start in range(0, len(groups), size))
         self._running: dict[Any, Groups] = {}
         self._remote = ray.remote(do_chunk).options(
-            num_cpus=1, num_gpus=int(cluster.gpu), max_retries=AGAIN, scheduling_strategy="SPREAD"
+            num_cpus=1,
+            num_gpus=int(cluster.gpu),
+            memory=min(memory, _largest_memory(ray)),  # Ray waits for ever for a machine that has more than any
+            max_retries=AGAIN,
+            scheduling_strategy="SPREAD",
         )
 
     def outcomes(self) -> Generator[tuple[str, Outcome]]:
@@ -194,6 +205,11 @@ def _project(make: PerImage[Any]) -> Iterator[Project]:
 
 def _cores(ray: Any) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _largest_memory(ray: Any) -> int:
+    """Bytes that the machine with the most memory lends to work."""
+    return int(max((node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]), default=0))
 
 
 def _first_line(error: BaseException) -> str:

@@ -174,8 +174,9 @@ def make_files(
     if shard is None:
         remove_others(make.folder, [make.path(image.id).name for image in images])
     groups = make.together(images if shard is None else shard.part(images))
+    memory = worker_memory(*largest(images), network)
     if cluster is not None:
-        seconds = cluster.map_images(make, groups, stage=stage, label=label, finished=finished)
+        seconds = cluster.map_images(make, groups, stage=stage, label=label, memory=memory, finished=finished)
     else:
         seconds = map_images(
             make,
@@ -183,7 +184,7 @@ def make_files(
             stage=stage,
             label=label,
             workers=workers,
-            memory=worker_memory(*largest(images), network),
+            memory=memory,
             preload=type(make).__module__,
             finished=finished,
         )
