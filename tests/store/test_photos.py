@@ -106,6 +106,13 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         photo_size(path)
 
 
+def test_a_photograph_of_no_numbers_is_named(tmp_path: Path) -> None:
+    for value in (np.nan, np.inf):
+        Image.fromarray(np.full((4, 6), value, dtype=np.float32)).save(tmp_path / "deep.tif")
+        with pytest.raises(DataError, match=r"deep\.tif is no whole picture \(it has pixels that are no number\)"):
+            load_photo(tmp_path / "deep.tif")
+
+
 def test_a_missing_photograph_is_named(tmp_path: Path) -> None:
     for read in (load_photo, photo_size):
         with pytest.raises(DataError, match=r"gone\.jpg is missing"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -96,12 +97,13 @@ class SeamNet(CamNet):
 
     def maps(self, x: Tensor) -> SeamMaps:
         """Both maps of ``(B, 3, H, W)`` normalised photographs; what is corrected is a constant to the gradient."""
-        taps = self.backbone(x)
-        cams = self.classifier(self.dropout(taps[-1])).float()
+        *taps, last = islice(self.backbone.maps(x), 2, None)
+        cams = self.classifier(self.dropout(last)).float()
+        del last  # it is the largest
         activated = cams.detach().relu()
         peaks = activated.amax(dim=(2, 3), keepdim=True)
         seeds = strongest_with_background((activated - EPS).relu() / (peaks + EPS))
-        revised = self.correlation(seeds, taps[2:4], x).float()
+        revised = self.correlation(seeds, taps, x).float()
         size = x.shape[2:]
         return SeamMaps(corner_to_corner(cams, size), corner_to_corner(revised, size))
 

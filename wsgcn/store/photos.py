@@ -109,6 +109,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _from_deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """``(H, W)`` of 16-bit grey (0 … 65535) to ``(H, W, 3)`` of 8 bits, by the high byte."""
+    if not np.isfinite(values).all():
+        raise ValueError("it has pixels that are no number")
     grey = (values.astype(np.float32).clip(0, 65535) / 257).round().astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
