@@ -138,22 +138,23 @@ class Started:
         except psutil.NoSuchProcess:
             return []
 
-    def send(self, number: int, target: str) -> bool:
-        """Send a signal to the ``group``, the ``parent`` or one ``worker``; False where it has ended by itself.
+    def send(self, number: int, target: str) -> str | None:
+        """Send a signal to the ``group``, the ``parent`` or one ``worker``: which it hit, None where it had ended.
 
         Without a worker the parent gets it.
         """
         if self.process.poll() is not None:
-            return False
+            return None
         workers = self.workers() if target == "worker" else []
+        hit = "parent" if target == "worker" and not workers else target
         try:
-            if target == "group":
+            if hit == "group":
                 os.killpg(self.process.pid, number)
             else:
                 os.kill(workers[0].pid if workers else self.process.pid, number)
         except ProcessLookupError:
-            return False
-        return True
+            return None
+        return hit
 
     def ended(self) -> tuple[int, str]:
         """Exit status and what it said, once none of its processes lives.
