@@ -252,7 +252,7 @@ class Snapshots:
             assert code != 2, text  # the run is closed after the last photograph, when no worker is needed
             assert made(self.project) == made(self.after(stage))
             return "complete"
-        assert stage in (LIVE if code == 2 else LOGGING), found
+        assert stage in (LIVE if code == 2 else LOGGING), text
         assert [run["status"] for run in found] == [OPEN.get(code)], text
         return OPEN[code]
 
