@@ -138,6 +138,11 @@ class Started:
         except psutil.NoSuchProcess:
             return []
 
+    def wait_for_worker(self) -> None:
+        """Wait until it has a worker, or has ended."""
+        while self.process.poll() is None and not self.workers():
+            time.sleep(0.01)
+
     def send(self, number: int, target: str) -> str | None:
         """Send a signal to the ``group``, the ``parent`` or one ``worker``: which it hit, None where it had ended.
 

@@ -19,7 +19,8 @@ KILLS = 20
 """A stage, in turn of the group, the parent and one worker."""
 TARGETS = ("group", "parent", "worker")
 WITH_WORKERS = ("cams", "affinity", "propagate", "crf")
-"""Stages of which one must have been hit at least once: where there is none yet, the parent is."""
+"""Stages of which a worker is waited for, as it lives for a small part of so short a command; of others the parent is
+hit where there is none."""
 STARTING, ENDING = 0.3, 0.8
 """Parts of a command's time: before the first Python only imports, and after the second it may have ended already."""
 EARLIER = 0.7
@@ -41,6 +42,8 @@ def strike(snapshots: Snapshots, stage: str, number: int, target: str, draws: ra
         snapshots.restore(stage)
         started = Started.of(words(stage), snapshots.project)
         time.sleep(moment)
+        if target == "worker" and stage in WITH_WORKERS:
+            started.wait_for_worker()
         hit = started.send(number, target)
         code, text = started.ended()
         if hit:
