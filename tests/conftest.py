@@ -12,6 +12,7 @@ Fixtures, each made anew for a test, so that a test may change or delete what it
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,15 @@ TINY_SHOWN = {
 
 settings.register_profile("wsgcn", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("wsgcn")
+
+terminal = 2
+"""File for what is said when this process ends at once; pytest keeps to itself what a test writes to file 2."""
+
+
+def pytest_configure() -> None:
+    """Keep the terminal before pytest captures it."""
+    global terminal
+    terminal = os.dup(terminal)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ import torch
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests import conftest
 from tests.conftest import ROOT, TINY_CLASSES
 from wsgcn.cams.imported_maps import require_import
 from wsgcn.cams.importing import ImportCams
@@ -56,6 +59,8 @@ from wsgcn.tracking.contents import AFFINITY_HISTORY, LOSSES, curves, numbers_in
 from wsgcn.tracking.losses import write_losses
 from wsgcn.weights.mxnet import read_params
 
+HANGS = 60.0
+"""Seconds after which a reader of one small file hangs."""
 IMAGE = ImageRecord("a", "a.jpg", 24, 32, (1, 2), ("train",))
 CLASSES = len(TINY_CLASSES)
 CRF = SimpleNamespace(
@@ -435,11 +440,26 @@ def whole(case: Case, folder: Path) -> Path:
     return path
 
 
+@contextmanager
+def no_hang() -> Iterator[None]:
+    """End this process, after it has said where it was, if the block takes longer than :data:`HANGS`.
+
+    Nothing milder gets out of a loop in native code. A parallel pytest names the test whose process ended. Takes the
+    place of pytest's option ``faulthandler_timeout``, which has the one timer that there is and which we do not set.
+    """
+    faulthandler.dump_traceback_later(HANGS, exit=True, file=conftest.terminal)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 def check(case: Case, path: Path) -> bool:
     """Whether a file is processed; else it must be named in one line. It stays as it is, and nothing lies beside it."""
     before, beside = path.read_bytes(), sorted(path.parent.iterdir())
     try:
-        case.use(path)
+        with no_hang():
+            case.use(path)
         processed = True
     except WsgcnError as error:
         processed, said = False, str(error)

@@ -31,6 +31,13 @@ COMMANDS = {
 """Options by stage, in order."""
 SECONDS = re.compile(rb'"seconds_per_image": ([\d.e-]+|\{[^}]*\})')
 """What differs from run to run."""
+LIVE = ("propagate", "segtrain")
+"""Stages that open MLflow's run with their first points, while they work."""
+LOGGING = (*LIVE, "evaluate-labels", "evaluate")
+"""Stages that open MLflow's run at all; the last two do when their work is done."""
+OPEN = {-signal.SIGKILL: "RUNNING", 2: "FAILED", 128 + signal.SIGINT: "KILLED", 128 + signal.SIGTERM: "KILLED"}
+"""Status by exit code of a run that was open when its stage was struck; 2 is that of a killed worker."""
+WORKERS = 2
 PAGES = ("report.md", "index.html")
 """Files of the report that show seconds in tables."""
 GONE_WITHIN = 60.0
@@ -38,9 +45,9 @@ GONE_WITHIN = 60.0
 
 
 def small_project(folder: Path) -> Path:
-    """A demo of a few photographs, whose stages take two workers."""
+    """A demo of a few photographs, whose stages take :data:`WORKERS`."""
     content = small_demo(folder)
-    content["runtime"]["workers"] = 2
+    content["runtime"]["workers"] = WORKERS
     write_yaml(folder, content)
     return folder
 
@@ -69,6 +76,8 @@ def record(project: Path) -> list[dict[str, Any]]:
     if not store.exists():
         return []
     with closing(sqlite3.connect(store)) as opened:
+        if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
+            return []  # killed while MLflow made its tables
         runs = opened.execute("SELECT run_uuid, name, status FROM runs WHERE lifecycle_stage = 'active' ORDER BY name")
         return [_of_run(opened, project, *run) for run in runs.fetchall()]
 
@@ -129,22 +138,28 @@ class Started:
         except psutil.NoSuchProcess:
             return []
 
-    def send(self, number: int, target: str) -> bool:
-        """Send a signal to the ``group``, the ``parent`` or one ``worker``; False where it has ended by itself.
+    def wait_for_worker(self) -> None:
+        """Wait until it has a worker, or has ended."""
+        while self.process.poll() is None and not self.workers():
+            time.sleep(0.01)
+
+    def send(self, number: int, target: str) -> str | None:
+        """Send a signal to the ``group``, the ``parent`` or one ``worker``: which it hit, None where it had ended.
 
         Without a worker the parent gets it.
         """
         if self.process.poll() is not None:
-            return False
+            return None
         workers = self.workers() if target == "worker" else []
+        hit = "parent" if target == "worker" and not workers else target
         try:
-            if target == "group":
+            if hit == "group":
                 os.killpg(self.process.pid, number)
             else:
                 os.kill(workers[0].pid if workers else self.process.pid, number)
         except ProcessLookupError:
-            return False
-        return True
+            return None
+        return hit
 
     def ended(self) -> tuple[int, str]:
         """Exit status and what it said, once none of its processes lives.
@@ -216,6 +231,35 @@ class Snapshots:
             for what in wanted:
                 assert found[what] == wanted[what], what
         assert leftovers(self.project) == []
+
+    def check_run(self, stage: str, code: int, text: str) -> str:
+        """MLflow's run is in the state that a struck stage's end proves: which of four, for the table.
+
+        It is as the stage leaves it where the command says that it is complete, which it does after it has closed the
+        run. Else it is ``untouched`` where the stage was struck before it opened the run, ``complete`` with all files
+        where it was struck after it had closed it, and between these it has the status of the exit code.
+
+        Args:
+            stage: that was struck.
+            code: its exit code.
+            text: what it said.
+        """
+        before, found, after = (record(folder) for folder in (self.kept / stage, self.project, self.after(stage)))
+        if code == 0 or "is complete after" in text:
+            assert found == after, text
+            return "complete"
+        if found == before:
+            if code == 2 and stage == "propagate":  # a photograph that was heard of would have made a run
+                unheard = [*(self.project / "artifacts/propagate" / METHOD).glob("*.npz")]
+                assert len(unheard) <= WORKERS, text
+            return "untouched"
+        if found == after:
+            assert code != 2, text  # the run is closed after the last photograph, when no worker is needed
+            assert made(self.project) == made(self.after(stage))
+            return "complete"
+        assert stage in (LIVE if code == 2 else LOGGING), text
+        assert [run["status"] for run in found] == [OPEN.get(code)], text
+        return OPEN[code]
 
     def resume(self, stage: str) -> None:
         """Run the stage again to its end, without a warning that an undisturbed one does not give."""
