@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests import chain
 from tests.conftest import changed, real_content
+from tests.test_compared import uncommented
 from wsgcn.dataset.paint import draw_picture
 from wsgcn.errors import StageError
 from wsgcn.nets.build import network_memory
@@ -27,7 +28,7 @@ from wsgcn.store.index import largest, load_index
 from wsgcn.store.label_maps import load_label_map
 from wsgcn.store.paths import Artifacts
 from wsgcn.store.records import Affinity, Cams, Scores, load_record
-from wsgcn.vocabulary import PRESET_FOLDER, palette
+from wsgcn.vocabulary import palette
 
 METHOD = "WSGCN-I"
 STAGES = (*chain.UP_TO_CRF, "evaluate-labels", "segtrain", "evaluate")
@@ -121,7 +122,7 @@ def _write_large(root: Path, image_id: str, split: str, number: int, class_names
 
 def _large_project(folder: Path, preset: str) -> None:
     """A preset's parameters, a photograph of 50 megapixels in each list; what only takes time is repeated little."""
-    content, root = yaml.safe_load((PRESET_FOLDER / f"{preset}.yaml").read_text()), folder / "VOC2012"
+    content, root = uncommented(preset), folder / "VOC2012"
     dataset = real_content()["dataset"]
     names = dataset["classes"]  # those of the pictures
     for number, (image_id, split) in enumerate((("t0", "train"), ("v0", "val"))):
@@ -152,12 +153,14 @@ def _repeat_once(content) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("preset", "method"), [("demo", METHOD), ("voc12", METHOD), ("voc12", "WSGCN-P")])
+@pytest.mark.parametrize(
+    ("preset", "method"), [("demo", METHOD), *(("voc12", one) for one in (METHOD, "WSGCN-P", "SEAM"))]
+)
 def test_every_stage_of_a_50_megapixel_photograph_takes_less_than_2_gb(tmp_path, preset, method):
     _large_project(tmp_path, preset)
-    peaks = {}
+    peaks, variant = {}, load_params(tmp_path / "params.yaml").method(method).variant
     for stage in STAGES:
-        name = {"all": None, "variant": method[-1], "method": method}[chain.STAGES[stage].runs_for]
+        name = {"all": None, "variant": variant.name, "method": method}[chain.STAGES[stage].runs_for]
         command = [sys.executable, "-c", PROGRAM, stage, json.dumps(name)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -165,9 +168,8 @@ def test_every_stage_of_a_50_megapixel_photograph_takes_less_than_2_gb(tmp_path,
         peaks[stage] = int(done.stdout.split()[-1])
         sys.stdout.write(f"| {preset} | {method} | {stage} | {peaks[stage] / GB:.2f} |\n")
     per_photograph = {stage: peak for stage, peak in peaks.items() if stage not in TRAININGS}
-    cams = load_params(tmp_path / "params.yaml").variant(method[-1]).cams
-    made = Artifacts(tmp_path / "artifacts")
-    network = network_memory(cams.backbone, cams.largest_scale, made.checkpoint("cams-train", method[-1]), "cpu")
+    cams, made = variant.cams, Artifacts(tmp_path / "artifacts")
+    network = network_memory(cams.backbone, cams.largest_scale, made.checkpoint("cams-train", variant.name), "cpu")
     assert per_photograph["cams"] < worker_memory(*largest(load_index(made.index).images), network)
     assert {stage: peak for stage, peak in per_photograph.items() if peak > 2 * GB} == {}
     labels = load_label_map(tmp_path / "artifacts" / "crf" / method / "t0.png")

@@ -30,7 +30,7 @@ corner_to_corner = partial(resized, align_corners=True)
 
 
 class SeamMaps(NamedTuple):
-    """What the network sees in photographs, at their size.
+    """What the network sees in photographs, at their size or that of the backbone's last map.
 
     Attributes:
         cams: ``(B, C-1, H, W)``, the linear classifier's; their means are its logits.
@@ -97,19 +97,21 @@ class SeamNet(CamNet):
 
     def maps(self, x: Tensor) -> SeamMaps:
         """Both maps of ``(B, 3, H, W)`` normalised photographs; what is corrected is a constant to the gradient."""
+        return SeamMaps(*(corner_to_corner(one, x.shape[2:]) for one in self._on_grid(x)))
+
+    def activation_maps(self, x: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` normalised photographs to the corrected ``(B, C-1, H, W)`` maps ≥ 0."""
+        return corner_to_corner(self._on_grid(x).revised[:, 1:], x.shape[2:])
+
+    def _on_grid(self, x: Tensor) -> SeamMaps:
+        """Both maps at the resolution of the backbone's last."""
         *taps, last = islice(self.backbone.maps(x), 2, None)
         cams = self.classifier(self.dropout(last)).float()
         del last  # it is the largest
         activated = cams.detach().relu()
         peaks = activated.amax(dim=(2, 3), keepdim=True)
         seeds = strongest_with_background((activated - EPS).relu() / (peaks + EPS))
-        revised = self.correlation(seeds, taps, x).float()
-        size = x.shape[2:]
-        return SeamMaps(corner_to_corner(cams, size), corner_to_corner(revised, size))
-
-    def activation_maps(self, x: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` normalised photographs to the corrected ``(B, C-1, H, W)`` maps ≥ 0."""
-        return self.maps(x).revised[:, 1:]
+        return SeamMaps(cams, self.correlation(seeds, taps, x).float())
 
 
 def strongest_with_background(maps: Tensor) -> Tensor:
