@@ -363,6 +363,10 @@ def test_bad_value_is_told_in_plain_words(key, value, said):
     assert _mistake(_set(key, value)) == f"{key}: {said}"
 
 
+def test_a_wrong_entry_does_not_make_a_list_too_short():
+    assert _mistake(_set("evaluate.seg_scales", [1000])) == "evaluate.seg_scales.0: must be from 0.1 to 10, not 1000"
+
+
 def test_a_rule_of_a_section_is_told_without_its_whole_content():
     assert _mistake(_set("propagate.gcn-p.window", 4)) == "propagate.gcn-p: window must be odd: it has a centre"
 

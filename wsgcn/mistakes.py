@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wsgcn.ranges import RANGE
@@ -32,7 +32,17 @@ _MUST = {
 """What a value must do, by pydantic's word for the problem; of the others its own sentence is plain."""
 
 
-def explain(problem: Any) -> str:
+def explain_all(problems: Iterable[Any]) -> str:
+    """Every one of pydantic's problems, in one line."""
+    return " ".join("; ".join(_explain(one) for one in problems if not _follows(one)).split())
+
+
+def _follows(problem: Any) -> bool:
+    """Whether a list is said to be too short because its entries are wrong, of which each is told by itself."""
+    return problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]
+
+
+def _explain(problem: Any) -> str:
     """One of pydantic's problems: the dotted key, what it must be, and what was given or is known."""
     kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
     # Only in a list is anything "missing": of keys the section itself complains.

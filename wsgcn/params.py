@@ -24,7 +24,7 @@ from wsgcn.dataset.kinds import KINDS as DATASETS
 from wsgcn.errors import UsageError
 from wsgcn.evaluate.section import Evaluate
 from wsgcn.methods import FIRST_ROUND, Method, MethodNames, Variant, VariantNames
-from wsgcn.mistakes import explain
+from wsgcn.mistakes import explain_all
 from wsgcn.propagate.base import Propagation
 from wsgcn.propagate.kinds import KINDS as PROPAGATIONS
 from wsgcn.ranges import Between, Seed, Size
@@ -270,5 +270,4 @@ def parse_params(content: Any, source: str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(map(explain, error.errors()))
-        raise UsageError(f"{source}: {' '.join(problems.split())}") from error
+        raise UsageError(f"{source}: {explain_all(error.errors())}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -60,19 +60,23 @@ class PixelCorrelation(nn.Module):
             nn.init.kaiming_normal_(branch)
         nn.init.xavier_uniform_(self.last.weight, gain=4)
 
-    def forward(self, maps: Tensor, taps: Sequence[Tensor], x: Tensor) -> Tensor:
+    def reduced(self, taps: Iterator[Tensor]) -> list[Tensor]:
+        """The features that it takes from the backbone's third and fourth map, one after the other as they come."""
+        return [branch(tap.detach()) for branch, tap in zip(self.branches, taps)]
+
+    def forward(self, maps: Tensor, taken: Sequence[Tensor], x: Tensor) -> Tensor:
         """Correct ``(B, C, h, w)`` maps.
 
         Args:
             maps: ≥ 0.
-            taps: the backbone's third and fourth map, of any resolution.
+            taken: :meth:`reduced`, of any resolution.
             x: ``(B, 3, H, W)`` normalised photographs.
 
         Returns:
             ``(B, C, h, w)`` ≥ 0, no larger than the largest of ``maps``.
         """
         grid = maps.shape[2:]
-        parts = [corner_to_corner(branch(tap.detach()), grid).relu() for branch, tap in zip(self.branches, taps)]
+        parts = [corner_to_corner(one, grid).relu() for one in taken]
         features = self.last(torch.cat([corner_to_corner(x, grid), *parts], dim=1))
         return correlated(maps.flatten(2), features.flatten(2)).unflatten(2, grid)
 
@@ -105,13 +109,15 @@ class SeamNet(CamNet):
 
     def _on_grid(self, x: Tensor) -> SeamMaps:
         """Both maps at the resolution of the backbone's last."""
-        *taps, last = islice(self.backbone.maps(x), 2, None)
+        taps = islice(self.backbone.maps(x), 2, None)
+        taken = self.correlation.reduced(taps)
+        (last,) = taps
         cams = self.classifier(self.dropout(last)).float()
         del last  # it is the largest
         activated = cams.detach().relu()
         peaks = activated.amax(dim=(2, 3), keepdim=True)
         seeds = strongest_with_background((activated - EPS).relu() / (peaks + EPS))
-        return SeamMaps(cams, self.correlation(seeds, taps, x).float())
+        return SeamMaps(cams, self.correlation(seeds, taken, x).float())
 
 
 def strongest_with_background(maps: Tensor) -> Tensor:
