@@ -1,5 +1,7 @@
 """Live curves: they arrive while a stage works, and what completes the run later goes on with them."""
 
+import os
+import signal
 import threading
 import time
 
@@ -63,6 +65,27 @@ def test_stage_that_does_not_end_keeps_its_points(client, params, method, warnin
         stage()
     (run,) = runs(client, params)
     assert run.info.status == status
+    assert history(client, run, "seg_loss") == [(10, 1.5)]
+
+
+def test_an_interrupt_while_the_run_is_closed_closes_it_as_killed(client, params, method, warnings, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def add_slowly(run, points):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0.5)  # by then this thread would have died with the process
+        add(run, points)
+
+    add, handler = Run.add, signal.signal(signal.SIGUSR1, interrupt)
+    monkeypatch.setattr(Run, "add", add_slowly)
+    try:
+        with pytest.raises(KeyboardInterrupt), live(params, method, warnings.append) as log:
+            log({"seg_loss": 1.5}, 10)
+        (run,) = runs(client, params)
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    assert run.info.status == "KILLED"
     assert history(client, run, "seg_loss") == [(10, 1.5)]
 
 

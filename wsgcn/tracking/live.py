@@ -82,7 +82,7 @@ class _Sender(threading.Thread):
         super().__init__(name="mlflow", daemon=True)
         self.trouble: Exception | None = None
         self._params, self._method = params, method
-        self._lock, self._done = threading.Lock(), threading.Event()
+        self._lock, self._done, self._closed = threading.Lock(), threading.Event(), threading.Event()
         self._points: list[Point] = []
         self._status = "RUNNING"
         self._run: Run | None = None
@@ -94,16 +94,27 @@ class _Sender(threading.Thread):
             self._points += [Point(name, step, float(value), now) for name, value in metrics.items()]
 
     def finish(self, status: str) -> None:
-        """Send the rest and close the run; :attr:`trouble` says why that was not possible."""
+        """Send the rest and close the run; :attr:`trouble` says why that was not possible.
+
+        The first interrupt meanwhile closes it as killed and then goes on, a second one does not wait.
+        """
         self._status = status
         self._done.set()
-        self.join()
+        try:
+            self._closed.wait()  # an interrupted `join` takes the thread for ended
+        except BaseException:
+            self._status = "KILLED"
+            self._closed.wait()
+            raise
 
     def run(self) -> None:
         """Send until :meth:`finish`."""
-        while not self._done.wait(RETRY_EVERY if self.trouble else self._pause()):
-            self._attempt(self._send)
-        self._attempt(self._close)
+        try:
+            while not self._done.wait(RETRY_EVERY if self.trouble else self._pause()):
+                self._attempt(self._send)
+            self._attempt(self._close)
+        finally:
+            self._closed.set()
 
     def _attempt(self, act: Callable[[], None]) -> None:
         self.trouble = None
