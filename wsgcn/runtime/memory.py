@@ -19,6 +19,8 @@ A_PHOTOGRAPHS = 32 * 2**20
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 """Names of settings in glibc's ``malloc.h``."""
+_MMAP_MAX = 65536
+"""What glibc begins with: arrays that may be given back at a time; another call may have set it to 0."""
 
 _GROUPS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
@@ -41,9 +43,8 @@ def keep_freed_memory(up_to: int | None = None) -> None:
     if mallopt is None:
         return
     mallopt(_M_TRIM_THRESHOLD, -1)
-    if up_to is None:
-        mallopt(_M_MMAP_MAX, 0)
-    else:
+    mallopt(_M_MMAP_MAX, 0 if up_to is None else _MMAP_MAX)
+    if up_to is not None:
         mallopt(_M_MMAP_THRESHOLD, up_to)
 
 
